@@ -1,0 +1,87 @@
+"""The pages that ``cache_page`` keeps in Redis: counted and removed without disturbing other keys."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import cast
+
+from django.core.cache import caches
+from django_redis.cache import RedisCache
+from redis import Redis
+
+from catalog.options import InvalidOption
+
+# SCAN's hint of how many keys to walk a round trip. redis-py's and django-redis's defaults make
+# hundreds of times as many round trips.
+SCAN_STEP = 1_000
+PREFIX_RULE = re.compile(r"[A-Za-z0-9_.-]+")
+PAGE_MARK = b".cache_page."
+
+
+@dataclass(frozen=True, kw_only=True)
+class CachedPages:
+    """What was found, and removed unless it was a dry run.
+
+    ``cache_page`` keeps two keys for a page: the page itself, and a header key which says what
+    the page varies on and is shared by its variants.
+    """
+
+    pages: int
+    keys: int
+    seconds: float
+
+
+def flush_cached_pages(*, prefix: str, alias: str = "default", dry_run: bool = False) -> CachedPages:
+    """Remove the pages cached under this ``key_prefix`` with SCAN and UNLINK.
+
+    Raises ``InvalidOption`` for a prefix that could match other keys, and redis-py's errors.
+    """
+    if not PREFIX_RULE.fullmatch(prefix):
+        raise InvalidOption(f"--prefix must be letters, digits, '_', '-' and '.', got {prefix!r}.")
+    started = time.perf_counter()
+    client = redis_client(alias)
+    pages = keys = 0
+    for batch in scan_batches(client, page_pattern(prefix, alias=alias)):
+        keys += len(batch) if dry_run else client.unlink(*batch)
+        pages += sum(PAGE_MARK in key for key in batch)
+    return CachedPages(pages=pages, keys=keys, seconds=time.perf_counter() - started)
+
+
+def page_pattern(prefix: str, *, alias: str = "default") -> str:
+    """The glob that matches the keys of the prefix's pages and of nothing else."""
+    pattern = f"views.decorators.cache.cache_*.{prefix}.*"
+    return str(_redis_cache(alias).client.make_pattern(pattern))
+
+
+def redis_client(alias: str = "default") -> Redis:
+    """The connection behind a cache alias. Raises ``InvalidOption`` for an alias without Redis."""
+    client: Redis = _redis_cache(alias).client.get_client(write=True)
+    return client
+
+
+def _redis_cache(alias: str) -> RedisCache:
+    if alias not in caches.settings:
+        raise InvalidOption(f"--cache must be one of {', '.join(caches.settings)}, got {alias!r}.")
+    cache = caches[alias]
+    if not isinstance(cache, RedisCache):
+        raise InvalidOption(f"--cache must be a django-redis cache, got {alias!r}.")
+    return cache
+
+
+def scan_batches(client: Redis, pattern: str) -> Iterator[list[bytes]]:
+    """Batches of different keys. SCAN may return a key twice; each is handed out once.
+
+    Only the keys that match are remembered, so memory grows with the pages, not the keyspace.
+    """
+    seen: set[bytes] = set()
+    cursor = 0
+    while True:
+        cursor, found = cast("tuple[int, list[bytes]]", client.scan(cursor, match=pattern, count=SCAN_STEP))
+        if fresh := [key for key in dict.fromkeys(found) if key not in seen]:
+            seen.update(fresh)
+            yield fresh
+        if cursor == 0:
+            return

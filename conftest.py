@@ -1,0 +1,86 @@
+"""What every test has: a real Redis of the test run's own, empty at the start of each test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import User
+from rest_framework.test import APIClient
+
+from catalog.cached_pages import redis_client
+from shop.embedded_redis import PrivateRedis
+
+ROOT = Path(__file__).parent
+
+Manage = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def private_redis() -> Iterator[PrivateRedis]:
+    """The Redis of this test run, which is gone when the run ends."""
+    server = PrivateRedis(settings.PRIVATE_REDIS_DIR)
+    yield server
+    redis_client().connection_pool.disconnect()
+    server.stop()
+    shutil.rmtree(settings.PRIVATE_REDIS_DIR)
+
+
+@pytest.fixture(autouse=True)
+def redis(private_redis: PrivateRedis) -> Any:
+    """The connection behind the ``default`` cache, whose database is empty."""
+    client = redis_client()
+    client.flushdb()
+    return client
+
+
+@pytest.fixture
+def api() -> APIClient:
+    """A visitor."""
+    return APIClient()
+
+
+@pytest.fixture
+def admin_api(admin_user: User) -> APIClient:
+    client = APIClient()
+    client.force_login(admin_user)
+    return client
+
+
+@pytest.fixture
+def manage_environment(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The environment of a newcomer's machine, with a database and a private Redis of its own."""
+    directory = tmp_path / "redis"
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "VIRTUAL_ENV") if name in os.environ}
+    yield {
+        **kept,
+        "DATABASE_URL": f"sqlite:///{tmp_path / 'shop.sqlite3'}",
+        "PRIVATE_REDIS_DIR": str(directory),
+        "COLUMNS": "80",
+    }
+    PrivateRedis(directory).stop()
+
+
+@pytest.fixture
+def manage(manage_environment: dict[str, str]) -> Manage:
+    """Run ``manage.py`` in a process of its own; keyword arguments are environment variables."""
+
+    def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, str(ROOT / "manage.py"), *arguments],
+            env={**manage_environment, **variables},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    return run

@@ -1,0 +1,208 @@
+"""Every setting of the shop, read once from the environment and from ``.env`` beside ``manage.py``.
+
+``.env.example`` lists the variables. A missing or bad value is refused at start with a message
+that names the variable.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
+
+from shop.environment import (
+    REDIS_SCHEMES,
+    env,
+    is_set,
+    read_bool,
+    read_database,
+    read_list,
+    read_seconds,
+    read_text,
+    read_url,
+)
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env.read_env(BASE_DIR / ".env")
+
+# Mode and secrets
+
+# manage.py on a machine where no deployment was configured is a developer trying things out. Any
+# other way in (gunicorn, a script), and any machine that has a secret key, is production.
+_is_development = Path(sys.argv[0]).name == "manage.py" and not (
+    is_set("SECRET_KEY") or is_set("ALLOWED_HOSTS")
+)
+DEBUG = read_bool("DEBUG", default=_is_development)
+
+SECRET_KEY = read_text("SECRET_KEY")
+ALLOWED_HOSTS = read_list("ALLOWED_HOSTS")
+if DEBUG:
+    SECRET_KEY = SECRET_KEY or "django-insecure-for-development-only"
+else:
+    if not SECRET_KEY:
+        raise ImproperlyConfigured(
+            "SECRET_KEY must be set when DEBUG is off. Make one with: "
+            'python -c "import secrets; print(secrets.token_urlsafe(50))"'
+        )
+    if not ALLOWED_HOSTS:
+        raise ImproperlyConfigured(
+            "ALLOWED_HOSTS must name the hosts that are served when DEBUG is off, "
+            "for example ALLOWED_HOSTS=shop.example.com,127.0.0.1"
+        )
+
+CSRF_TRUSTED_ORIGINS = read_list("CSRF_TRUSTED_ORIGINS")
+if read_bool("HTTPS", default=False):
+    SECURE_SSL_REDIRECT = True
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_HSTS_SECONDS = 60 * 60 * 24 * 365
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    SECURE_HSTS_PRELOAD = True
+    SESSION_COOKIE_SECURE = True
+    CSRF_COOKIE_SECURE = True
+
+# Applications
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    # Before staticfiles, so that runserver serves static files as gunicorn does.
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "django_filters",
+    "catalog",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "shop.urls"
+WSGI_APPLICATION = "shop.wsgi.application"
+ASGI_APPLICATION = "shop.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+REST_FRAMEWORK = {
+    # A view that forgets to say who may use it is for admins only.
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],
+}
+
+# Database
+
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+_database = read_database("DATABASE_URL") or {
+    "ENGINE": "django.db.backends.sqlite3",
+    "NAME": BASE_DIR / "db.sqlite3",
+}
+if _database["ENGINE"] == "django.db.backends.sqlite3":
+    _database["OPTIONS"] = {
+        # A transaction that will write takes its lock at BEGIN, where it can wait for it; one
+        # that upgrades later fails at once with "database is locked".
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,  # seconds
+        # WAL lets readers go on while one writer writes. NORMAL is safe with it.
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+else:
+    _database["CONN_MAX_AGE"] = 60
+    _database["CONN_HEALTH_CHECKS"] = True
+DATABASES: dict[str, dict[str, Any]] = {"default": _database}
+
+# Pretend that the database is slow: each request to the API waits so long before its first query.
+SIMULATED_LATENCY_SECONDS = read_seconds("SIMULATED_LATENCY_SECONDS", default=0, maximum=60)
+
+# Redis
+
+PRIVATE_REDIS_DIR = Path(read_text("PRIVATE_REDIS_DIR", default=str(BASE_DIR / ".redis")))
+REDIS_URL = read_url("REDIS_URL", schemes=REDIS_SCHEMES)
+
+_redis_pool: dict[str, Any] = {
+    # redis-py's own default waits up to seconds between its tries, in the middle of a request.
+    "retry": Retry(ExponentialBackoff(cap=0.1, base=0.02), retries=1),
+    "health_check_interval": 30,
+}
+USES_PRIVATE_REDIS = not REDIS_URL
+if USES_PRIVATE_REDIS:
+    from shop.embedded_redis import PrivateRedis, PrivateRedisConnection
+
+    # The server is started by the first connection that finds none.
+    _private_redis = PrivateRedis(PRIVATE_REDIS_DIR)
+    REDIS_URL = _private_redis.url(database=1)
+    _redis_pool |= {"connection_class": PrivateRedisConnection, "server": _private_redis}
+
+CACHES = {
+    "default": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": REDIS_URL,
+        "OPTIONS": {
+            "CLIENT_CLASS": "django_redis.client.DefaultClient",
+            "SOCKET_CONNECT_TIMEOUT": 1,
+            "SOCKET_TIMEOUT": 2,
+            "CONNECTION_POOL_KWARGS": _redis_pool,
+        },
+    },
+}
+
+# Language and time
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_I18N = True
+USE_TZ = True
+
+# Files
+
+STATIC_URL = "static/"
+# Straight from the packages that carry them: no collectstatic to forget.
+WHITENOISE_USE_FINDERS = True
+FIXTURE_DIRS = [BASE_DIR / "fixtures"]
+
+# People
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "rest_framework:login"
+LOGIN_REDIRECT_URL = "/"
+
+# Logging
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "loggers": {"catalog": {"handlers": ["stderr"], "level": "INFO"}},
+}
