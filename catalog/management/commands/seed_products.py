@@ -1,0 +1,75 @@
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from catalog.cached_pages import flush_cached_pages
+from catalog.management.base import CatalogCommand
+from catalog.models import Product
+from catalog.seeding import SeedingPlan, SeedingResult, carry_out, plan_seeding
+from catalog.textbook import CATEGORY_PREFIX, PRODUCT_PREFIX
+
+
+class Command(CatalogCommand):
+    help = (
+        "Bring the number of seeded products to exactly --count. The same seed gives the same "
+        "products; products that were not seeded are left alone."
+    )
+    examples = ("", "--count 1000000 --batch-size 5000", "--count 0 --no-input")
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--count", type=int, default=10_000, help="Number of seeded products (default: %(default)s)."
+        )
+        parser.add_argument(
+            "--seed", type=int, default=0, help="Which products to make up (default: %(default)s)."
+        )
+        parser.add_argument(
+            "--batch-size",
+            type=int,
+            default=2000,
+            help="Products per transaction (default: %(default)s).",
+        )
+        parser.add_argument(
+            "--clear", action="store_true", help="Remove all seeded products first (default: keep them)."
+        )
+        parser.add_argument("--no-input", action="store_true", help="Remove without asking.")
+        parser.add_argument(
+            "--database", default="default", help="Alias of the database (default: %(default)s)."
+        )
+
+    def handle(
+        self,
+        *,
+        count: int,
+        seed: int,
+        batch_size: int,
+        clear: bool,
+        no_input: bool,
+        database: str,
+        verbosity: int,
+        **options: Any,
+    ) -> None:
+        plan = plan_seeding(count=count, seed=seed, clear=clear, database=database)
+        if plan.surplus:
+            self.confirm(
+                f"Remove {plan.surplus:,} seeded products from database {database!r}?",
+                interactive=not no_input,
+            )
+        with self.progress("Seeding", plan.surplus + plan.missing, verbosity=verbosity) as advance:
+            result = carry_out(plan, batch_size=batch_size, on_progress=advance)
+        if result.added or result.removed:
+            # Rows written in bulk send no signals, so the textbook's receivers did not see them.
+            for prefix in (PRODUCT_PREFIX, CATEGORY_PREFIX):
+                flush_cached_pages(prefix=prefix)
+        if verbosity:
+            self.stdout.write(_summary(plan, result))
+
+
+def _summary(plan: SeedingPlan, result: SeedingResult) -> str:
+    total = Product.objects.using(plan.database).count()
+    state = f"{plan.count:,} products of seed {plan.seed}, {total:,} products in all."
+    if not (result.added or result.removed):
+        return f"Nothing to do: {state}"
+    removed = f" and removed {result.removed:,}" if result.removed else ""
+    rate = (result.added + result.removed) / result.seconds
+    return f"Added {result.added:,}{removed} in {result.seconds:.1f} s ({rate:,.0f} products/s): {state}"

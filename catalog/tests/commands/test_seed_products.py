@@ -1,0 +1,96 @@
+import re
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from rest_framework.test import APIClient
+
+from catalog.models import Product
+from catalog.seeding import seeded_products
+from conftest import Manage
+
+pytestmark = pytest.mark.django_db
+
+
+def seed(**options: Any) -> str:
+    output = StringIO()
+    call_command("seed_products", stdout=output, stderr=StringIO(), **options)
+    return output.getvalue()
+
+
+def test_it_says_in_one_line_what_it_did() -> None:
+    output = seed(count=30)
+
+    assert re.fullmatch(
+        r"Added 30 in \d+\.\d s \([\d,]+ products/s\): 30 products of seed 0, 30 products in all\.\n", output
+    )
+    assert seed(count=30) == "Nothing to do: 30 products of seed 0, 30 products in all.\n"
+
+
+def test_verbosity_zero_is_silent() -> None:
+    assert seed(count=5, verbosity=0) == ""
+    assert seeded_products().count() == 5
+
+
+@pytest.mark.parametrize("options", [{"count": 10}, {"count": 30, "seed": 1}, {"count": 30, "clear": True}])
+def test_it_removes_nothing_unasked(options: dict[str, Any]) -> None:
+    seed(count=30)
+    before = set(Product.objects.values_list("pk", flat=True))
+
+    with pytest.raises(CommandError, match=r"Remove \d+ seeded products .* --no-input"):
+        seed(**options)
+    assert set(Product.objects.values_list("pk", flat=True)) == before
+
+    seed(**options, no_input=True)
+    assert seeded_products().count() == options["count"]
+
+
+def test_a_cached_list_shows_what_was_seeded(api: APIClient) -> None:
+    assert api.get("/products/").json()["count"] == 0
+    assert api.get("/categories/").json()["count"] == 0
+
+    seed(count=300)
+
+    assert api.get("/products/").json()["count"] > 200
+    assert api.get("/categories/").json()["count"] == 8
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"count": -1}, "--count must be at least 0, got -1."),
+        ({"count": 10, "batch_size": 0}, "--batch-size must be at least 1, got 0."),
+        ({"count": 10, "seed": -5}, "--seed must be from 0 to 4294967295, got -5."),
+    ],
+)
+def test_bad_options_end_with_the_code_for_usage(options: dict[str, int], message: str) -> None:
+    with pytest.raises(CommandError) as raised:
+        seed(**options)
+    assert str(raised.value) == message
+    assert raised.value.returncode == 2
+
+
+def test_from_a_shell_its_errors_are_one_line(manage: Manage) -> None:
+    for arguments, code, message in (
+        (["--count", "-1"], 2, "--count must be at least 0, got -1."),
+        (["--count", "many"], 2, "argument --count: invalid int value: 'many'"),
+        (["--database", "nope"], 2, "The connection 'nope' doesn't exist. Known databases: default."),
+        (["--bogus"], 2, "unrecognized arguments: --bogus"),
+        ([], 1, "The database has no catalogue yet"),
+    ):
+        done = manage("seed_products", *arguments)
+        assert done.returncode == code, done.stderr
+        assert message in done.stderr.splitlines()[-1]
+        assert "Traceback" not in done.stderr
+        assert done.stdout == ""
+
+
+def test_an_unreachable_database_is_one_line_without_its_password(manage: Manage) -> None:
+    done = manage("seed_products", DATABASE_URL="postgres://shop:s3cret@127.0.0.1:1/shop")
+
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "127.0.0.1:1/shop" in done.stderr
+    assert "DATABASE_URL" in done.stderr
+    assert "s3cret" not in done.stderr

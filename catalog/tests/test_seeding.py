@@ -1,0 +1,189 @@
+from decimal import Decimal
+from itertools import product as combinations
+from typing import Any
+
+import pytest
+
+from catalog.factories import ProductFactory
+from catalog.models import Category, Product
+from catalog.options import InvalidOption
+from catalog.seeding import (
+    Composer,
+    SeedingResult,
+    carry_out,
+    load_vocabulary,
+    plan_seeding,
+    seeded_products,
+    sku_of,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+def seed(count: int, **options: Any) -> SeedingResult:
+    return carry_out(plan_seeding(count=count, **options), batch_size=7)
+
+
+def contents() -> list[dict[str, Any]]:
+    rows = seeded_products().order_by("sku").prefetch_related("tags")
+    return [
+        {
+            "sku": row.sku,
+            "name": row.name,
+            "description": row.description,
+            "price": row.price,
+            "stock": row.stock,
+            "category": row.category_id,
+            "tags": sorted(tag.name for tag in row.tags.all()),
+        }
+        for row in rows
+    ]
+
+
+def test_seeding_brings_exactly_the_number_that_was_asked_for() -> None:
+    for count, added, removed in ((20, 20, 0), (20, 0, 0), (50, 30, 0), (15, 0, 35), (0, 0, 15)):
+        result = seed(count)
+        assert (result.added, result.removed) == (added, removed)
+        assert seeded_products().count() == count
+
+
+def test_a_product_depends_only_on_the_seed_and_its_number() -> None:
+    seed(60)
+    together = contents()
+    seed(0)
+    for count in (11, 35, 60):
+        seed(count)
+
+    assert contents() == together
+    assert [row["sku"] for row in together] == [sku_of(0, number) for number in range(60)]
+
+
+def test_another_seed_gives_other_products() -> None:
+    seed(10)
+    first = contents()
+    seed(10, seed=1)
+
+    assert seeded_products().count() == 10
+    assert not {row["name"] for row in first} & {row["name"] for row in contents()}
+
+
+def test_a_deleted_product_comes_back_and_an_edited_one_stays_as_it_is() -> None:
+    seed(20)
+    before = contents()
+    Product.objects.get(sku=sku_of(0, 3)).delete()
+    Product.objects.filter(sku=sku_of(0, 4)).update(name="Renamed")
+
+    result = seed(20)
+
+    assert (result.added, result.removed) == (1, 0)
+    assert contents()[3] == before[3]
+    assert contents()[4]["name"] == "Renamed"
+
+
+def test_clear_makes_every_seeded_product_anew() -> None:
+    seed(20)
+    before = contents()
+    Product.objects.filter(sku=sku_of(0, 4)).update(name="Renamed")
+
+    result = seed(20, clear=True)
+
+    assert (result.added, result.removed) == (20, 20)
+    assert contents() == before
+
+
+def test_products_that_were_not_seeded_are_left_alone() -> None:
+    ProductFactory.create(sku="KIT-0001")
+    ProductFactory.create(sku=None)
+    seed(10)
+    seed(0)
+
+    assert Product.objects.count() == 2
+
+
+def test_progress_adds_up_to_what_was_done() -> None:
+    seed(10, seed=5)
+    done: list[int] = []
+    plan = plan_seeding(count=30)
+    carry_out(plan, batch_size=8, on_progress=done.append)
+
+    assert plan.surplus == 10
+    assert sum(done) == 40
+
+
+def test_a_batch_that_fails_leaves_only_whole_batches() -> None:
+    class Interrupted(Exception):
+        pass
+
+    def interrupt(products: int) -> None:
+        raise Interrupted
+
+    with pytest.raises(Interrupted):
+        carry_out(plan_seeding(count=30), batch_size=10, on_progress=interrupt)
+    assert seeded_products().count() == 10
+    result = seed(30)
+
+    assert result.added == 20
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"count": -1}, "--count must be at least 0, got -1."),
+        ({"count": 10**11}, "--count must be at most"),
+        ({"count": 1, "seed": -1}, "--seed must be from 0 to"),
+        ({"count": 1, "seed": 2**32}, "--seed must be from 0 to"),
+    ],
+)
+def test_bad_options_are_named(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidOption, match=message):
+        plan_seeding(**options)
+
+
+def test_a_batch_size_of_zero_is_refused() -> None:
+    with pytest.raises(InvalidOption, match="--batch-size must be at least 1, got 0"):
+        carry_out(plan_seeding(count=1), batch_size=0)
+
+
+def test_the_products_look_like_a_catalogue() -> None:
+    composer = Composer(0, database="default")
+    composed = [composer.compose(number) for number in range(4000)]
+    products = [product for product, _ in composed]
+
+    for product in products[:200]:
+        product.full_clean()
+    assert all(100 <= len(product.description) <= 400 for product in products)
+    assert 0.08 < sum(product.stock == 0 for product in products) / len(products) < 0.12
+    assert max(product.stock for product in products) > 100
+    assert len({product.name for product in products}) > 3500
+    assert len({product.price for product in products}) > 300
+    assert all(product.price > Decimal(1) for product in products)
+    assert {len(tags) for _, tags in composed} == {0, 1, 2}
+    shares = sorted(
+        sum(product.category_id == category.pk for product in products) / len(products)
+        for category in Category.objects.all()
+    )
+    assert len(shares) == 8
+    assert shares[-1] > 5 * shares[0] > 0
+
+
+def test_products_are_the_same_on_every_python_and_every_machine() -> None:
+    product, _ = Composer(0, database="default").compose(0)
+
+    assert (product.name, product.price, product.stock) == (
+        "Wexcombe enamelled measuring jug, set of two",
+        Decimal("21.95"),
+        12,
+    )
+
+
+@pytest.mark.parametrize("words", load_vocabulary(), ids=lambda words: str(words["slug"]))
+def test_every_combination_of_words_keeps_its_length(words: dict[str, Any]) -> None:
+    openings = [
+        len(opening.format(noun=noun)) for opening, noun in combinations(words["openings"], words["nouns"])
+    ]
+    details = sorted(len(sentence) for sentence in words["sentences"])
+
+    assert min(openings) + 1 + details[0] >= 100
+    assert max(openings) + 3 + sum(details[-3:]) <= 400
+    longest = sum(max(map(len, words[kind])) for kind in ("makers", "qualities", "nouns", "variants"))
+    assert longest + len("  , ") <= 200
