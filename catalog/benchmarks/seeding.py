@@ -1,0 +1,120 @@
+"""How much of seeding's time is the database's?
+
+Measures: seeding products with their tags, against a bare ``bulk_create`` of as many ready-made
+products in the same batches, which is the least that Django can do. A second baseline writes the
+tags too, as ready-made rows, and so the same rows as seeding. The three take turns. Each turn
+runs in a transaction that is rolled back, so the catalogue stays as it is; the time of a COMMIT
+is in none of them.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from django.db import models, transaction
+from django.test.utils import override_settings
+
+from catalog.benchmarks.isolation import garbage_collector_off
+from catalog.models import Product
+from catalog.options import require_at_least
+from catalog.seeding import Composer, SeedingPlan, add_missing
+
+# A seed of its own, whose products are in no catalogue.
+SEED = 2**32 - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedingComparison:
+    """Seconds of each turn, in order."""
+
+    count: int
+    batch_size: int
+    seeding_seconds: tuple[float, ...]
+    bare_seconds: tuple[float, ...]
+    bare_with_tags_seconds: tuple[float, ...]
+
+    @property
+    def speed_share(self) -> float:
+        """Seeding's products/s over the bare ``bulk_create``'s: the median of the turns' ratios."""
+        return _median_ratio(self.bare_seconds, self.seeding_seconds)
+
+    @property
+    def speed_share_with_tags(self) -> float:
+        return _median_ratio(self.bare_with_tags_seconds, self.seeding_seconds)
+
+
+def measure_seeding(
+    *,
+    count: int = 20_000,
+    batch_size: int = 2000,
+    rounds: int = 7,
+    on_progress: Callable[[int], None] = lambda _: None,
+) -> SeedingComparison:
+    """Raises ``InvalidOption``. ``on_progress`` is called ``rounds`` times with 1."""
+    require_at_least("--count", count, 1)
+    require_at_least("--batch-size", batch_size, 1)
+    require_at_least("--rounds", rounds, 1)
+    turns: dict[str, list[float]] = {"seeding": [], "bare": [], "bare with tags": []}
+    with override_settings(DEBUG=False):
+        for _ in range(rounds):
+            for name, seconds in turns.items():
+                with transaction.atomic():
+                    seconds.append(_time_turn(name, count, batch_size))
+                    transaction.set_rollback(True)
+            on_progress(1)
+    return SeedingComparison(
+        count=count,
+        batch_size=batch_size,
+        seeding_seconds=tuple(turns["seeding"]),
+        bare_seconds=tuple(turns["bare"]),
+        bare_with_tags_seconds=tuple(turns["bare with tags"]),
+    )
+
+
+def _time_turn(name: str, count: int, batch_size: int) -> float:
+    composer = Composer(SEED, database="default")
+    if name == "seeding":
+        plan = SeedingPlan(
+            count=count, seed=SEED, clear=False, database="default", is_there=bytearray(count), surplus=0
+        )
+        return _seconds(lambda: add_missing(plan, batch_size=batch_size, on_progress=lambda _: None))
+    composed = [composer.compose(number) for number in range(count)]
+    products = [product for product, _ in composed]
+    if name == "bare":
+        return _seconds(lambda: _create(products, batch_size))
+    tag_sets = [tags for _, tags in composed]
+    return _seconds(lambda: _create(products, batch_size)) + _time_tags(products, tag_sets, batch_size)
+
+
+def _time_tags(products: Sequence[Product], tag_sets: Sequence[tuple[int, ...]], batch_size: int) -> float:
+    through = Product.tags.through
+    rows = [
+        through(product_id=product.pk, tag_id=tag)
+        for product, tags in zip(products, tag_sets, strict=True)
+        for tag in tags
+    ]
+    return _seconds(lambda: _create(rows, batch_size))
+
+
+def _create(rows: Sequence[models.Model], batch_size: int) -> None:
+    model: Any = type(rows[0]) if rows else Product
+    remaining = iter(rows)
+    while batch := list(islice(remaining, batch_size)):
+        with transaction.atomic():
+            model.objects.bulk_create(batch)
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    with garbage_collector_off():
+        started = time.perf_counter_ns()
+        work()
+        return (time.perf_counter_ns() - started) / 1_000_000_000
+
+
+def _median_ratio(numerators: Sequence[float], denominators: Sequence[float]) -> float:
+    return statistics.median(a / b for a, b in zip(numerators, denominators, strict=True))
