@@ -1,0 +1,62 @@
+"""The steps of the demonstration. Each does only what was not done yet."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+
+from catalog import signals
+from catalog.cached_pages import flush_cached_pages
+from catalog.models import Product
+from catalog.seeding import SKU_PREFIX, add_missing, plan_seeding, seeded_products
+from catalog.textbook import CATEGORY_PREFIX, PRODUCT_PREFIX
+
+FIXTURE = "catalog"
+ADMIN_NAME = "admin"
+PASSWORD_BYTES = 12
+BATCH_SIZE = 2000
+
+
+def load_fixture_once() -> int:
+    """Load the fixture into a catalogue that has nothing of it; return how many products came.
+
+    A second load would undo what people changed since.
+    """
+    by_hand = Product.objects.filter(sku__isnull=False).exclude(sku__startswith=SKU_PREFIX)
+    if by_hand.exists():
+        return 0
+    with signals.disconnected():
+        call_command("loaddata", FIXTURE, verbosity=0)
+    _flush()
+    return by_hand.count()
+
+
+def seed_at_least(count: int, *, on_progress: Callable[[int], None]) -> int:
+    """Have ``count`` seeded products or more, removing none; return how many were added.
+
+    Raises ``InvalidOption``.
+    """
+    if seeded_products().count() >= count:
+        return 0
+    plan = plan_seeding(count=count)
+    added = add_missing(plan, batch_size=BATCH_SIZE, on_progress=on_progress)
+    _flush()
+    return added
+
+
+def make_admin() -> str | None:
+    """Make the admin and return the password, which is kept nowhere; ``None`` if there is one."""
+    users = get_user_model()._default_manager
+    if users.filter(username=ADMIN_NAME).exists():
+        return None
+    password = secrets.token_urlsafe(PASSWORD_BYTES)
+    users.create_superuser(ADMIN_NAME, "admin@example.com", password)
+    return password
+
+
+def _flush() -> None:
+    for prefix in (PRODUCT_PREFIX, CATEGORY_PREFIX):
+        flush_cached_pages(prefix=prefix)

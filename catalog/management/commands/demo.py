@@ -1,0 +1,82 @@
+from contextlib import nullcontext
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import CommandParser
+
+from catalog.demo import ADMIN_NAME, load_fixture_once, make_admin, seed_at_least
+from catalog.management.base import CatalogCommand
+from catalog.options import require_at_least
+from shop.embedded_redis import PrivateRedis
+
+NEXT_STEPS = """
+What to try next:
+
+  make run       (or python manage.py runserver, with .venv activated)
+
+  http://127.0.0.1:8000/                     every endpoint, to click through
+  http://127.0.0.1:8000/textbook/products/   the cached list; reload it
+  http://127.0.0.1:8000/uncached/products/   the same list without a cache
+  http://127.0.0.1:8000/admin/               edit a product as admin: the cached list goes cold
+
+  make bench     (or python manage.py bench_cache --path '/products/?search=lamp&ordering=-price')
+  make redis-cli (then: SCAN 0 MATCH *product_list* COUNT 1000)"""
+
+
+class Command(CatalogCommand):
+    help = (
+        "Show the whole shop: make the tables, fill the catalogue, make an admin, measure the cache, "
+        "exercise its invalidation. Running it again adds only what is missing."
+    )
+    examples = ("", "--count 100000")
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--count",
+            type=int,
+            default=10_000,
+            help="Seeded products to have at least (default: %(default)s).",
+        )
+
+    def handle(self, *, count: int, verbosity: int, **options: Any) -> None:
+        require_at_least("--count", count, 1)
+        with self._private_redis_left_as_found():
+            self._step("Making the tables", verbosity)
+            call_command("migrate", verbosity=0)
+            self._fill_catalogue(count, verbosity)
+            self._make_admin(verbosity)
+            self._step("Measuring; this takes some seconds", verbosity)
+            call_command("bench_cache", verbosity=verbosity, stdout=self.stdout, stderr=self.stderr)
+        self._step(NEXT_STEPS, verbosity)
+
+    def _fill_catalogue(self, count: int, verbosity: int) -> None:
+        loaded = load_fixture_once()
+        self._step(
+            f"Loaded {loaded} products from the fixture" if loaded else "The fixture is loaded", verbosity
+        )
+        with self.progress("Seeding", count, verbosity=verbosity) as advance:
+            added = seed_at_least(count, on_progress=advance)
+        self._step(
+            f"Seeded {added:,} products" if added else f"{count:,} products or more are seeded", verbosity
+        )
+
+    def _make_admin(self, verbosity: int) -> None:
+        if password := make_admin():
+            # Shown whatever the verbosity: nobody can ever know it otherwise.
+            self.stdout.write(f"Made the user {ADMIN_NAME} with password {password} (shown only now)")
+        else:
+            self._step(
+                f"The user {ADMIN_NAME} is there; for a new password: "
+                f"python manage.py changepassword {ADMIN_NAME}",
+                verbosity,
+            )
+
+    def _step(self, message: str, verbosity: int) -> None:
+        if verbosity:
+            self.stdout.write(message)
+
+    def _private_redis_left_as_found(self) -> Any:
+        if not settings.USES_PRIVATE_REDIS:
+            return nullcontext()
+        return PrivateRedis(settings.PRIVATE_REDIS_DIR).left_as_found()

@@ -1,0 +1,73 @@
+import re
+from io import StringIO
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
+
+from catalog.models import Product
+from catalog.seeding import seeded_products
+from conftest import Manage
+
+pytestmark = pytest.mark.django_db
+
+
+def demo(count: int = 30) -> str:
+    output = StringIO()
+    call_command("demo", count=count, stdout=output, stderr=StringIO())
+    return output.getvalue()
+
+
+def test_it_fills_measures_makes_an_admin_and_says_what_to_try_next() -> None:
+    output = demo()
+
+    assert Product.objects.count() == 90
+    assert "textbook: a repeat request is" in output
+    assert "textbook: the answer after a save was fresh every time" in output
+    assert "http://127.0.0.1:8000/textbook/products/" in output
+    assert "make run" in output
+    shown = re.search(r"user admin with password (\S+) \(shown only now\)", output)
+    assert shown
+    user = User.objects.get(username="admin")
+    assert user.is_superuser
+    assert user.check_password(shown[1])
+
+
+def test_a_second_time_it_changes_nothing() -> None:
+    demo()
+    Product.objects.filter(sku="KIT-0001").update(name="Edited by hand")
+    Product.objects.filter(sku="KIT-0002").delete()
+    password = User.objects.get(username="admin").password
+    before = list(Product.objects.order_by("pk").values())
+
+    output = demo()
+
+    assert list(Product.objects.order_by("pk").values()) == before
+    assert User.objects.get(username="admin").password == password
+    assert "changepassword" in output
+    assert "shown only now" not in output
+
+
+def test_it_adds_and_never_removes() -> None:
+    call_command("seed_products", count=20, seed=3, verbosity=0)
+    demo(count=50)
+
+    assert seeded_products().filter(sku__startswith="SEED-3-").count() == 20
+    assert seeded_products().filter(sku__startswith="SEED-0-").count() == 50
+
+
+def test_it_leaves_a_redis_that_ran_before_and_no_other(
+    manage: Manage, manage_environment: dict[str, str]
+) -> None:
+    done = manage("demo", "--count", "30")
+    assert done.returncode == 0, done.stderr
+    assert "does not run" in manage("private_redis", "status").stdout
+
+    manage("flush_product_cache")
+    assert manage("demo", "--count", "30").returncode == 0
+    assert " runs " in manage("private_redis", "status").stdout
+
+
+def test_zero_products_are_refused() -> None:
+    with pytest.raises(CommandError, match="--count must be at least 1, got 0"):
+        demo(count=0)
