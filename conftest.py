@@ -30,7 +30,7 @@ def private_redis() -> Iterator[PrivateRedis]:
     yield server
     redis_client().connection_pool.disconnect()
     server.stop()
-    shutil.rmtree(settings.PRIVATE_REDIS_DIR)
+    shutil.rmtree(settings.PRIVATE_REDIS_DIR, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)

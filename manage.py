@@ -19,8 +19,11 @@ def main() -> None:
             "Run make install, then use .venv/bin/python manage.py."
         )
     try:
-        execute_from_command_line(sys.argv)
-        sys.stdout.flush()
+        try:
+            execute_from_command_line(sys.argv)
+        finally:
+            # Here, where a closed pipe can be told from a failure; at exit it would be a traceback.
+            sys.stdout.flush()
     except ImproperlyConfigured as error:
         sys.exit(f"Configuration error: {error}")
     except KeyboardInterrupt:

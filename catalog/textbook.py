@@ -6,8 +6,10 @@ This is the baseline that better caches are measured against, so its known fault
   admin wraps every save in one); a reader re-caches the old page meanwhile, for 15 minutes.
 - It fills late. A reader that queried before a write stores its old page after the invalidation.
 - It misses silent writes: ``update()``, ``bulk_create()``, ``bulk_update()``, tags added or
-  removed, a renamed category or tag, raw SQL. None of them sends a product's signals.
-- ``delete_pattern`` walks every key of the database, ten keys a round trip.
+  removed, a renamed category or tag, raw SQL. None of them sends a product's signals. Tags that
+  come with a save through the API are written after it, and so after the invalidation.
+- ``delete_pattern`` walks every key of the database, ten keys a round trip, and also deletes other
+  people's keys that have these words in them.
 - Nothing clears the pages of ``category_list``: a category's number of products is up to 15
   minutes old.
 - The browser keeps a copy of its own: ``Cache-Control: max-age=900`` outlives every invalidation.
@@ -15,6 +17,7 @@ This is the baseline that better caches are measured against, so its known fault
 - Fifty requests at once for a cold page run its queries fifty times.
 - ``?utm=1`` … ``?utm=N`` are N copies of one page.
 - Without Redis every request, and every save, is an error; with a hung one they wait for seconds.
+  A save outside a transaction fails after its row was written.
 - Pages are pickled: whoever can write to Redis can run code in Django.
 - A hit takes two round trips, and each page is stored twice over (data and rendering).
 """

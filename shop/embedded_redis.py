@@ -13,8 +13,8 @@ import hashlib
 import importlib.util
 import os
 import shutil
-import signal
 import socket
+import stat
 import subprocess
 import tempfile
 import time
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
 
+import psutil
 from redis.connection import UnixDomainSocketConnection
 
 SERVER_NAMES = ("redis-server", "valkey-server")
@@ -69,20 +70,45 @@ class PrivateRedis:
     def __init__(self, directory: Path) -> None:
         self.directory = _short_enough(directory.absolute())
         self.socket_path = self.directory / "redis.sock"
+        self._pid_path = self.directory / "redis.pid"
 
     def url(self, *, database: int) -> str:
         return f"unix://{quote(str(self.socket_path))}?db={database}"
 
     def is_running(self) -> bool:
-        """Whether a server accepts connections on the socket; it need not answer."""
+        """Whether a server listens on the socket; it need not answer. Raises ``PrivateRedisError``."""
+        self.check_directory()
         try:
             self._connect().close()
         except (FileNotFoundError, ConnectionRefusedError):
             return False
-        except TimeoutError:
+        except (BlockingIOError, TimeoutError):
             # A hung server with a full backlog. Starting another would take its socket away.
             return True
         return True
+
+    def check_directory(self) -> None:
+        """Raise ``PrivateRedisError`` if the folder is there and is not a folder of this user's.
+
+        Checked before every connection: cached pages are unpickled, so whoever could put a server
+        of theirs into its place could run code here.
+        """
+        try:
+            status = self.directory.lstat()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise self._refused(error.strerror or "it cannot be looked at") from None
+        if not stat.S_ISDIR(status.st_mode):
+            raise self._refused("it is a link or a file")
+        if status.st_uid != os.getuid():
+            raise self._refused("it is somebody else's")
+
+    def _refused(self, reason: str) -> PrivateRedisError:
+        return PrivateRedisError(
+            f"{self.directory} must be a folder of yours for the private Redis: {reason}. "
+            "Remove it, or set PRIVATE_REDIS_DIR to another."
+        )
 
     def ensure_running(self) -> None:
         """Start the server unless one is there. Of many callers at once, in any process, one starts it.
@@ -107,7 +133,7 @@ class PrivateRedis:
             with contextlib.suppress(OSError), self._connect() as connection:
                 connection.sendall(b"SHUTDOWN NOSAVE\r\n")
                 connection.recv(256)
-            if not self._wait_until_stopped():
+            if not self._wait_until(running=False, seconds=STOP_TIMEOUT_SECONDS):
                 self._kill()
         return True
 
@@ -132,13 +158,11 @@ class PrivateRedis:
         return connection
 
     def _make_directory(self) -> None:
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = self.directory.lstat()
-        if self.directory.is_symlink() or status.st_uid != os.getuid():
-            raise PrivateRedisError(
-                f"{self.directory} must be a folder of yours for the private Redis, and it is "
-                "somebody else's or a link. Remove it, or set PRIVATE_REDIS_DIR to another."
-            )
+        try:
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._refused(error.strerror or "it cannot be made") from None
+        self.check_directory()
         self.directory.chmod(0o700)
 
     @contextlib.contextmanager
@@ -153,37 +177,38 @@ class PrivateRedis:
     def _start(self, server: Path) -> None:
         log_path = self.directory / "redis.log"
         log_path.unlink(missing_ok=True)
-        # The configuration goes in by standard input, where "-" is redis-server's name for it.
-        started = subprocess.run(
-            [str(server), "-"],
-            input=self._configuration(log_path),
-            capture_output=True,
-            text=True,
-            timeout=START_TIMEOUT_SECONDS,
-            check=False,
-        )
-        deadline = time.monotonic() + START_TIMEOUT_SECONDS
-        while started.returncode == 0 and time.monotonic() < deadline:
-            if self.is_running():
-                return
-            time.sleep(POLL_INTERVAL_SECONDS)
-        log = log_path.read_text(errors="replace") if log_path.exists() else ""
-        reason = (log or started.stderr or started.stdout).strip().splitlines()[-1:]
-        raise PrivateRedisError(
-            f"{server} did not start in {self.directory}: {''.join(reason) or 'it gave no reason'}. "
-            "Set REDIS_URL to use another Redis."
+        try:
+            # The configuration goes in by standard input, where "-" is redis-server's name for it.
+            started = subprocess.run(
+                [str(server), "-"],
+                input=self._configuration(log_path),
+                capture_output=True,
+                text=True,
+                timeout=START_TIMEOUT_SECONDS,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise self._not_started(server, str(error)) from None
+        if started.returncode != 0 or not self._wait_until(running=True, seconds=START_TIMEOUT_SECONDS):
+            log = log_path.read_text(errors="replace") if log_path.exists() else ""
+            raise self._not_started(server, log or started.stderr or started.stdout)
+
+    def _not_started(self, server: Path, output: str) -> PrivateRedisError:
+        last_line = "".join(output.strip().splitlines()[-1:]) or "it gave no reason"
+        return PrivateRedisError(
+            f"{server} did not start in {self.directory}: {last_line}. Set REDIS_URL to use another Redis."
         )
 
     def _configuration(self, log_path: Path) -> str:
         return "\n".join(
             [
                 "port 0",
-                f'unixsocket "{self.socket_path}"',
+                f"unixsocket {_quoted(self.socket_path)}",
                 "unixsocketperm 700",
                 "daemonize yes",
-                f'pidfile "{self.directory / "redis.pid"}"',
-                f'dir "{self.directory}"',
-                f'logfile "{log_path}"',
+                f"pidfile {_quoted(self._pid_path)}",
+                f"dir {_quoted(self.directory)}",
+                f"logfile {_quoted(log_path)}",
                 "loglevel warning",
                 # Nothing on disk, and a bound on memory: it is a cache.
                 'save ""',
@@ -194,9 +219,9 @@ class PrivateRedis:
             ]
         )
 
-    def _wait_until_stopped(self) -> bool:
-        deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
-        while self.is_running():
+    def _wait_until(self, *, running: bool, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while self.is_running() is not running:
             if time.monotonic() > deadline:
                 return False
             time.sleep(POLL_INTERVAL_SECONDS)
@@ -204,18 +229,19 @@ class PrivateRedis:
 
     def _kill(self) -> None:
         """Kill a server that does not answer, after making sure that the process is this server."""
-        pid = int((self.directory / "redis.pid").read_text())
-        # Redis puts its socket into its process title.
-        title = subprocess.run(
-            ["ps", "-ww", "-p", str(pid), "-o", "command="], capture_output=True, text=True, check=False
-        ).stdout
-        if str(self.socket_path) not in title:
+        try:
+            server = psutil.Process(int(self._pid_path.read_text()))
+            # The server works in its folder, where nobody else is.
+            is_it = Path(server.cwd()) == self.directory.resolve()
+        except (OSError, ValueError, psutil.Error):
+            server, is_it = None, False
+        if server is None or not is_it:
+            suspect = f"process {server.pid} is not it" if server else "which process it is, is not known"
             raise PrivateRedisError(
-                f"The private Redis on {self.socket_path} does not answer, and process {pid} is not it. "
-                "End it by hand."
+                f"The private Redis on {self.socket_path} does not answer, and {suspect}. End it by hand."
             )
-        os.kill(pid, signal.SIGKILL)
-        self._wait_until_stopped()
+        server.kill()
+        self._wait_until(running=False, seconds=STOP_TIMEOUT_SECONDS)
 
 
 class PrivateRedisConnection(UnixDomainSocketConnection):
@@ -231,11 +257,18 @@ class PrivateRedisConnection(UnixDomainSocketConnection):
 
     def _connect(self) -> socket.socket:
         connect = super()._connect
+        self.server.check_directory()
         try:
             return cast("socket.socket", connect())
         except (FileNotFoundError, ConnectionRefusedError):
             self.server.ensure_running()
             return cast("socket.socket", connect())
+
+
+def _quoted(path: Path) -> str:
+    """As redis.conf has it: in double quotes, where a backslash escapes."""
+    escaped = str(path).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _short_enough(directory: Path) -> Path:

@@ -5,27 +5,26 @@ setting that is silently off is worse than a start that is refused.
 """
 
 import math
+import os
 import re
 from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from redis.connection import parse_url
 
 TRUE_WORDS = {"1", "true", "yes", "on"}
 FALSE_WORDS = {"0", "false", "no", "off", ""}
 DATABASE_SCHEMES = ("sqlite", "postgres", "postgresql")
-REDIS_SCHEMES = ("redis", "rediss", "unix")
-
-env = environ.Env()
 
 
 def is_set(name: str) -> bool:
     """Whether the variable is there and not empty; ``NAME=`` in an env file means not set."""
-    return bool(env.str(name, default="").strip())
+    return bool(read_text(name))
 
 
 def read_text(name: str, *, default: str = "") -> str:
-    return str(env.str(name, default="")).strip() or default
+    return os.environ.get(name, "").strip() or default
 
 
 def read_list(name: str) -> list[str]:
@@ -55,34 +54,51 @@ def read_seconds(name: str, *, default: float, maximum: float) -> float:
     return seconds
 
 
-def read_url(name: str, *, schemes: tuple[str, ...]) -> str:
-    """The URL, or ``""`` where the variable is not set; ``ImproperlyConfigured`` for another scheme."""
+def read_redis_url(name: str) -> str:
+    """The URL, or ``""`` where the variable is not set; ``ImproperlyConfigured`` if redis-py refuses it."""
     url = read_text(name)
-    if url and _scheme_of(url) not in schemes:
-        allowed = ", ".join(f"{scheme}://" for scheme in schemes)
-        raise ImproperlyConfigured(f"{name} must start with one of {allowed}; got {mask_password(url)!r}.")
+    if url and not _names_a_redis(url):
+        raise ImproperlyConfigured(
+            f"{name} must be like redis://127.0.0.1:6379/1 or unix:///path/redis.sock?db=1, "
+            f"got {mask_password(url)!r}."
+        )
     return url
 
 
 def read_database(name: str) -> dict[str, object]:
     """A Django ``DATABASES`` entry from a URL, or an empty dict where the variable is not set."""
-    url = read_url(name, schemes=DATABASE_SCHEMES)
+    url = read_text(name)
     try:
-        return dict(env.db_url_config(url)) if url else {}
+        return _parse_database_url(url) if url else {}
     except (ValueError, KeyError):
         raise ImproperlyConfigured(
-            f"{name} must be like postgres://user:password@host:5432/name, got {mask_password(url)!r}."
+            f"{name} must be like postgres://user:password@host:5432/name or sqlite:///path/file, "
+            f"with %2F and %40 for / and @ in a password; got {mask_password(url)!r}."
         ) from None
 
 
 def mask_password(url: str) -> str:
-    """The URL with ``***`` for a password, so that it can be shown."""
-    url = re.sub(r"(://[^:/@]*):.*@", r"\1:***@", url)
-    return re.sub(r"([?&]password=)[^&]*", r"\1***", url)
+    """The URL with ``***`` for whatever may be a password, so that it can be shown."""
+    # Up to the last @: a password may have one. From the first colon behind the scheme's: a URL
+    # that is not quite one still shows none.
+    url = re.sub(r"^((?>(?:[a-z]*:/+)?)[^:/]*):.*@", r"\1:***@", url, flags=re.DOTALL)
+    return re.sub(r"(password=)[^&]*", r"\1***", url)
 
 
-def _scheme_of(url: str) -> str:
+def _names_a_redis(url: str) -> bool:
     try:
-        return urlsplit(url).scheme
+        address = parse_url(url)
+        # redis-py looks at the port only when it connects; and redis:/h is no host for it.
+        return bool(address.get("path") or (address.get("host") and urlsplit(url).port != 0))
     except ValueError:
-        return ""
+        return False
+
+
+def _parse_database_url(url: str) -> dict[str, object]:
+    parts = urlsplit(url)
+    if parts.scheme not in DATABASE_SCHEMES or "@" in parts.path:
+        raise ValueError
+    # sqlite://file has the file's name where a host is: a slash is missing.
+    if (parts.scheme == "sqlite") is bool(parts.netloc) and url != "sqlite://:memory:":
+        raise ValueError
+    return dict(environ.Env.db_url_config(url))

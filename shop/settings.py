@@ -8,24 +8,23 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import environ
 from django.core.exceptions import ImproperlyConfigured
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
 from shop.environment import (
-    REDIS_SCHEMES,
-    env,
     is_set,
     read_bool,
     read_database,
     read_list,
+    read_redis_url,
     read_seconds,
     read_text,
-    read_url,
 )
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env.read_env(BASE_DIR / ".env")
+environ.Env.read_env(BASE_DIR / ".env")
 
 # Mode and secrets
 
@@ -140,12 +139,12 @@ SIMULATED_LATENCY_SECONDS = read_seconds("SIMULATED_LATENCY_SECONDS", default=0,
 # Redis
 
 PRIVATE_REDIS_DIR = Path(read_text("PRIVATE_REDIS_DIR", default=str(BASE_DIR / ".redis")))
-REDIS_URL = read_url("REDIS_URL", schemes=REDIS_SCHEMES)
+REDIS_URL = read_redis_url("REDIS_URL")
 
 _redis_pool: dict[str, Any] = {
-    # redis-py's own default waits up to seconds between its tries, in the middle of a request.
+    # redis-py's own default waits up to seconds between its tries, in the middle of a request. One
+    # retry at once replaces a connection that a restarted server has closed.
     "retry": Retry(ExponentialBackoff(cap=0.1, base=0.02), retries=1),
-    "health_check_interval": 30,
 }
 USES_PRIVATE_REDIS = not REDIS_URL
 if USES_PRIVATE_REDIS:
@@ -163,7 +162,7 @@ CACHES = {
         "OPTIONS": {
             "CLIENT_CLASS": "django_redis.client.DefaultClient",
             "SOCKET_CONNECT_TIMEOUT": 1,
-            "SOCKET_TIMEOUT": 2,
+            "SOCKET_TIMEOUT": 1,
             "CONNECTION_POOL_KWARGS": _redis_pool,
         },
     },

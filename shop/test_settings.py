@@ -5,6 +5,9 @@ REDIS_URL is not heard: the tests empty what they test, and that must never be a
 
 import os
 import tempfile
+from pathlib import Path
+
+_temporary_name = str(Path(tempfile.gettempdir()) / f"shop-tests-{os.getpid()}")
 
 os.environ.update(
     DEBUG="off",
@@ -12,11 +15,15 @@ os.environ.update(
     ALLOWED_HOSTS="testserver,127.0.0.1,localhost",
     HTTPS="off",
     REDIS_URL="",
-    PRIVATE_REDIS_DIR=tempfile.mkdtemp(prefix="shop-tests-"),
+    PRIVATE_REDIS_DIR=_temporary_name,
     SIMULATED_LATENCY_SECONDS="0",
 )
 
 from shop.settings import *
+
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # A file in WAL mode, as in production: in memory, nobody can read while a transaction is open.
+    DATABASES["default"]["TEST"] = {"NAME": f"{_temporary_name}.sqlite3"}
 
 # The slow hash that protects people's passwords would only slow the tests.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

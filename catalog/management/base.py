@@ -87,9 +87,16 @@ class CatalogCommand(BaseCommand):
             transient=True,
             disable=verbosity == 0 or not sys.stderr.isatty(),
         )
+        task = bar.add_task(label, total=total)
+
+        def advance(count: int) -> None:
+            bar.advance(task, count)
+            if bar.finished:
+                # What is logged after the last step must not run into the bar.
+                bar.stop()
+
         with bar:
-            task = bar.add_task(label, total=total)
-            yield lambda count: bar.advance(task, count)
+            yield advance
 
     def style_is_plain(self) -> bool:
         """Whether colours are off: ``--no-color``, ``NO_COLOR``, or no terminal."""

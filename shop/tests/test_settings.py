@@ -1,0 +1,396 @@
+"""Settings are read once a process, so each test reads them in a process of its own."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from conftest import ROOT, Manage
+from shop.embedded_redis import PrivateRedis
+
+DEADLINE_SECONDS = 60
+EXIT_CLOSED_PIPE = 141
+EXIT_INTERRUPTED = 130
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+PRODUCTION = {"DEBUG": "off", "SECRET_KEY": "for-tests-only", "ALLOWED_HOSTS": "shop.example.com"}
+
+SHOW_DATABASE = """
+import json
+from django.conf import settings
+print(json.dumps(settings.DATABASES["default"]))
+"""
+
+SHOW_REDIS = """
+import django
+django.setup()
+from django.conf import settings
+from django.core.cache import cache
+cache.set("key", "value")
+print(settings.CACHES["default"]["LOCATION"])
+print(settings.USES_PRIVATE_REDIS, settings.PRIVATE_REDIS_DIR.exists())
+"""
+
+USE_SQLITE = """
+import django
+django.setup()
+import json, sqlite3
+from django.db import connection, transaction
+
+def pragma(name):
+    with connection.cursor() as cursor:
+        return cursor.execute(f"PRAGMA {name}").fetchone()[0]
+
+found = {name: pragma(name) for name in ("journal_mode", "synchronous", "busy_timeout")}
+other = sqlite3.connect(connection.settings_dict["NAME"], timeout=0, isolation_level=None)
+with transaction.atomic():
+    try:
+        other.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        found["another writer"] = str(error)
+other.close()
+print(json.dumps(found))
+"""
+
+BLOCK = """
+import signal
+# A shell that runs the tests in the background makes its children ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+print("ready", flush=True)
+signal.pause()
+"""
+
+
+def listed_variables() -> list[str]:
+    return re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
+
+
+@pytest.fixture
+def bare_environment(manage_environment: dict[str, str]) -> dict[str, str]:
+    """A newcomer's machine, also where the developer who runs the tests has a ``.env``."""
+    return dict.fromkeys(listed_variables(), "") | manage_environment
+
+
+@pytest.fixture
+def manage_bare(manage: Manage, bare_environment: dict[str, str]) -> Manage:
+    return lambda *arguments, **variables: manage(*arguments, **(bare_environment | variables))
+
+
+@pytest.fixture
+def python(bare_environment: dict[str, str]) -> Run:
+    """Run code that is no ``manage.py``; keyword arguments are environment variables."""
+
+    def run(code: str, *, folder: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", code],
+            env=bare_environment | {"DJANGO_SETTINGS_MODULE": "shop.settings"} | variables,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_SECONDS,
+            check=False,
+        )
+
+    return run
+
+
+def assert_one_line(finished: subprocess.CompletedProcess[str], start: str) -> None:
+    assert finished.returncode == 1
+    assert finished.stdout == ""
+    assert finished.stderr.startswith(f"Configuration error: {start}")
+    assert finished.stderr.count("\n") == 1
+
+
+# Mode and secrets
+
+
+def test_debug_is_on_for_manage_py_where_nothing_is_configured(manage_bare: Manage) -> None:
+    shown = manage_bare("diffsettings")
+
+    assert shown.stderr == ""
+    assert "DEBUG = True" in shown.stdout.splitlines()
+    assert "SECRET_KEY = 'django-insecure-for-development-only'" in shown.stdout.splitlines()
+
+
+def test_debug_is_off_for_manage_py_where_a_deployment_is_configured(manage_bare: Manage) -> None:
+    shown = manage_bare("diffsettings", **PRODUCTION | {"DEBUG": ""})
+
+    assert shown.returncode == 0
+    assert "DEBUG = True" not in shown.stdout.splitlines()
+    assert "ALLOWED_HOSTS = ['shop.example.com']" in shown.stdout.splitlines()
+
+
+def test_debug_can_be_switched_on_beside_a_secret_key(manage_bare: Manage) -> None:
+    shown = manage_bare("diffsettings", DEBUG="on", SECRET_KEY="mine")
+
+    assert "DEBUG = True" in shown.stdout.splitlines()
+    assert "SECRET_KEY = 'mine'" in shown.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("variables", "missing"),
+    [
+        ({"ALLOWED_HOSTS": "shop.example.com"}, "SECRET_KEY must be set"),
+        ({"SECRET_KEY": "mine"}, "ALLOWED_HOSTS must name"),
+        ({"DEBUG": "off"}, "SECRET_KEY must be set"),
+    ],
+)
+def test_manage_py_refuses_half_a_deployment_in_one_line(
+    variables: dict[str, str], missing: str, manage_bare: Manage
+) -> None:
+    assert_one_line(manage_bare("check", **variables), missing)
+
+
+@pytest.mark.parametrize(
+    ("code", "variables", "missing"),
+    [
+        ("import shop.wsgi", {}, "SECRET_KEY must be set when DEBUG is off"),
+        ("import shop.wsgi", {"SECRET_KEY": "mine"}, "ALLOWED_HOSTS must name the hosts"),
+        ("import shop.asgi", {}, "SECRET_KEY must be set when DEBUG is off"),
+        ("import django; django.setup()", {}, "SECRET_KEY must be set when DEBUG is off"),
+    ],
+)
+def test_another_way_in_than_manage_py_is_production(
+    code: str, variables: dict[str, str], missing: str, python: Run
+) -> None:
+    finished = python(code, **variables)
+
+    assert finished.returncode == 1
+    assert f"ImproperlyConfigured: {missing}" in finished.stderr.splitlines()[-1]
+
+
+def test_wsgi_serves_where_secret_key_and_hosts_are_set(python: Run) -> None:
+    finished = python("from shop.wsgi import application", **PRODUCTION)
+
+    assert (finished.returncode, finished.stderr) == (0, "")
+
+
+def test_the_deployment_check_finds_nothing_in_production(manage_bare: Manage) -> None:
+    variables = PRODUCTION | {"SECRET_KEY": secrets.token_urlsafe(50), "HTTPS": "on"}
+
+    checked = manage_bare("check", "--deploy", "--fail-level", "WARNING", **variables)
+
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [("", "False None 0"), ("on", "True ('HTTP_X_FORWARDED_PROTO', 'https') 31536000")],
+)
+def test_https_is_off_unless_switched_on(value: str, shown: str, python: Run) -> None:
+    finished = python(
+        "from django.conf import settings as s\n"
+        "print(s.SECURE_SSL_REDIRECT, s.SECURE_PROXY_SSL_HEADER, s.SECURE_HSTS_SECONDS)",
+        **PRODUCTION | {"HTTPS": value},
+    )
+
+    assert finished.stdout == f"{shown}\n"
+
+
+# Bad values
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("DEBUG", "maybe", "'maybe'"),
+        ("SIMULATED_LATENCY_SECONDS", "-1", "'-1'"),
+        ("SIMULATED_LATENCY_SECONDS", "abc", "'abc'"),
+        ("SIMULATED_LATENCY_SECONDS", "nan", "'nan'"),
+        ("SIMULATED_LATENCY_SECONDS", "61", "'61'"),
+        ("REDIS_URL", "http://x", "'http://x'"),
+        ("REDIS_URL", "http://user:pa:phrase@x/1", "'http://user:***@x/1'"),
+        ("DATABASE_URL", "mongodb://user:pa/phrase@h/db", "'mongodb://user:***@h/db'"),
+        ("DATABASE_URL", "postgres://user:phrase@h:port/db", "'postgres://user:***@h:port/db'"),
+    ],
+)
+def test_a_bad_value_is_refused_in_one_line(name: str, value: str, shown: str, manage_bare: Manage) -> None:
+    finished = manage_bare("check", **{name: value})
+
+    assert_one_line(finished, f"{name} must ")
+    assert shown in finished.stderr
+    assert "phrase" not in finished.stderr
+
+
+# The file .env
+
+
+def test_the_example_lists_every_variable_that_is_read_and_no_other() -> None:
+    read = {
+        node.args[0].value
+        for file in ("settings.py", "environment.py")
+        for node in ast.walk(ast.parse((ROOT / "shop" / file).read_text()))
+        if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant)
+        if re.fullmatch(r"[A-Z_]{3,}", str(node.args[0].value))
+    }
+
+    assert len(read) >= 9
+    assert sorted(listed_variables()) == sorted(map(str, read))
+
+
+def test_every_value_of_the_example_is_accepted(python: Run) -> None:
+    example = dict(re.findall(r"^#?([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
+
+    finished = python("from django.conf import settings; settings.DEBUG", **example | {"SECRET_KEY": "mine"})
+
+    assert (finished.returncode, finished.stderr) == (0, "")
+
+
+def test_the_file_is_read_and_the_environment_comes_first(
+    python: Run, bare_environment: dict[str, str], tmp_path: Path
+) -> None:
+    shutil.copytree(ROOT / "shop", tmp_path / "shop", ignore=shutil.ignore_patterns("tests", "__pycache__"))
+    (tmp_path / ".env").write_text("SECRET_KEY=of the file\nALLOWED_HOSTS=a.example.com,b.example.com\n")
+    for name in ("SECRET_KEY", "ALLOWED_HOSTS"):
+        del bare_environment[name]
+    code = "from django.conf import settings; print(settings.SECRET_KEY, *settings.ALLOWED_HOSTS)"
+
+    from_file = python(code, folder=tmp_path)
+    from_both = python(code, folder=tmp_path, SECRET_KEY="of the environment")
+
+    assert from_file.stdout == "of the file a.example.com b.example.com\n"
+    assert from_both.stdout == "of the environment a.example.com b.example.com\n"
+
+
+# Redis
+
+
+def test_a_given_redis_is_used_and_no_private_one_starts(python: Run, tmp_path: Path) -> None:
+    given = PrivateRedis(tmp_path / "given")
+    with given.left_as_found():
+        given.ensure_running()
+        finished = python(SHOW_REDIS, **PRODUCTION, REDIS_URL=given.url(database=5))
+        with closing(Redis(unix_socket_path=str(given.socket_path), db=5)) as client:
+            keys = client.keys()
+
+    assert finished.stderr == ""
+    assert finished.stdout.splitlines() == [given.url(database=5), "False False"]
+    assert keys == [b":1:key"]
+
+
+def test_the_tests_never_use_the_given_redis(python: Run, tmp_path: Path) -> None:
+    finished = python(
+        "from django.conf import settings; print(settings.CACHES['default']['LOCATION'])",
+        DJANGO_SETTINGS_MODULE="shop.test_settings",
+        REDIS_URL="redis://redis.example.com/1",
+        PRIVATE_REDIS_DIR="/somebody/else",
+        TMPDIR=str(tmp_path),
+    )
+
+    assert re.fullmatch(rf"unix://{tmp_path}/shop-tests-.+/redis\.sock\?db=1\n", finished.stdout)
+
+
+# Databases
+
+
+def test_a_postgresql_url_configures_psycopg(python: Run) -> None:
+    finished = python(
+        SHOW_DATABASE, **PRODUCTION, DATABASE_URL="postgres://shop:p%40ss@db.example.com:5433/catalogue"
+    )
+
+    database: dict[str, Any] = json.loads(finished.stdout)
+    assert database["ENGINE"] == "django.db.backends.postgresql"
+    assert [database[name] for name in ("USER", "PASSWORD", "HOST", "PORT", "NAME")] == [
+        "shop",
+        "p@ss",
+        "db.example.com",
+        5433,
+        "catalogue",
+    ]
+    assert database["CONN_MAX_AGE"] == 60
+    assert database["CONN_HEALTH_CHECKS"] is True
+    assert not database.get("OPTIONS")
+
+
+def test_sqlite_lets_readers_go_on_and_takes_its_lock_at_the_beginning(python: Run) -> None:
+    finished = python(USE_SQLITE, **PRODUCTION)
+
+    assert finished.stderr == ""
+    assert json.loads(finished.stdout) == {
+        "journal_mode": "wal",
+        "synchronous": 1,
+        "busy_timeout": 20_000,
+        "another writer": "database is locked",
+    }
+
+
+# manage.py
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["help"],
+        ["private_redis", "status"],
+        ["private_redis", "--help"],
+    ],
+    ids=" ".join,
+)
+def test_a_closed_pipe_leaves_no_traceback(arguments: list[str], bare_environment: dict[str, str]) -> None:
+    reading_end, writing_end = os.pipe()
+    os.close(reading_end)
+    finished = subprocess.run(
+        [sys.executable, str(ROOT / "manage.py"), *arguments],
+        env=bare_environment,
+        cwd=ROOT,
+        stdout=writing_end,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=DEADLINE_SECONDS,
+        check=False,
+    )
+    os.close(writing_end)
+
+    assert finished.stderr == ""
+    assert finished.returncode == EXIT_CLOSED_PIPE
+
+
+def test_an_interrupt_ends_a_command_without_a_traceback(bare_environment: dict[str, str]) -> None:
+    with subprocess.Popen(
+        [sys.executable, str(ROOT / "manage.py"), "shell", "--verbosity", "0", "--command", BLOCK],
+        env=bare_environment,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as command:
+        assert command.stdout
+        assert command.stdout.readline() == "ready\n"
+        command.send_signal(signal.SIGINT)
+        _, errors = command.communicate(timeout=DEADLINE_SECONDS)
+
+    assert errors == "Interrupted.\n"
+    assert command.returncode == EXIT_INTERRUPTED
+
+
+def test_a_python_without_django_is_told_how_to_get_it(bare_environment: dict[str, str]) -> None:
+    finished = subprocess.run(
+        [sys.executable, "-S", str(ROOT / "manage.py"), "check"],  # -S: without site-packages
+        env=bare_environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_SECONDS,
+        check=False,
+    )
+
+    assert finished.returncode == 1
+    assert finished.stderr == (
+        f"Django is not installed for {sys.executable}. "
+        "Run make install, then use .venv/bin/python manage.py.\n"
+    )
