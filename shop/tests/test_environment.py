@@ -199,6 +199,15 @@ def test_a_postgresql_url_is_a_database(scheme: str, set_variable: SetVariable) 
     }
 
 
+@pytest.mark.xfail(raises=ImproperlyConfigured, reason="A URL without a host is refused.")
+def test_a_postgresql_url_without_a_host_means_the_local_socket(set_variable: SetVariable) -> None:
+    set_variable("postgres:///catalogue")
+
+    database = read_database(NAME)
+
+    assert (database["HOST"], database["NAME"]) == ("", "catalogue")
+
+
 @pytest.mark.parametrize(
     ("url", "name"),
     [
@@ -314,4 +323,12 @@ def test_no_password_in_the_query_is_ever_shown(password: str, path: str) -> Non
     ids=["@ in the user's name", "no scheme", "one slash", "of a key file", "line break"],
 )
 def test_a_password_is_masked_in_unusual_urls_too(url: str) -> None:
+    assert "phrase" not in mask_password(url)
+
+
+@pytest.mark.xfail(reason="A slash before the colon, and capitals, are not foreseen.")
+@pytest.mark.parametrize(
+    "url", ["postgres://domain/user:passphrase@h/db", "//user:passphrase@h", "redis://h?PASSWORD=passphrase"]
+)
+def test_a_password_is_masked_behind_slashes_and_in_capitals(url: str) -> None:
     assert "phrase" not in mask_password(url)

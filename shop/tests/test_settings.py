@@ -267,6 +267,18 @@ def test_the_file_is_read_and_the_environment_comes_first(
     assert from_both.stdout == "of the environment a.example.com b.example.com\n"
 
 
+@pytest.mark.xfail(reason="The file is read without a guard.")
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_a_file_that_is_not_utf_8_is_refused_by_its_name(encoding: str, python: Run, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "shop", tmp_path / "shop", ignore=shutil.ignore_patterns("tests", "__pycache__"))
+    (tmp_path / ".env").write_text("SECRET_KEY=café\n", encoding=encoding)
+
+    finished = python("import django; django.setup()", folder=tmp_path)
+
+    assert finished.returncode == 1
+    assert re.search(r"ImproperlyConfigured: .*\.env.*UTF-8", finished.stderr.splitlines()[-1])
+
+
 # Redis
 
 
