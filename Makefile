@@ -1,6 +1,7 @@
 # Each target makes the virtual environment and installs what it needs.
 #   make demo         fill a catalogue, measure the API with and without its cache
 #   make test         run the tests
+#   make soak         count stale answers of real servers for a minute
 #   make run          serve the shop on http://127.0.0.1:8000/
 # Another Python: make test PYTHON=python3.13 VENV=.venvs/3.13
 
@@ -10,7 +11,7 @@ BIN = $(VENV)/bin
 MANAGE = $(BIN)/python manage.py
 ARGS ?=
 
-.PHONY: help demo test run bench redis-cli lint picture measurements stop clean
+.PHONY: help demo test soak run bench redis-cli lint picture measurements stop clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -19,7 +20,11 @@ demo: $(VENV)/run.stamp
 	$(MANAGE) demo $(ARGS)
 
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 $(ARGS)
+
+soak: $(VENV)/run.stamp
+	$(MANAGE) migrate --verbosity 0
+	$(MANAGE) bench_freshness --seconds 30 $(ARGS)
 
 run: $(VENV)/run.stamp
 	$(MANAGE) migrate --verbosity 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -28,17 +29,24 @@ def private_redis() -> Iterator[PrivateRedis]:
     """The Redis of this test run, which is gone when the run ends."""
     server = PrivateRedis(settings.PRIVATE_REDIS_DIR)
     yield server
-    redis_client().connection_pool.disconnect()
+    for alias in settings.CACHES:
+        redis_client(alias).connection_pool.disconnect()
     server.stop()
     shutil.rmtree(settings.PRIVATE_REDIS_DIR, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)
 def redis(private_redis: PrivateRedis) -> Any:
-    """The connection behind the ``default`` cache, whose database is empty."""
+    """The connection behind the ``default`` cache. Every database of the server is empty."""
     client = redis_client()
-    client.flushdb()
+    client.flushall()
     return client
+
+
+@pytest.fixture
+def read_redis(redis: Any) -> Any:
+    """The connection behind the read cache."""
+    return redis_client("read")
 
 
 @pytest.fixture
@@ -58,8 +66,12 @@ def admin_api(admin_user: User) -> APIClient:
 def manage_environment(tmp_path: Path) -> Iterator[dict[str, str]]:
     """The environment of a newcomer's machine, with a database and a private Redis of its own."""
     directory = tmp_path / "redis"
+    # Empty means not set: a developer's own .env is not heard.
+    example = (ROOT / ".env.example").read_text()
+    unset = dict.fromkeys(re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE), "")
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "VIRTUAL_ENV") if name in os.environ}
     yield {
+        **unset,
         **kept,
         "DATABASE_URL": f"sqlite:///{tmp_path / 'shop.sqlite3'}",
         "PRIVATE_REDIS_DIR": str(directory),

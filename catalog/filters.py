@@ -37,6 +37,9 @@ RowT = TypeVar("RowT")
 class InStockFilter(BaseFilterBackend):
     """Hides products that are sold out."""
 
+    # What it reads of a request, for the read cache's keys: nothing.
+    query_parameters: tuple[str, ...] = ()
+
     def filter_queryset(
         self, request: Request, queryset: QuerySet[ModelT, RowT], view: APIView
     ) -> QuerySet[ModelT, RowT]:

@@ -1,6 +1,7 @@
 """The textbook's invalidation: a saved or deleted product clears every cached product page.
 
-Connected in ``apps.py``. To the letter of the tutorials, faults included: see ``textbook.py``.
+To the letter of the tutorials, faults included: see ``textbook.py``. Also a log of the read
+cache's invalidations. Connected in ``apps.py``.
 """
 
 import logging
@@ -14,6 +15,11 @@ from django.db.models.signals import post_delete, post_save
 from catalog.models import Product
 
 logger = logging.getLogger(__name__)
+
+
+def log_rotation(sender: object, tags: frozenset[str], **kwargs: Any) -> None:
+    """The read cache's word for an invalidation: entries that depend on these tables are dead."""
+    logger.info("Rotated the read cache's tokens of %s", ", ".join(sorted(tags)))
 
 
 def clear_product_cache(sender: type[Product], **kwargs: Any) -> None:

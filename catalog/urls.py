@@ -1,34 +1,42 @@
 """The API's URLs: the same endpoints three times, each namespace served in its own way."""
 
 from types import ModuleType
+from typing import Any
 
+from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path
-from rest_framework.routers import SimpleRouter
 
 from catalog import textbook, views
 
 
-def endpoints(source: ModuleType) -> list[URLPattern | URLResolver]:
+def endpoints(source: ModuleType, **initkwargs: Any) -> list[URLPattern]:
     """The endpoints of a module that has the four views by their names in ``views.py``."""
-    router = SimpleRouter()
-    router.register("categories", source.CategoryViewSet, basename="category")
+    products, product = source.ProductListCreateAPIView, source.ProductDetailAPIView
+    statistics, categories = source.ProductStatsAPIView, source.CategoryViewSet
+    listed = {"detail": False, "suffix": "List", **initkwargs}
+    single = {"detail": True, "suffix": "Instance", **initkwargs}
     return [
-        path("products/", source.ProductListCreateAPIView.as_view(), name="product-list"),
-        path("products/stats/", source.ProductStatsAPIView.as_view(), name="product-stats"),
-        path("products/<int:pk>/", source.ProductDetailAPIView.as_view(), name="product-detail"),
-        *router.urls,
+        path("products/", products.as_view(**initkwargs), name="product-list"),
+        path("products/stats/", statistics.as_view(**initkwargs), name="product-stats"),
+        path("products/<int:pk>/", product.as_view(**initkwargs), name="product-detail"),
+        path("categories/", categories.as_view({"get": "list"}, **listed), name="category-list"),
+        path(
+            "categories/<slug:slug>/",
+            categories.as_view({"get": "retrieve"}, **single),
+            name="category-detail",
+        ),
     ]
 
 
-def variant(namespace: str, source: ModuleType) -> URLResolver:
+def variant(namespace: str, source: ModuleType, **initkwargs: Any) -> URLResolver:
     """The endpoints below a folder of their own, which has a root page of its own."""
     root = path("", views.ApiRootView.as_view(namespaces=(namespace,)), name="root")
-    return path(f"{namespace}/", include(([root, *endpoints(source)], namespace)))
+    return path(f"{namespace}/", include(([root, *endpoints(source, **initkwargs)], namespace)))
 
 
 urlpatterns = [
     path("", views.ApiRootView.as_view(), name="api-root"),
-    path("", include((endpoints(textbook), "catalog"))),
-    variant("uncached", views),
-    variant("textbook", textbook),
+    path("", include((endpoints(views), "catalog"))),
+    variant("uncached", views, read_cache=None),
+    *([variant("textbook", textbook, read_cache=None)] if settings.TEXTBOOK else []),
 ]

@@ -1,4 +1,4 @@
-"""The API, without any cache. ``textbook.py`` serves the same views with one."""
+"""The API, served by the read cache. ``textbook.py`` serves the same views with the textbook's."""
 
 import time
 from collections.abc import Sequence
@@ -15,10 +15,14 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 from rest_framework.views import APIView
 
+from catalog.caching.declarations import ReadCache
+from catalog.caching.views import CachedReadMixin
 from catalog.filters import InStockFilter, ProductFilter, StableOrderingFilter
-from catalog.models import Category, Product, ProductQuerySet
+from catalog.models import Category, Product, ProductQuerySet, Tag
 from catalog.pagination import CatalogPagination
 from catalog.serializers import CategorySerializer, ProductSerializer, ProductStatisticsSerializer
+
+PRODUCT_TABLES = (Product, Category, Tag, Product.tags.through)
 
 
 class SlowDatabaseMixin(generics.GenericAPIView[Any]):
@@ -40,11 +44,12 @@ class ReadForAllWriteForAdminsMixin(generics.GenericAPIView[Any]):
 
 
 class ProductListCreateAPIView(
-    SlowDatabaseMixin, ReadForAllWriteForAdminsMixin, generics.ListCreateAPIView[Product]
+    CachedReadMixin, SlowDatabaseMixin, ReadForAllWriteForAdminsMixin, generics.ListCreateAPIView[Product]
 ):
     """The products in stock: filter, search, order and page through them. Admins can add one."""
 
     name = "Products"
+    read_cache = ReadCache("product_list", depends_on=PRODUCT_TABLES, timeout=60 * 15)
     queryset = Product.objects.select_related("category").prefetch_related("tags").order_by("pk")
     serializer_class = ProductSerializer
     pagination_class = CatalogPagination
@@ -55,19 +60,24 @@ class ProductListCreateAPIView(
 
 
 class ProductDetailAPIView(
-    SlowDatabaseMixin, ReadForAllWriteForAdminsMixin, generics.RetrieveUpdateDestroyAPIView[Product]
+    CachedReadMixin,
+    SlowDatabaseMixin,
+    ReadForAllWriteForAdminsMixin,
+    generics.RetrieveUpdateDestroyAPIView[Product],
 ):
     """One product, in stock or not. Admins can change and delete it."""
 
     name = "Product"
+    read_cache = ReadCache("product_detail", depends_on=PRODUCT_TABLES, timeout=60 * 15)
     queryset = Product.objects.select_related("category").prefetch_related("tags")
     serializer_class = ProductSerializer
 
 
-class ProductStatsAPIView(SlowDatabaseMixin, generics.GenericAPIView[Product]):
+class ProductStatsAPIView(CachedReadMixin, SlowDatabaseMixin, generics.GenericAPIView[Product]):
     """Number, prices and stock of all products, sold-out ones too, altogether and by category."""
 
     name = "Product statistics"
+    read_cache = ReadCache("product_stats", depends_on=(Product, Category), timeout=60 * 15)
     queryset = Product.objects.all()
     serializer_class = ProductStatisticsSerializer
     permission_classes = [AllowAny]
@@ -77,9 +87,10 @@ class ProductStatsAPIView(SlowDatabaseMixin, generics.GenericAPIView[Product]):
         return Response(self.get_serializer(products.statistics()).data)
 
 
-class CategoryViewSet(SlowDatabaseMixin, viewsets.ReadOnlyModelViewSet[Category]):
+class CategoryViewSet(CachedReadMixin, SlowDatabaseMixin, viewsets.ReadOnlyModelViewSet[Category]):
     """The categories, each with its number of products."""
 
+    read_cache = ReadCache("category_list", depends_on=(Category, Product), timeout=60 * 15)
     queryset = Category.objects.with_product_count().order_by("name")
     serializer_class = CategorySerializer
     permission_classes = [AllowAny]
@@ -92,7 +103,7 @@ class ApiRootView(APIView):
 
     permission_classes = [AllowAny]
     # The URL namespaces whose endpoints are listed, the first one at the top level.
-    namespaces: tuple[str, ...] = ("catalog", "uncached", "textbook")
+    namespaces: tuple[str, ...] = ("catalog", "uncached", *(["textbook"] if settings.TEXTBOOK else []))
 
     def get_view_name(self) -> str:
         return "Shop API" if len(self.namespaces) > 1 else f"Shop API, {self.namespaces[0]}"

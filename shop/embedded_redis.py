@@ -93,6 +93,8 @@ class PrivateRedis:
         Checked before every connection: cached pages are unpickled, so whoever could put a server
         of theirs into its place could run code here.
         """
+        if len(os.fsencode(self.socket_path)) > SOCKET_PATH_MAX_BYTES:
+            raise self._refused("its path is too long for a socket")
         try:
             status = self.directory.lstat()
         except FileNotFoundError:
@@ -115,10 +117,12 @@ class PrivateRedis:
 
         Raises ``PrivateRedisError``.
         """
+        if not hasattr(socket, "AF_UNIX"):
+            raise PrivateRedisError(NO_SERVER_MESSAGE)
         if self.is_running():
             return
         server = find_program(SERVER_NAMES)
-        if server is None or not hasattr(socket, "AF_UNIX"):
+        if server is None:
             raise PrivateRedisError(NO_SERVER_MESSAGE)
         self._make_directory()
         with self._lock():
@@ -170,7 +174,7 @@ class PrivateRedis:
         """One process at a time starts or stops the server."""
         import fcntl  # not on Windows, where no server is ever found
 
-        with (self.directory / "lock").open("w") as lock:
+        with (self.directory / "lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
@@ -184,6 +188,7 @@ class PrivateRedis:
                 input=self._configuration(log_path),
                 capture_output=True,
                 text=True,
+                errors="replace",
                 timeout=START_TIMEOUT_SECONDS,
                 check=False,
             )
@@ -241,7 +246,8 @@ class PrivateRedis:
                 f"The private Redis on {self.socket_path} does not answer, and {suspect}. End it by hand."
             )
         server.kill()
-        self._wait_until(running=False, seconds=STOP_TIMEOUT_SECONDS)
+        if not self._wait_until(running=False, seconds=STOP_TIMEOUT_SECONDS):
+            raise PrivateRedisError(f"The private Redis, process {server.pid}, does not end. End it by hand.")
 
 
 class PrivateRedisConnection(UnixDomainSocketConnection):

@@ -7,7 +7,8 @@ setting that is silently off is worse than a start that is refused.
 import math
 import os
 import re
-from urllib.parse import urlsplit
+from pathlib import Path
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -16,6 +17,14 @@ from redis.connection import parse_url
 TRUE_WORDS = {"1", "true", "yes", "on"}
 FALSE_WORDS = {"0", "false", "no", "off", ""}
 DATABASE_SCHEMES = ("sqlite", "postgres", "postgresql")
+
+
+def read_env_file(path: Path) -> None:
+    """Set the variables of the file that are not set already. It need not be there."""
+    try:
+        environ.Env.read_env(path)
+    except UnicodeError:
+        raise ImproperlyConfigured(f"{path} must be a text in UTF-8. Save it as such.") from None
 
 
 def is_set(name: str) -> bool:
@@ -65,6 +74,27 @@ def read_redis_url(name: str) -> str:
     return url
 
 
+def next_database(redis_url: str) -> str:
+    """The same server's database with the next number; ``""`` for no URL.
+
+    Raises ``ImproperlyConfigured`` where the URL does not let its number be changed.
+    """
+    if not redis_url:
+        return ""
+    number = int(parse_url(redis_url).get("db", 0)) + 1
+    parts = urlsplit(redis_url)
+    query = dict(parse_qsl(parts.query))
+    path = parts.path
+    if "db" in query or parts.scheme == "unix":
+        query["db"] = str(number)
+    else:
+        path = f"/{number}"
+    changed = f"{parts.scheme}://{parts.netloc}{path}{'?' if query else ''}{urlencode(query)}"
+    if parse_url(changed).get("db") != number:
+        raise ImproperlyConfigured("READ_REDIS_URL must be set: REDIS_URL names no database by its number.")
+    return changed
+
+
 def read_database(name: str) -> dict[str, object]:
     """A Django ``DATABASES`` entry from a URL, or an empty dict where the variable is not set."""
     url = read_text(name)
@@ -81,8 +111,8 @@ def mask_password(url: str) -> str:
     """The URL with ``***`` for whatever may be a password, so that it can be shown."""
     # Up to the last @: a password may have one. From the first colon behind the scheme's: a URL
     # that is not quite one still shows none.
-    url = re.sub(r"^((?>(?:[a-z]*:/+)?)[^:/]*):.*@", r"\1:***@", url, flags=re.DOTALL)
-    return re.sub(r"(password=)[^&]*", r"\1***", url)
+    url = re.sub(r"^((?>(?:[a-z]*:?/+)?)[^:]*):.*@", r"\1:***@", url, flags=re.DOTALL | re.IGNORECASE)
+    return re.sub(r"(password=)[^&]*", r"\1***", url, flags=re.IGNORECASE)
 
 
 def _names_a_redis(url: str) -> bool:
@@ -99,6 +129,6 @@ def _parse_database_url(url: str) -> dict[str, object]:
     if parts.scheme not in DATABASE_SCHEMES or "@" in parts.path:
         raise ValueError
     # sqlite://file has the file's name where a host is: a slash is missing.
-    if (parts.scheme == "sqlite") is bool(parts.netloc) and url != "sqlite://:memory:":
+    if parts.scheme == "sqlite" and parts.netloc and url != "sqlite://:memory:":
         raise ValueError
     return dict(environ.Env.db_url_config(url))

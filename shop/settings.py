@@ -8,15 +8,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import environ
 from django.core.exceptions import ImproperlyConfigured
-from redis.backoff import ExponentialBackoff
+from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
 from shop.environment import (
     is_set,
+    next_database,
     read_bool,
     read_database,
+    read_env_file,
     read_list,
     read_redis_url,
     read_seconds,
@@ -24,7 +26,7 @@ from shop.environment import (
 )
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-environ.Env.read_env(BASE_DIR / ".env")
+read_env_file(BASE_DIR / ".env")
 
 # Mode and secrets
 
@@ -146,6 +148,7 @@ _redis_pool: dict[str, Any] = {
     # retry at once replaces a connection that a restarted server has closed.
     "retry": Retry(ExponentialBackoff(cap=0.1, base=0.02), retries=1),
 }
+READ_REDIS_URL = read_redis_url("READ_REDIS_URL") or next_database(REDIS_URL)
 USES_PRIVATE_REDIS = not REDIS_URL
 if USES_PRIVATE_REDIS:
     from shop.embedded_redis import PrivateRedis, PrivateRedisConnection
@@ -153,6 +156,7 @@ if USES_PRIVATE_REDIS:
     # The server is started by the first connection that finds none.
     _private_redis = PrivateRedis(PRIVATE_REDIS_DIR)
     REDIS_URL = _private_redis.url(database=1)
+    READ_REDIS_URL = _private_redis.url(database=2)
     _redis_pool |= {"connection_class": PrivateRedisConnection, "server": _private_redis}
 
 CACHES = {
@@ -166,7 +170,28 @@ CACHES = {
             "CONNECTION_POOL_KWARGS": _redis_pool,
         },
     },
+    # The read cache's, in a database of its own: in one with the textbook's pages, the textbook's
+    # delete_pattern would delete its entries on every save and hide its faults.
+    "read": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": READ_REDIS_URL,
+        "OPTIONS": {
+            "CLIENT_CLASS": "django_redis.client.DefaultClient",
+            # What a hung Redis costs a request, once; then the breaker opens.
+            "SOCKET_CONNECT_TIMEOUT": 0.25,
+            "SOCKET_TIMEOUT": 0.25,
+            "CONNECTION_POOL_KWARGS": _redis_pool
+            # A connection that a restarted server has closed is replaced; a time-out is not waited twice.
+            | {"retry": Retry(NoBackoff(), retries=1, supported_errors=(RedisConnectionError,))},
+        },
+    },
 }
+
+# How long an answer may be stale after a writer was killed between its COMMIT and its rotation.
+READ_CACHE_LEASE_SECONDS = read_seconds("READ_CACHE_LEASE_SECONDS", default=10, maximum=3600)
+
+# Serve /textbook/ and connect its receivers. Off, saves cost nothing of it.
+TEXTBOOK = read_bool("TEXTBOOK", default=True)
 
 # Language and time
 

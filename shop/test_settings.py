@@ -25,5 +25,8 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # A file in WAL mode, as in production: in memory, nobody can read while a transaction is open.
     DATABASES["default"]["TEST"] = {"NAME": f"{_temporary_name}.sqlite3"}
 
+# A view that reads a table it did not declare is a bug here, and a warning in production.
+READ_CACHE_STRICT = True
+
 # The slow hash that protects people's passwords would only slow the tests.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -34,10 +34,11 @@ def isolated_cache(*, simulated_latency_seconds: float | None = None) -> Iterato
         "ALLOWED_HOSTS": [HOST],
         "DEBUG": False,
         "SECURE_SSL_REDIRECT": False,
+        "ROOT_URLCONF": "catalog.benchmarks.floor",
     }
     if simulated_latency_seconds is not None:
         overrides["SIMULATED_LATENCY_SECONDS"] = simulated_latency_seconds
-    with _terminating_like_ctrl_c(), override_settings(**overrides):
+    with terminating_like_ctrl_c(), override_settings(**overrides):
         try:
             yield lambda: _remove_keys(prefix)
         finally:
@@ -47,15 +48,26 @@ def isolated_cache(*, simulated_latency_seconds: float | None = None) -> Iterato
 
 @contextmanager
 def interrupts_deferred() -> Iterator[None]:
-    """Ctrl-C and SIGTERM wait until the block has ended, where the system can make them wait."""
-    if not hasattr(signal, "pthread_sigmask"):
+    """Ctrl-C and SIGTERM wait until the block has ended.
+
+    By handlers and not by a mask: a signal that the main thread blocks is taken by another thread,
+    and Python runs its handler in the main thread all the same.
+    """
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    caught: list[int] = []
+    handlers = {
+        number: signal.signal(number, lambda caught_number, frame: caught.append(caught_number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for caught_number in caught:
+            signal.raise_signal(caught_number)
 
 
 @contextmanager
@@ -79,7 +91,7 @@ def _remove_keys(prefix: str) -> None:
 
 
 @contextmanager
-def _terminating_like_ctrl_c() -> Iterator[None]:
+def terminating_like_ctrl_c() -> Iterator[None]:
     """SIGTERM unwinds the stack, so that what was changed is put back."""
     if threading.current_thread() is not threading.main_thread():
         yield

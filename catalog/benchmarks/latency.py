@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from catalog.benchmarks.client import BenchmarkError, Requester
 from catalog.benchmarks.isolation import garbage_collector_off
-from catalog.benchmarks.strategies import UNCACHED, Strategy
+from catalog.benchmarks.strategies import FLOORS, UNCACHED, Strategy
 
 COLD_ROUNDS = 5
 
@@ -41,8 +41,12 @@ def measure_latency(
     empty_cache: Callable[[], None],
     on_progress: Callable[[int], None],
 ) -> list[LatencyResult]:
-    """``requests`` repeats of each strategy. Raises ``BenchmarkError`` if bodies or queries are wrong."""
+    """``requests`` repeats of each strategy and of the floors.
+
+    Raises ``BenchmarkError`` if bodies or queries are wrong.
+    """
     chance = random.Random(seed)
+    strategies = [*strategies, *FLOORS]
     cold_ns: dict[str, list[int]] = {strategy.name: [] for strategy in strategies}
     repeat_ns: dict[str, list[int]] = {strategy.name: [] for strategy in strategies}
     queries = _check(requester, strategies, empty_cache)
@@ -50,6 +54,7 @@ def measure_latency(
         for _ in range(COLD_ROUNDS):
             # So that the first read is a true miss.
             empty_cache()
+            requester.prepare_floor()
             for strategy in chance.sample(strategies, len(strategies)):
                 cold_ns[strategy.name].append(requester.time(strategy))
         for number in range(warmup + requests):
@@ -76,6 +81,7 @@ def _check(
     """The number of queries of a cold request and of a repeat, after comparing every body."""
     empty_cache()
     expected = requester.ask(UNCACHED).body
+    requester.prepare_floor()
     queries = {}
     for strategy in strategies:
         cold, repeat = requester.ask(strategy), requester.ask(strategy)

@@ -15,8 +15,9 @@ from catalog.benchmarks.invalidation import InvalidationResult
 from catalog.benchmarks.latency import LatencyResult
 from catalog.benchmarks.run import Run
 from catalog.benchmarks.statistics import NANOSECONDS, Speedup, compare, summarise
+from catalog.benchmarks.strategies import FLOOR_WITH_GET, STRATEGIES, UNCACHED
 
-PICTURE_COLUMNS = 96
+PICTURE_COLUMNS = 106
 PIPE_COLUMNS = 200
 UNSTABLE_STDEV_SHARE = 0.1
 
@@ -25,15 +26,27 @@ def speedups(run: Run) -> dict[str, Speedup]:
     """How many times faster than ``uncached`` each other strategy repeats a request."""
     baseline, *others = run.latency
     return {
-        result.strategy: compare(baseline.repeat_ns, result.repeat_ns, seed=run.seed) for result in others
+        result.strategy: compare(baseline.repeat_ns, result.repeat_ns, seed=run.seed)
+        for result in others
+        if result.strategy in STRATEGIES
     }
+
+
+def floor_ratios(run: Run) -> dict[str, float]:
+    """How many times as long as the floor with one GET each takes to repeat a request, by medians."""
+    medians = {result.strategy: statistics.median(result.repeat_ns) for result in run.latency}
+    return {name: median / medians[FLOOR_WITH_GET.name] for name, median in medians.items()}
 
 
 def latency_rows(run: Run) -> list[list[str]]:
     """The latency table's cells, the first row being its heads. Times in milliseconds."""
-    ratios = speedups(run)
-    heads = ["strategy", "cold", "min", "p50", "p95", "p99", "max", "requests/s", "times faster"]
-    return [heads, *(_latency_row(result, ratios.get(result.strategy)) for result in run.latency)]
+    faster, floor = speedups(run), floor_ratios(run)
+    heads = ["strategy", "cold", "min", "p50", "p95", "p99", "max", "requests/s", "times faster", "floors"]
+    rows = [
+        [*_latency_row(result, faster.get(result.strategy)), f"{floor[result.strategy]:.2f}"]
+        for result in run.latency
+    ]
+    return [heads, *rows]
 
 
 def invalidation_rows(run: Run) -> list[list[str]]:
@@ -141,7 +154,7 @@ def _latency_row(result: LatencyResult, speedup: Speedup | None) -> list[str]:
         _ms(summary.p99) if summary.p99 is not None else "n/a",
         _ms(summary.max),
         f"{summary.requests_per_second:,.0f}",
-        f"{speedup.ratio:.1f}" if speedup else "1 (baseline)",
+        f"{speedup.ratio:.1f}" if speedup else "1 (baseline)" if result.strategy == UNCACHED.name else "",
     ]
 
 

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from dataclasses import dataclass
 
 from catalog import signals
+from catalog.caching import writes
 from catalog.options import InvalidOption
 
 
@@ -14,12 +15,14 @@ from catalog.options import InvalidOption
 class Strategy:
     """One way of serving: where its views are, and how to silence its invalidation.
 
-    ``caches`` says whether a repeat request may be answered without a query, and so must be.
+    ``caches`` says whether a repeat request may be answered without a query, and so must be. A
+    floor is no way to serve a catalogue: it says what the cheapest answer of the same bytes costs.
     """
 
     name: str
     url_prefix: str
     caches: bool
+    is_floor: bool = False
     without_invalidation: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def url(self, path: str) -> str:
@@ -30,7 +33,11 @@ UNCACHED = Strategy(name="uncached", url_prefix="/uncached", caches=False)
 TEXTBOOK = Strategy(
     name="textbook", url_prefix="/textbook", caches=True, without_invalidation=signals.disconnected
 )
-STRATEGIES = {strategy.name: strategy for strategy in (UNCACHED, TEXTBOOK)}
+READ_CACHE = Strategy(name="readcache", url_prefix="", caches=True, without_invalidation=writes.suspended)
+FLOOR = Strategy(name="floor", url_prefix="/floor", caches=True, is_floor=True)
+FLOOR_WITH_GET = Strategy(name="floor + GET", url_prefix="/floor-get", caches=True, is_floor=True)
+STRATEGIES = {strategy.name: strategy for strategy in (UNCACHED, TEXTBOOK, READ_CACHE)}
+FLOORS = (FLOOR, FLOOR_WITH_GET)
 
 
 def select_strategies(names: Sequence[str]) -> list[Strategy]:
@@ -49,6 +56,6 @@ def only_invalidation_of(strategy: Strategy) -> Iterator[None]:
     """Every other strategy's receivers are disconnected inside: their work is not this one's cost."""
     with ExitStack() as stack:
         for other in STRATEGIES.values():
-            if other is not strategy:
+            if other.name != strategy.name:
                 stack.enter_context(other.without_invalidation())
         yield

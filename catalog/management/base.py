@@ -38,6 +38,8 @@ class CatalogCommand(BaseCommand):
     """A command whose known failures are one line on stderr: what, by which rule, what to do."""
 
     examples: tuple[str, ...] = ()
+    # What stands before the options in the usage line.
+    arguments = ""
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         lines = "\n".join(f"  python manage.py {subcommand} {example}".rstrip() for example in self.examples)
@@ -46,7 +48,7 @@ class CatalogCommand(BaseCommand):
             subcommand,
             formatter_class=ExampleHelpFormatter,
             # The options are listed below it; a usage of ten lines would bury an error's message.
-            usage=f"%(prog)s {kwargs.pop('arguments', '')}[options]",
+            usage=f"%(prog)s {self.arguments}[options]",
             epilog=f"examples:\n{lines}",
             **kwargs,
         )

@@ -135,11 +135,14 @@ def test_debug_is_off_for_manage_py_where_a_deployment_is_configured(manage_bare
     assert "ALLOWED_HOSTS = ['shop.example.com']" in shown.stdout.splitlines()
 
 
-def test_debug_can_be_switched_on_beside_a_secret_key(manage_bare: Manage) -> None:
-    shown = manage_bare("diffsettings", DEBUG="on", SECRET_KEY="mine")
+def test_debug_can_be_switched_on_beside_a_secret_key(python: Run) -> None:
+    finished = python(
+        "from django.conf import settings; print(settings.DEBUG, settings.SECRET_KEY)",
+        DEBUG="on",
+        SECRET_KEY="mine",
+    )
 
-    assert "DEBUG = True" in shown.stdout.splitlines()
-    assert "SECRET_KEY = 'mine'" in shown.stdout.splitlines()
+    assert finished.stdout == "True mine\n"
 
 
 @pytest.mark.parametrize(
@@ -267,7 +270,6 @@ def test_the_file_is_read_and_the_environment_comes_first(
     assert from_both.stdout == "of the environment a.example.com b.example.com\n"
 
 
-@pytest.mark.xfail(reason="The file is read without a guard.")
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
 def test_a_file_that_is_not_utf_8_is_refused_by_its_name(encoding: str, python: Run, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "shop", tmp_path / "shop", ignore=shutil.ignore_patterns("tests", "__pycache__"))
@@ -344,15 +346,7 @@ def test_sqlite_lets_readers_go_on_and_takes_its_lock_at_the_beginning(python: R
 # manage.py
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["help"],
-        ["private_redis", "status"],
-        ["private_redis", "--help"],
-    ],
-    ids=" ".join,
-)
+@pytest.mark.parametrize("arguments", [["help"], ["private_redis", "--help"]], ids=" ".join)
 def test_a_closed_pipe_leaves_no_traceback(arguments: list[str], bare_environment: dict[str, str]) -> None:
     reading_end, writing_end = os.pipe()
     os.close(reading_end)

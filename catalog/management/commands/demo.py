@@ -16,12 +16,14 @@ What to try next:
   make run       (or python manage.py runserver, with .venv activated)
 
   http://127.0.0.1:8000/                     every endpoint, to click through
-  http://127.0.0.1:8000/textbook/products/   the cached list; reload it
+  http://127.0.0.1:8000/products/            the list behind the read cache; look at its headers
+  http://127.0.0.1:8000/textbook/products/   the same list behind cache_page; reload it
   http://127.0.0.1:8000/uncached/products/   the same list without a cache
-  http://127.0.0.1:8000/admin/               edit a product as admin: the cached list goes cold
+  http://127.0.0.1:8000/admin/               edit a product as admin: the cached lists go cold
 
   make bench     (or python manage.py bench_cache --path '/products/?search=lamp&ordering=-price')
-  make redis-cli (then: SCAN 0 MATCH *product_list* COUNT 1000)"""
+  make redis-cli (then: SCAN 0 MATCH *product_list* COUNT 1000)
+  python manage.py inspect_product_cache"""
 
 
 class Command(CatalogCommand):
@@ -39,15 +41,29 @@ class Command(CatalogCommand):
             help="Seeded products to have at least (default: %(default)s).",
         )
 
-    def handle(self, *, count: int, verbosity: int, **options: Any) -> None:
+        parser.add_argument(
+            "--requests",
+            type=int,
+            default=200,
+            help="Repeat requests to time with each strategy (default: %(default)s).",
+        )
+
+    def handle(self, *, count: int, requests: int, verbosity: int, **options: Any) -> None:
         require_at_least("--count", count, 1)
+        require_at_least("--requests", requests, 1)
         with self._private_redis_left_as_found():
             self._step("Making the tables", verbosity)
             call_command("migrate", verbosity=0)
             self._fill_catalogue(count, verbosity)
             self._make_admin(verbosity)
             self._step("Measuring; this takes some seconds", verbosity)
-            call_command("bench_cache", verbosity=verbosity, stdout=self.stdout, stderr=self.stderr)
+            call_command(
+                "bench_cache",
+                requests=requests,
+                verbosity=verbosity,
+                stdout=self.stdout,
+                stderr=self.stderr,
+            )
         self._step(NEXT_STEPS, verbosity)
 
     def _fill_catalogue(self, count: int, verbosity: int) -> None:

@@ -14,6 +14,7 @@ class Command(CatalogCommand):
         "whatever needs it first, and stays until it is stopped."
     )
     examples = ("status", "cli", "stop")
+    arguments = "{status,cli,stop} "
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:

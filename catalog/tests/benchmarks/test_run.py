@@ -1,3 +1,4 @@
+import functools
 import os
 import signal
 from typing import Any
@@ -12,12 +13,13 @@ from rest_framework.test import APIClient
 from catalog import signals, textbook, views
 from catalog.benchmarks.client import BenchmarkError
 from catalog.benchmarks.run import run_benchmark
-from catalog.benchmarks.strategies import STRATEGIES, TEXTBOOK, UNCACHED, only_invalidation_of
+from catalog.benchmarks.strategies import READ_CACHE, STRATEGIES, TEXTBOOK, UNCACHED, only_invalidation_of
+from catalog.caching import writes
 from catalog.factories import CategoryFactory, ProductFactory
 from catalog.models import Product
 from catalog.options import InvalidOption
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def state(redis: Any) -> tuple[list[Any], dict[bytes, bytes]]:
@@ -33,19 +35,21 @@ def shelf() -> list[Product]:
 def test_a_run_measures_each_strategy(path: str, shelf: list[Product]) -> None:
     run = run_benchmark(path=path, requests=5, warmup=1)
 
-    uncached, textbook_result = run.latency
-    assert (uncached.strategy, textbook_result.strategy) == ("uncached", "textbook")
-    assert len(uncached.repeat_ns) == len(textbook_result.repeat_ns) == 5
-    assert uncached.repeat_queries > 0
-    assert textbook_result.cold_queries > 0
-    assert textbook_result.repeat_queries == 0
+    measured = {result.strategy: result for result in run.latency}
+    assert list(measured) == ["uncached", "textbook", "readcache", "floor", "floor + GET"]
+    assert {len(result.repeat_ns) for result in run.latency} == {5}
+    assert measured["uncached"].repeat_queries > 0
+    for name in ("textbook", "readcache"):
+        assert measured[name].cold_queries > 0
+        assert measured[name].repeat_queries == 0
     assert run.products == 30
 
 
-def test_a_save_is_seen_in_the_next_answer_which_is_cold(shelf: list[Product]) -> None:
-    result = run_benchmark(requests=1, warmup=0, strategies=["textbook"]).invalidation[1]
+@pytest.mark.parametrize("strategy", ["textbook", "readcache"])
+def test_a_save_is_seen_in_the_next_answer_which_is_cold(strategy: str, shelf: list[Product]) -> None:
+    result = run_benchmark(requests=1, warmup=0, strategies=[strategy]).invalidation[1]
 
-    assert result.strategy == "textbook"
+    assert result.strategy == strategy
     for one in result.rounds:
         assert one.changed
         assert one.next_fresh
@@ -62,10 +66,12 @@ def test_a_page_without_the_product_is_not_changed_by_it(shelf: list[Product]) -
 
 @pytest.mark.usefixtures("shelf")
 def test_a_stale_answer_is_reported() -> None:
-    with signals.disconnected():
-        rounds = run_benchmark(requests=1, warmup=0).invalidation[1].rounds
+    with signals.disconnected(), writes.suspended():
+        _, *caches = run_benchmark(requests=1, warmup=0).invalidation
 
-    assert not any(one.next_fresh for one in rounds)
+    assert len(caches) == 2
+    for result in caches:
+        assert not any(one.next_fresh for one in result.rounds)
 
 
 @pytest.mark.usefixtures("shelf")
@@ -182,7 +188,7 @@ def test_an_empty_catalogue_is_an_error_that_names_the_remedy() -> None:
         ({"warmup": -1}, "--warmup must be at least 0, got -1."),
         ({"simulated_latency_seconds": -0.5}, "--simulate-latency must be at least 0, got -0.5."),
         ({"simulated_latency_seconds": float("nan")}, "--simulate-latency must be at least 0, got nan."),
-        ({"strategies": ["magic"]}, "--strategy must be one of uncached, textbook, got 'magic'."),
+        ({"strategies": ["magic"]}, "--strategy must be one of uncached, textbook, readcache, got 'magic'."),
         ({"path": "products/"}, "--path must start with /"),
         ({"path": "/nowhere/"}, "/uncached/nowhere/ answered 404"),
         ({"path": "/products/?page=99"}, "answered 404"),
@@ -196,17 +202,28 @@ def test_bad_options_are_named(options: dict[str, Any], message: str, shelf: lis
 
 
 def test_the_simulated_latency_slows_the_uncached_view_only(shelf: list[Product]) -> None:
-    run = run_benchmark(requests=2, warmup=0, simulated_latency_seconds=0.02)
+    run = run_benchmark(requests=2, warmup=0, simulated_latency_seconds=0.05)
 
-    assert min(run.latency[0].repeat_ns) > 20_000_000 > max(run.latency[1].repeat_ns)
+    assert min(run.latency[0].repeat_ns) > 50_000_000 > max(run.latency[1].repeat_ns)
 
 
 def test_only_the_measured_strategys_receivers_are_connected() -> None:
-    with only_invalidation_of(UNCACHED):
-        assert not post_save.has_listeners(Product)
-    with only_invalidation_of(TEXTBOOK):
-        assert post_save.has_listeners(Product)
+    connected = {}
+    for strategy in (UNCACHED, TEXTBOOK, READ_CACHE):
+        heard: list[frozenset[str]] = []
+        listener = functools.partial(_hear, heard)
+        writes.rotated.connect(listener)
+        with only_invalidation_of(strategy):
+            ProductFactory.create()
+            connected[strategy.name] = (post_save.has_listeners(Product), bool(heard))
+        writes.rotated.disconnect(listener)
+
+    assert connected == {"uncached": (False, False), "textbook": (True, False), "readcache": (False, True)}
     assert post_save.has_listeners(Product)
+
+
+def _hear(heard: list[frozenset[str]], tags: frozenset[str], **kwargs: Any) -> None:
+    heard.append(tags)
 
 
 def test_receivers_that_were_off_stay_off() -> None:
@@ -219,5 +236,5 @@ def test_receivers_that_were_off_stay_off() -> None:
 def test_uncached_is_the_baseline_of_every_selection(shelf: list[Product]) -> None:
     run = run_benchmark(requests=1, warmup=0, strategies=["textbook", "textbook"])
 
-    assert [result.strategy for result in run.latency] == ["uncached", "textbook"]
-    assert set(STRATEGIES) == {"uncached", "textbook"}
+    assert [result.strategy for result in run.invalidation] == ["uncached", "textbook"]
+    assert set(STRATEGIES) == {"uncached", "textbook", "readcache"}

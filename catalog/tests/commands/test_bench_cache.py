@@ -19,7 +19,7 @@ from catalog.benchmarks.export import SCHEMA_VERSION
 from catalog.factories import ProductFactory
 from conftest import ROOT, Manage
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)
 
 QUICK = {"requests": 3, "warmup": 1}
 
@@ -47,11 +47,14 @@ def small_shop(manage: Manage) -> Manage:
 def test_the_table_has_a_row_a_strategy_and_a_verdict() -> None:
     output = bench(requests=30)
 
-    assert re.search(r"^uncached( +[\d.,]+){4} +n/a +[\d.,]+ +[\d,]+  1 \(baseline\)$", output, re.MULTILINE)
-    assert re.search(r"^textbook( +[\d.,]+){4} +n/a +[\d.,]+ +[\d,]+ +[\d.]+$", output, re.MULTILINE)
-    assert re.search(r"^textbook +[\d.]+ +[\d.]+  fresh, cold +[\d.]+  warm$", output, re.MULTILINE)
-    assert "textbook: a repeat request is" in output
-    assert "textbook: the answer after a save was fresh every time" in output
+    times = r"( +[\d.,]+){4} +n/a +[\d.,]+ +[\d,]+"
+    assert re.search(rf"^uncached{times}  1 \(baseline\) +[\d.]+$", output, re.MULTILINE)
+    assert re.search(rf"^floor \+ GET{times} +1.00$", output, re.MULTILINE)
+    for strategy in ("textbook", "readcache"):
+        assert re.search(rf"^{strategy}{times} +[\d.]+ +[\d.]+$", output, re.MULTILINE)
+        assert re.search(rf"^{strategy} +[\d.]+ +[\d.]+  fresh, cold +[\d.]+  warm$", output, re.MULTILINE)
+        assert f"{strategy}: a repeat request is" in output
+        assert f"{strategy}: the answer after a save was fresh every time" in output
     assert "no p99 from 30 samples. Raise --requests to 100." in output
 
 
@@ -80,8 +83,9 @@ def test_json_has_every_sample_and_what_it_was_measured_on() -> None:
 def test_csv_has_a_row_a_sample() -> None:
     rows = list(csv.DictReader(io.StringIO(bench(format="csv"))))
 
+    measured = ["uncached", "textbook", "readcache", "floor", "floor + GET"]
     repeats = [row for row in rows if row["measurement"] == "repeat"]
-    assert [row["strategy"] for row in repeats] == ["uncached"] * 3 + ["textbook"] * 3
+    assert [row["strategy"] for row in repeats] == [name for name in measured for _ in range(3)]
     assert all(0 < float(row["seconds"]) < 1 for row in rows)
     assert {row["seed"] for row in rows} == {"0"}
     assert rows[0]["django version"]
@@ -91,7 +95,7 @@ def test_csv_has_a_row_a_sample() -> None:
 def test_markdown_has_whole_tables() -> None:
     lines = [line for line in bench(format="markdown").splitlines() if line.startswith("|")]
 
-    assert [line.count("|") for line in lines] == [10] * 4 + [7] * 4
+    assert [line.count("|") for line in lines] == [11] * 7 + [7] * 5
 
 
 @pytest.mark.usefixtures("shelf")

@@ -9,12 +9,12 @@ from catalog.models import Product
 from catalog.seeding import seeded_products
 from conftest import Manage
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def demo(count: int = 30) -> str:
     output = StringIO()
-    call_command("demo", count=count, stdout=output, stderr=StringIO())
+    call_command("demo", count=count, requests=5, stdout=output, stderr=StringIO())
     return output.getvalue()
 
 
@@ -59,12 +59,12 @@ def test_it_adds_and_never_removes() -> None:
 def test_it_leaves_a_redis_that_ran_before_and_no_other(
     manage: Manage, manage_environment: dict[str, str]
 ) -> None:
-    done = manage("demo", "--count", "30")
+    done = manage("demo", "--count", "30", "--requests", "5")
     assert done.returncode == 0, done.stderr
     assert "does not run" in manage("private_redis", "status").stdout
 
     manage("flush_product_cache")
-    assert manage("demo", "--count", "30").returncode == 0
+    assert manage("demo", "--count", "30", "--requests", "5").returncode == 0
     assert " runs " in manage("private_redis", "status").stdout
 
 

@@ -5,9 +5,10 @@ import pytest
 from django.core.management import CommandError, call_command
 from rest_framework.test import APIClient
 
+from catalog.caching.inspection import Swept, stored_entries, sweep
 from conftest import Manage
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def flush(**options: Any) -> str:
@@ -16,29 +17,61 @@ def flush(**options: Any) -> str:
     return output.getvalue()
 
 
-def test_it_says_how_many_pages_and_how_long(redis: Any, api: APIClient) -> None:
-    api.get("/products/")
-    api.get("/products/stats/")
-    api.get("/categories/")
+def warm(api: APIClient, *paths: str) -> None:
+    for path in paths:
+        assert api.get(path).status_code == 200
 
-    assert flush(dry_run=True).startswith("Would remove 2 cached pages (4 keys) in ")
+
+def test_it_says_how_many_pages_and_entries_and_how_long(redis: Any, read_redis: Any, api: APIClient) -> None:
+    warm(api, "/textbook/products/", "/textbook/products/stats/", "/textbook/categories/")
+    warm(api, "/products/", "/products/?page_size=5", "/products/stats/", "/categories/")
+
+    found = "2 cached pages (4 keys) and 4 entries of the read cache in "
+    assert flush(dry_run=True).startswith(f"Would remove {found}")
     assert redis.dbsize() == 6
-    assert flush(no_input=True).startswith("Removed 2 cached pages (4 keys) in ")
+    assert len(read_redis.keys("*:entry:*")) == 4
+    assert flush(no_input=True).startswith(f"Removed {found}")
     assert redis.dbsize() == 2
-    assert flush(no_input=True, prefix="category_list").startswith("Removed 1 cached pages (2 keys) in ")
-    assert redis.dbsize() == 0
+    assert not read_redis.keys("*:entry:*")
 
 
-def test_it_asks_before_it_removes(redis: Any, api: APIClient) -> None:
-    api.get("/products/")
+def test_a_prefix_takes_its_own_pages_and_entries_only(redis: Any, read_redis: Any, api: APIClient) -> None:
+    warm(api, "/textbook/products/", "/textbook/categories/", "/products/", "/categories/")
 
-    with pytest.raises(CommandError, match=r"Remove 1 cached pages \(.*product_list.*\)\? .*--no-input"):
+    output = flush(no_input=True, prefix="category_list")
+
+    assert output.startswith("Removed 1 cached pages (2 keys) and 1 entries of the read cache in ")
+    assert redis.dbsize() == 2
+    assert [key.split(b":")[3] for key in read_redis.keys("*:entry:*")] == [b"product_list"]
+
+
+def test_entries_are_dead_before_they_are_swept(api: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    warm(api, "/products/")
+    states: list[bool] = []
+
+    def look_and_sweep(prefix: str, *, dry_run: bool) -> Swept:
+        if not dry_run:
+            states.extend(each.is_live for each in stored_entries())
+        return sweep(prefix, dry_run=dry_run)
+
+    monkeypatch.setattr("catalog.flushing.sweep", look_and_sweep)
+    flush(no_input=True)
+
+    assert states
+    assert not any(states)
+
+
+def test_it_asks_before_it_removes(redis: Any, read_redis: Any, api: APIClient) -> None:
+    warm(api, "/textbook/products/", "/products/")
+
+    with pytest.raises(CommandError, match=r"Remove 1 .* and 1 entries of the read cache\? .*--no-input"):
         flush()
     assert redis.dbsize() == 2
+    assert api.get("/products/").headers["Cache-Status"].startswith("shop; hit")
 
 
 def test_with_nothing_cached_there_is_nothing_to_ask() -> None:
-    assert flush().startswith("Removed 0 cached pages (0 keys) in ")
+    assert flush().startswith("Removed 0 cached pages (0 keys) and 0 entries of the read cache in ")
 
 
 def test_verbosity_zero_is_silent() -> None:
@@ -55,7 +88,7 @@ def test_an_unreachable_redis_is_one_line_without_its_password(manage: Manage) -
     )
 
 
-@pytest.mark.parametrize("arguments", [["--prefix", "*"], ["--prefix", ""], ["--cache", "nope"], ["--bogus"]])
+@pytest.mark.parametrize("arguments", [["--prefix", "*"], ["--cache", "nope"], ["--bogus"]])
 def test_bad_options_end_with_the_code_for_usage(arguments: list[str], manage: Manage) -> None:
     done = manage("flush_product_cache", *arguments)
 

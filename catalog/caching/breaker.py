@@ -1,0 +1,112 @@
+"""Keeps requests away from a Redis that does not answer, and remembers what it is owed.
+
+After the first failure nothing waits for Redis again: a thread in the background asks once a
+second whether it is back, pays the rotations that are owed, and only then lets requests through.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from redis.exceptions import RedisError
+
+logger = logging.getLogger(__name__)
+
+PROBE_INTERVAL_SECONDS = 1.0
+
+T = TypeVar("T")
+
+
+class Outage(Exception):
+    """Redis cannot be used now; the cache is to be passed by."""
+
+
+class Breaker:
+    """``is_open`` while Redis is away or owed a rotation. ``pay`` rotates tags, and raises if it cannot.
+
+    Thread-safe; a forked process starts a prober of its own.
+    """
+
+    def __init__(self, pay: Callable[[Iterable[str]], None]) -> None:
+        self.is_open = False
+        self._pay = pay
+        # Each debt has a number: one that arises while an older of its tag is paid is another debt.
+        self._owed: dict[str, int] = {}
+        self._debts = 0
+        self._lock = threading.Lock()
+        self._prober: threading.Thread | None = None
+        self._closing = threading.Event()
+        os.register_at_fork(after_in_child=self._after_fork)
+
+    def call(self, command: Callable[[], T]) -> T:
+        """The command's result. Raises ``Outage``, at once while the breaker is open."""
+        if self.is_open:
+            raise Outage
+        try:
+            return command()
+        except (RedisError, OSError) as error:
+            self.open(error)
+            raise Outage from error
+
+    def open(self, error: BaseException) -> None:
+        with self._lock:
+            if not self.is_open:
+                logger.warning("The read cache is passed by until Redis is back: %s", error)
+            self.is_open = True
+            self._start_prober()
+
+    def owe(self, tags: Iterable[str]) -> None:
+        """Rotate these as soon as Redis answers, and serve nothing from the cache before."""
+        with self._lock:
+            self._debts += 1
+            self._owed.update(dict.fromkeys(tags, self._debts))
+            self.is_open = True
+            self._start_prober()
+
+    def probe(self) -> bool:
+        """Pay what is owed and close the breaker, if Redis answers."""
+        with self._lock:
+            owed = dict(self._owed)
+        try:
+            self._pay(owed)
+        except (RedisError, OSError):
+            return False
+        with self._lock:
+            self._owed = {tag: debt for tag, debt in self._owed.items() if owed.get(tag) != debt}
+            # A rotation that became owed while these were paid is paid by the next probe.
+            self.is_open = bool(self._owed)
+            if not self.is_open:
+                self._prober = None
+                logger.warning("The read cache is back, with %d rotations paid.", len(owed))
+            return not self.is_open
+
+    def close(self) -> None:
+        """End the prober, for a breaker that is not used any more."""
+        self._closing.set()
+
+    def _start_prober(self) -> None:
+        if self._prober is None:
+            self._prober = threading.Thread(target=self._probe_until_back, name="read-cache", daemon=True)
+            self._prober.start()
+
+    def _probe_until_back(self) -> None:
+        while not self._closing.wait(PROBE_INTERVAL_SECONDS):
+            try:
+                if self.probe():
+                    return
+            except Exception:
+                # Without a prober this process would pass the cache by for ever.
+                logger.exception("Probing Redis failed; it is tried again.")
+
+    def _after_fork(self) -> None:
+        self._lock = threading.Lock()
+        was_closed, self._closing = self._closing.is_set(), threading.Event()
+        if was_closed:
+            self._closing.set()
+        self._prober = None
+        if self.is_open:
+            self._start_prober()

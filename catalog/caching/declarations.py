@@ -1,0 +1,64 @@
+"""What a view says about its cached reads, and the sum of what all views have said."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cached_property
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db.models import Model
+
+PREFIX_RULE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+class ReadCache:
+    """The declaration of a view whose reads are cached. Anyone may read such a view: a hit is
+    answered before the framework starts, without authentication, permissions or throttles.
+
+    ``prefix`` starts the keys of its entries, so that they can be told apart in Redis.
+    ``depends_on`` names every model whose table the answer is made from, through models of
+    many-to-many fields too. ``timeout`` is how many seconds an entry is kept at most; freshness
+    does not depend on it. ``parameters`` are query parameters that the view reads besides those of
+    its filters, pagination, search and ordering.
+    """
+
+    def __init__(
+        self,
+        prefix: str,
+        *,
+        depends_on: Sequence[type[Model]],
+        timeout: float,
+        parameters: Sequence[str] = (),
+    ) -> None:
+        if not PREFIX_RULE.fullmatch(prefix):
+            raise ImproperlyConfigured(
+                f"A ReadCache's prefix must be 1 to 64 letters, digits, '_', '-' and '.', got {prefix!r}."
+            )
+        if not timeout > 0:
+            raise ImproperlyConfigured(f"A ReadCache's timeout must be more than 0 seconds, got {timeout}.")
+        if not depends_on:
+            raise ImproperlyConfigured(f"ReadCache {prefix!r} must depend on at least one model.")
+        self.prefix = prefix
+        self.depends_on = tuple(depends_on)
+        self.timeout_seconds = timeout
+        self.parameters = tuple(parameters)
+        _declared.append(self)
+
+    @cached_property
+    def tags(self) -> tuple[str, ...]:
+        """The tables' names, sorted: an entry keeps its tokens in this order."""
+        return tuple(sorted({model._meta.db_table for model in self.depends_on}))
+
+
+_declared: list[ReadCache] = []
+
+
+def declarations() -> tuple[ReadCache, ...]:
+    """Every declaration made so far, in the order in which they were made."""
+    return tuple(_declared)
+
+
+def declared_tags() -> frozenset[str]:
+    """The tables that any view depends on."""
+    return frozenset(tag for declaration in _declared for tag in declaration.tags)

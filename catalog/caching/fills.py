@@ -1,0 +1,177 @@
+"""Serving one resource: from its entry, from another's fill, or by filling it.
+
+Of many requests that miss one entry at once, across processes, one fills and the others wait for
+it, a bounded time, and then help themselves. The lock only saves work: an entry's tokens make it
+right or dead, whoever stored it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.http.response import HttpResponseBase
+
+from catalog.caching import writes
+from catalog.caching.breaker import Outage
+from catalog.caching.declarations import ReadCache
+from catalog.caching.engine import store, wait_seconds
+from catalog.caching.entries import Entry, make_entry
+from catalog.caching.store import Lookup, Store
+
+logger = logging.getLogger(__name__)
+
+SHORTEST_POLL_SECONDS = 0.002
+LONGEST_POLL_SECONDS = 0.025
+
+_warned: set[tuple[str, frozenset[str]]] = set()
+
+
+class UndeclaredTable(Exception):
+    """A view read a table that its ReadCache does not depend on: its entries would go stale."""
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """What the view said. ``body`` is its JSON, or ``None`` for an answer that is not to be stored."""
+
+    response: HttpResponseBase
+    body: bytes | None
+    looked_at_session: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """``computed`` is ``None`` where an entry was there; ``entry`` is ``None`` for what has no body."""
+
+    entry: Entry | None
+    computed: Computed | None
+    status: str
+
+
+def serve(declaration: ReadCache, key: str, compute: Callable[[], Computed], lookup: Lookup | None) -> Served:
+    """``compute`` is called once or not at all. ``lookup`` is what was read already, if anything."""
+    chosen = store()
+    if writes.has_written():
+        return _pass_by(compute, "bypass; detail=uncommitted-write")
+    try:
+        token_keys = chosen.token_keys(declaration.tags)
+        lookup = lookup or chosen.read(key, token_keys)
+        if lookup.is_live and lookup.entry:
+            return Served(lookup.entry, None, hit_status(lookup.entry, declaration, now_ms()))
+        if writes.in_transaction():
+            # Its view of the data may be older than the tokens are.
+            return _pass_by(compute, "bypass; detail=transaction")
+        forward = "stale" if lookup.entry else "uri-miss"
+        lookup, lock = _claim(chosen, key, token_keys)
+    except Outage:
+        return _pass_by(compute, "bypass; detail=outage")
+    if lookup.is_live:
+        return Served(lookup.entry, None, f"fwd={forward}; collapsed")
+    fill = _Fill(chosen, declaration, key, lookup.tokens, lock)
+    return fill.run(compute, f"fwd={forward}")
+
+
+def hit_status(entry: Entry, declaration: ReadCache, now: int) -> str:
+    ttl_ms = entry.filled_at_ms + declaration.timeout_seconds * 1000 - now
+    return f"hit; ttl={max(0, int(ttl_ms)) // 1000}"
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _pass_by(compute: Callable[[], Computed], status: str) -> Served:
+    computed = compute()
+    entry = None
+    if computed.body is not None:
+        entry = make_entry(computed.body, tokens=(), now_ms=now_ms())
+    return Served(entry, computed, f"fwd={status}")
+
+
+def _claim(chosen: Store, key: str, token_keys: tuple[str, ...]) -> tuple[Lookup, bytes | None]:
+    """The right to fill, with the tokens to fill under; or a live entry that another has filled."""
+    deadline = time.monotonic() + wait_seconds()
+    pause = SHORTEST_POLL_SECONDS
+    while True:
+        lookup, lock = chosen.begin_fill(key, token_keys)
+        if lookup.is_live:
+            chosen.unlock(key, lock)
+            return lookup, None
+        if lock or time.monotonic() >= deadline:
+            return lookup, lock
+        while time.monotonic() < deadline:
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_POLL_SECONDS)
+            lookup = chosen.read_while_filled(key, token_keys)
+            if lookup.is_live:
+                return lookup, None
+            if not lookup.is_locked:
+                break
+
+
+@dataclass(frozen=True, slots=True)
+class _Fill:
+    """The right to fill one entry. ``lock`` is ``None`` after a wait that was too long."""
+
+    store: Store
+    declaration: ReadCache
+    key: str
+    tokens: tuple[bytes | None, ...]
+    lock: bytes | None
+
+    def run(self, compute: Callable[[], Computed], status: str) -> Served:
+        try:
+            with writes.noting_reads() as tables:
+                computed = compute()
+            undeclared = frozenset(tables) - set(self.declaration.tags)
+            if undeclared or computed.looked_at_session:
+                _report(self.declaration, undeclared)
+        except BaseException:
+            with suppress(Outage):
+                self.store.unlock(self.key, self.lock)
+            raise
+        if computed.body is None:
+            return Served(None, computed, status + self._give_up(""))
+        # A token is missing where its key holds something foreign: nothing can be stored then.
+        tokens = [token for token in self.tokens if token is not None]
+        entry = make_entry(computed.body, tokens=tokens, now_ms=now_ms())
+        if undeclared:
+            return Served(entry, computed, status + self._give_up("; detail=undeclared-table"))
+        if computed.looked_at_session:
+            return Served(entry, computed, status + self._give_up("; detail=session"))
+        if len(tokens) < len(self.tokens):
+            # Replaces what is under a token's key and is none.
+            writes.rotate_tags(frozenset(self.declaration.tags))
+            return Served(entry, computed, status + self._give_up("; detail=token-missing"))
+        return Served(entry, computed, status + self._save(entry))
+
+    def _save(self, entry: Entry) -> str:
+        timeout_seconds = self.declaration.timeout_seconds
+        try:
+            self.store.save(self.key, entry, timeout_seconds=timeout_seconds, lock=self.lock)
+        except Outage:
+            return "; detail=outage"
+        return "; stored"
+
+    def _give_up(self, detail: str) -> str:
+        with suppress(Outage):
+            self.store.unlock(self.key, self.lock)
+        return detail
+
+
+def _report(declaration: ReadCache, undeclared: frozenset[str]) -> None:
+    what = f"the tables {', '.join(sorted(undeclared))}" if undeclared else "the session"
+    message = (
+        f"A view with the read cache {declaration.prefix!r} read {what}, which it does not depend on. "
+        "Its answer was not stored. Add the models to depends_on, or do not read them."
+    )
+    if getattr(settings, "READ_CACHE_STRICT", False):
+        raise UndeclaredTable(message)
+    if (declaration.prefix, undeclared) not in _warned:
+        _warned.add((declaration.prefix, undeclared))
+        logger.warning(message)

@@ -1,0 +1,105 @@
+"""Which tables a statement names, and whether it only reads. Over-counting is safe; missing is not."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache, lru_cache
+
+from django.apps import apps
+from django.db.models import deletion
+
+# Longer statements are bulk inserts, each of another length: they would fill the memory of seen ones.
+LONGEST_REMEMBERED = 4_000
+# Only what leads or trails a statement is taken for a comment: within one, it may be a literal.
+LEADING_COMMENTS = re.compile(r"\A(?:\s|--[^\n]*(?:\n|\Z)|/\*.*?\*/)+", re.DOTALL)
+TRAILING_COMMENT = re.compile(r"/\*[^*]*\*/\s*\Z")
+PLAIN_READ = re.compile(
+    r"[\s(]*(?:SELECT|VALUES|TABLE|SHOW|PRAGMA|SAVEPOINT|RELEASE|ROLLBACK|BEGIN|START|COMMIT|END|SET|FETCH|DECLARE"
+    r"|WITH|EXPLAIN)\b",
+    re.IGNORECASE,
+)
+# In a read, these words mean that something is written all the same, or may be.
+WRITING_WORD = re.compile(r"\b(?:INSERT|UPDATE|DELETE|MERGE|REPLACE|TRUNCATE|INTO)\b", re.IGNORECASE)
+LOCKING_CLAUSE = re.compile(r"\bFOR\s+(?:NO\s+KEY\s+)?UPDATE\b", re.IGNORECASE)
+# What reaches tables that the statement does not name.
+CASCADE = re.compile(r"\bCASCADE\b", re.IGNORECASE)
+CONTROL = re.compile(
+    r"\s*(BEGIN|START|COMMIT|END|ROLLBACK(?!\s+(?:WORK\s+|TRANSACTION\s+)?TO\b))\b", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """``tables`` are the known tables that the statement names or cascades to, by their names in Django.
+
+    ``control`` is "BEGIN", "COMMIT" or "ROLLBACK" for a statement that controls a transaction.
+    """
+
+    tables: frozenset[str]
+    only_reads: bool
+    control: str = ""
+
+
+def classify(sql: str) -> Statement:
+    """Remembered for statements of ordinary length: Django repeats the same texts."""
+    return _classify_once(sql) if len(sql) <= LONGEST_REMEMBERED else _classify(sql)
+
+
+@cache
+def known_tables() -> dict[str, str]:
+    """Every table of every model, by its name in lower case."""
+    models = apps.get_models(include_auto_created=True)
+    return {model._meta.db_table.lower(): model._meta.db_table for model in models}
+
+
+@cache
+def _table_pattern() -> re.Pattern[str]:
+    names = "|".join(re.escape(name) for name in sorted(known_tables(), key=len, reverse=True))
+    return re.compile(rf"(?<!\w)(?:{names})(?!\w)", re.IGNORECASE)
+
+
+@cache
+def _cascades() -> dict[str, frozenset[str]]:
+    """For each table, those that the database itself changes when a row of it is deleted."""
+    by_database = getattr(deletion, "DatabaseOnDelete", None)  # from Django 6.1
+    direct: dict[str, set[str]] = {table: set() for table in known_tables().values()}
+    for model in apps.get_models(include_auto_created=True) if by_database else ():
+        for field in model._meta.concrete_fields:
+            on_delete = getattr(field.remote_field, "on_delete", None)
+            if by_database and isinstance(on_delete, by_database) and field.related_model:
+                direct[field.related_model._meta.db_table].add(model._meta.db_table)
+    return {table: _closure(table, direct) for table in direct}
+
+
+def _closure(table: str, direct: dict[str, set[str]]) -> frozenset[str]:
+    reached, waiting = set[str](), [table]
+    while waiting:
+        for next_table in direct.get(waiting.pop(), ()):
+            if next_table not in reached:
+                reached.add(next_table)
+                waiting.append(next_table)
+    return frozenset(reached)
+
+
+def _classify(sql: str) -> Statement:
+    text = TRAILING_COMMENT.sub("", LEADING_COMMENTS.sub("", sql))
+    only_reads = _only_reads(text)
+    # A comment is looked at for tables too: one too many is safe.
+    named = {known_tables()[name.lower()] for name in _table_pattern().findall(sql)}
+    if not only_reads:
+        named = named.union(*(_cascades()[table] for table in named))
+        if CASCADE.search(text):
+            named |= set(known_tables().values())
+    control = CONTROL.match(text)
+    return Statement(frozenset(named), only_reads, CONTROL_WORDS[control[1][:5].upper()] if control else "")
+
+
+def _only_reads(text: str) -> bool:
+    if not PLAIN_READ.match(text):
+        return False
+    return not WRITING_WORD.search(LOCKING_CLAUSE.sub(" ", text)) and ";" not in text.rstrip().rstrip(";")
+
+
+CONTROL_WORDS = {"BEGIN": "BEGIN", "START": "BEGIN", "COMMI": "COMMIT", "END": "COMMIT", "ROLLB": "ROLLBACK"}
+_classify_once = lru_cache(maxsize=2048)(_classify)

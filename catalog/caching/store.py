@@ -1,0 +1,152 @@
+"""The engine's words to Redis: entries, tokens and the locks of fills.
+
+A tag's token is a random value. Counters are not used: an evicted counter restarts and revives
+dead entries; a random token never comes back. Keys begin with the alias's ``KEY_PREFIX`` and a
+version mark::
+
+    :rc1:token:catalog_product
+    :rc1:entry:product_list:http://127.0.0.1:8000/products/?page=2
+    :rc1:lock:product_list:http://127.0.0.1:8000/products/?page=2
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from redis import Redis
+
+from catalog.caching.breaker import Breaker
+from catalog.caching.entries import TOKEN_BYTES, Entry, decode, encode
+
+NAMESPACE = "rc1"
+# A filler that was killed frees the others when its lock runs out: before they have waited too long,
+# so that one of them fills and not all.
+LOCK_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """What one MGET said. ``entry`` is there, dead or live, if the key holds one."""
+
+    entry: Entry | None
+    tokens: tuple[bytes | None, ...]
+    is_live: bool
+    is_locked: bool = False
+
+
+class Store:
+    """Every method is at most one round trip, and raises ``Outage`` while Redis cannot be used.
+
+    ``lease_seconds`` is how long a guarded or rotated token lives.
+    """
+
+    def __init__(self, client: Redis, *, key_prefix: str, lease_seconds: float) -> None:
+        self.client = client
+        self._start = f"{key_prefix}:{NAMESPACE}"
+        self._lease_ms = max(1, round(lease_seconds * 1000))
+        self._token_keys: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self.breaker = Breaker(self._pay)
+
+    def entry_key(self, key: str) -> str:
+        return f"{self._start}:entry:{key}"
+
+    def token_key(self, tag: str) -> str:
+        return f"{self._start}:token:{tag}"
+
+    def lock_key(self, key: str) -> str:
+        return f"{self._start}:lock:{key}"
+
+    def token_keys(self, tags: tuple[str, ...]) -> tuple[str, ...]:
+        keys = self._token_keys.get(tags)
+        if keys is None:
+            keys = self._token_keys[tags] = tuple(self.token_key(tag) for tag in tags)
+        return keys
+
+    def read(self, key: str, token_keys: Sequence[str]) -> Lookup:
+        """The entry and the tokens of its tags, read in one step."""
+        keys = (self.entry_key(key), *token_keys)
+        values = self.breaker.call(lambda: self.client.execute_command("MGET", *keys))
+        return _lookup(values)
+
+    def read_while_filled(self, key: str, token_keys: Sequence[str]) -> Lookup:
+        """Like ``read``, and whether somebody fills the entry."""
+        keys = [self.entry_key(key), *token_keys, self.lock_key(key)]
+        *values, lock = self.breaker.call(lambda: self.client.mget(keys))
+        found = _lookup(values)
+        return Lookup(found.entry, found.tokens, found.is_live, is_locked=lock is not None)
+
+    def begin_fill(self, key: str, token_keys: Sequence[str]) -> tuple[Lookup, bytes | None]:
+        """Entry and tokens, made where they were missing, and the lock; ``None`` if another has it.
+
+        To be called before the fill's first query: what is written after that changes a token. The
+        lock comes first: whoever had it before has stored the entry that is read here.
+        """
+        lock = secrets.token_bytes(TOKEN_BYTES)
+        pipeline = self.client.pipeline(transaction=False)
+        pipeline.set(self.lock_key(key), lock, nx=True, px=round(LOCK_SECONDS * 1000))
+        for token_key in token_keys:
+            pipeline.set(token_key, secrets.token_bytes(TOKEN_BYTES), nx=True)
+        pipeline.mget([self.entry_key(key), *token_keys])
+        locked, *_, values = self.breaker.call(pipeline.execute)
+        return _lookup(values), lock if locked else None
+
+    def save(self, key: str, entry: Entry, *, timeout_seconds: float, lock: bytes | None) -> None:
+        """Store the entry and give the lock back."""
+        pipeline = self.client.pipeline(transaction=False)
+        pipeline.set(self.entry_key(key), encode(entry), px=max(1, round(timeout_seconds * 1000)))
+        self._add_unlock(pipeline, key, lock)
+        self.breaker.call(pipeline.execute)
+
+    def unlock(self, key: str, lock: bytes | None) -> None:
+        """Give the lock back after a fill that stored nothing."""
+        if lock is not None:
+            pipeline = self.client.pipeline(transaction=False)
+            self._add_unlock(pipeline, key, lock)
+            self.breaker.call(pipeline.execute)
+
+    def guard(self, tags: Iterable[str]) -> None:
+        """Make the tags' tokens perishable, before a write.
+
+        In one transaction of Redis, in which no token runs out between its two commands.
+        """
+        pipeline = self.client.pipeline(transaction=True)
+        for tag in tags:
+            pipeline.set(self.token_key(tag), secrets.token_bytes(TOKEN_BYTES), nx=True, px=self._lease_ms)
+            pipeline.pexpire(self.token_key(tag), self._lease_ms)
+        self.breaker.call(pipeline.execute)
+
+    def rotate(self, tags: Iterable[str]) -> None:
+        """Replace the tags' tokens, after a write: every entry under the old ones is dead."""
+        self.breaker.call(lambda: self._rotate(tags))
+
+    def _rotate(self, tags: Iterable[str]) -> None:
+        pipeline = self.client.pipeline(transaction=False)
+        for tag in tags:
+            pipeline.set(self.token_key(tag), secrets.token_bytes(TOKEN_BYTES), px=self._lease_ms)
+        pipeline.execute()
+
+    def _pay(self, tags: Iterable[str]) -> None:
+        # A write, so that a read-only or full Redis does not count as back.
+        self.client.set(f"{self._start}:probe", str(time.time()), px=self._lease_ms)
+        if tags:
+            self._rotate(tags)
+
+    def _add_unlock(self, pipeline: Redis, key: str, lock: bytes | None) -> None:
+        # Only one's own: a filler that took longer than its lock must not take another's away.
+        if lock is not None:
+            pipeline.eval(UNLOCK_SCRIPT, 1, self.lock_key(key), lock)
+
+
+UNLOCK_SCRIPT = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
+
+
+def _lookup(values: Sequence[Any]) -> Lookup:
+    stored, *found = values
+    # Whatever else is under a token's key is no token: nothing is live under it, nor stored.
+    tokens = [token if token is not None and len(token) == TOKEN_BYTES else None for token in found]
+    entry = decode(stored) if stored is not None else None
+    return Lookup(entry, tuple(tokens), entry is not None and entry.is_live(tokens))

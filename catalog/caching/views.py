@@ -1,0 +1,279 @@
+"""The mixin that serves a Django REST framework view's reads from the cache.
+
+What is cached is the resource, as JSON. A hit for JSON is answered before the framework starts.
+Every other renderer gets the same data and renders it afresh, for the user who asks.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from django.contrib.auth.models import AnonymousUser
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest
+from django.http.response import HttpResponseBase
+from rest_framework.exceptions import APIException
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request, override_method
+from rest_framework.response import Response
+from rest_framework.settings import api_settings
+from rest_framework.utils.serializer_helpers import ReturnDict
+from rest_framework.views import APIView
+
+from catalog.caching import fills, responses, writes
+from catalog.caching.breaker import Outage
+from catalog.caching.declarations import ReadCache
+from catalog.caching.engine import store
+from catalog.caching.entries import Entry
+from catalog.caching.keys import Canonicaliser, canonicalise, normalisers_for
+from catalog.caching.store import Lookup
+
+READING_METHODS = ("GET", "HEAD")
+JSON_TYPE = "application/json"
+REMEMBERED_ACCEPT_HEADERS = 256
+
+
+class CachedReadMixin(APIView):
+    """Serves GET and HEAD from the cache that ``read_cache`` declares; stands before the view's class.
+
+    For generic views, ViewSets and views with a plain ``get``. While an entry is filled the view
+    sees an anonymous visitor, whoever asks: what it answers is for everybody.
+    """
+
+    # ``None`` serves without a cache; ``as_view(read_cache=None)`` does so for one URL.
+    read_cache: ReadCache | None = None
+
+    @classmethod
+    def as_view(cls, *args: Any, **initkwargs: Any) -> Any:
+        view: Callable[..., HttpResponseBase] = super().as_view(*args, **initkwargs)
+        declaration: ReadCache | None = initkwargs.get("read_cache", cls.read_cache)
+        if declaration is None:
+            return view
+        actions = args[0] if args else initkwargs.pop("actions", None)
+        plan = _Plan(cls, declaration, actions=actions, initkwargs=initkwargs)
+
+        @functools.wraps(view)
+        def answer_hits_first(request: HttpRequest, *view_args: Any, **view_kwargs: Any) -> HttpResponseBase:
+            suffix = view_kwargs.get(api_settings.FORMAT_SUFFIX_KWARG)
+            if request.method in READING_METHODS and not suffix and plan.sends_plain_json(request):
+                lookup = plan.look_up(request)
+                if lookup is not None and lookup.is_live and lookup.entry:
+                    return plan.answer_hit(request, lookup.entry)
+            return view(request, *view_args, **view_kwargs)
+
+        answer_hits_first.read_cache_plan = plan  # type: ignore[attr-defined]
+        return answer_hits_first
+
+    # What Django REST framework calls
+
+    def perform_authentication(self, request: Request) -> None:
+        """Nobody is asked who they are for JSON that is the same for everybody."""
+        if not (self._reads_cached(request) and _is_plain_json(request)):
+            super().perform_authentication(request)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        name = (request.method or "").lower()
+        if self._reads_cached(request) and hasattr(self, name):
+            # dispatch() looks the handler up after this.
+            setattr(self, name, functools.partial(self._serve_read, getattr(self, name)))
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        response = super().finalize_response(request, response, *args, **kwargs)
+        if self.read_cache is not None and "Cache-Status" not in response.headers:
+            status = self._read_status if request.method in READING_METHODS else "fwd=method"
+            responses.mark(response, status=status)
+        return response
+
+    # Serving
+
+    def _reads_cached(self, request: Request) -> bool:
+        return self.read_cache is not None and request.method in READING_METHODS
+
+    _read_status = "fwd=uri-miss"
+
+    def _serve_read(
+        self, handler: Callable[..., Response], request: Request, *args: Any, **kwargs: Any
+    ) -> HttpResponseBase:
+        declaration = self.read_cache
+        if declaration is None:
+            return handler(request, *args, **kwargs)
+        http_request = request._request
+        key, lookup = _key_and_lookup(self, declaration, http_request)
+        served = fills.serve(
+            declaration, key, lambda: self._compute(handler, request, *args, **kwargs), lookup
+        )
+        self._read_status = served.status
+        if served.entry is not None and _is_plain_json(request):
+            return responses.answer(http_request, served.entry, status=served.status, now_ms=fills.now_ms())
+        if served.computed is not None:
+            return served.computed.response
+        return Response(self._data_of(served.entry, request) if served.entry else None)
+
+    def _compute(
+        self, handler: Callable[..., Response], request: Request, *args: Any, **kwargs: Any
+    ) -> fills.Computed:
+        with _as_visitor(request) as session:
+            response = handler(request, *args, **kwargs)
+            body = self._body_of(response) if _may_be_stored(response) else None
+            return fills.Computed(response, body, looked_at_session=session())
+
+    def _body_of(self, response: Response) -> bytes:
+        renderer = next(each for each in self.get_renderers() if isinstance(each, JSONRenderer))
+        context = self.get_renderer_context()
+        return bytes(renderer.render(response.data, JSON_TYPE, context))
+
+    def _data_of(self, entry: Entry, request: Request) -> Any:
+        """The entry's data as the view would have given it, for renderers that show more than data."""
+        data = json.loads(entry.body)
+        if not isinstance(data, dict):
+            return data
+        view: Any = self
+        if getattr(view, "paginator", None) is not None and "count" in data and "results" in data:
+            # Gives the paginator its state, as if the list had been counted and cut.
+            view.paginate_queryset(range(data["count"]))
+        elif hasattr(self, "retrieve") and self._may_change(request):
+            # The form of an admin shows the instance.
+            with suppress(Http404):
+                return ReturnDict(data, serializer=view.get_serializer(view.get_object()))
+        return data
+
+    def _may_change(self, request: Request) -> bool:
+        if "PUT" not in self.allowed_methods:
+            return False
+        try:
+            with override_method(self, request, "PUT") as changing:
+                self.check_permissions(changing)
+        except (APIException, PermissionDenied):
+            return False
+        return True
+
+
+class _Plan:
+    """What of serving one view does not depend on the request, made at its first request."""
+
+    def __init__(
+        self,
+        view_class: type[Any],
+        declaration: ReadCache,
+        *,
+        actions: Mapping[str, str] | None,
+        initkwargs: Mapping[str, Any],
+    ) -> None:
+        self.declaration = declaration
+        self._view_class = view_class
+        self._actions = actions
+        self._initkwargs = initkwargs
+        self._accepts_json = functools.lru_cache(REMEMBERED_ACCEPT_HEADERS)(self._negotiates_json)
+
+    @functools.cached_property
+    def view(self) -> Any:
+        """An instance that serves no request; it is asked what it understands."""
+        view = self._view_class(**self._initkwargs)
+        view.action_map = self._actions
+        for method, action in (self._actions or {}).items():
+            setattr(view, method, getattr(view, action))
+        # Sets what answers HEAD, as for a request.
+        view.setup(HttpRequest())
+        return view
+
+    @functools.cached_property
+    def canonicaliser(self) -> Canonicaliser:
+        normalisers = normalisers_for(self.view, self.declaration.parameters)
+        return Canonicaliser(self.declaration.prefix, normalisers)
+
+    @functools.cached_property
+    def allow(self) -> str:
+        return ", ".join(self.view.allowed_methods)
+
+    def sends_plain_json(self, request: HttpRequest) -> bool:
+        if request.META.get("QUERY_STRING") and api_settings.URL_FORMAT_OVERRIDE in request.GET:
+            return False
+        return self._accepts_json(request.META.get("HTTP_ACCEPT", "*/*"))
+
+    def look_up(self, request: HttpRequest) -> Lookup | None:
+        """What the cache has; the request is canonical after it. ``None`` where it is passed by."""
+        if writes.has_written():
+            return None
+        chosen = store()
+        query = self.canonicaliser.query(request)
+        key = self.canonicaliser.key(request, query)
+        try:
+            lookup = chosen.read(key, chosen.token_keys(self.declaration.tags))
+        except Outage:
+            return None
+        if not lookup.is_live:
+            canonicalise(request, query)
+            request.read_cache_lookup = key, lookup  # type: ignore[attr-defined]
+        return lookup
+
+    def answer_hit(self, request: HttpRequest, entry: Entry) -> HttpResponseBase:
+        now = fills.now_ms()
+        status = fills.hit_status(entry, self.declaration, now)
+        response = responses.answer(request, entry, status=status, now_ms=now)
+        response.headers["Allow"] = self.allow
+        return response
+
+    def _negotiates_json(self, accept: str) -> bool:
+        request = HttpRequest()
+        request.META["HTTP_ACCEPT"] = accept
+        negotiator = self.view.get_content_negotiator()
+        try:
+            renderer, media_type = negotiator.select_renderer(Request(request), self.view.get_renderers())
+        except (APIException, Http404):
+            return False
+        return isinstance(renderer, JSONRenderer) and media_type == JSON_TYPE
+
+
+def _key_and_lookup(view: Any, declaration: ReadCache, request: HttpRequest) -> tuple[str, Lookup | None]:
+    """As they were found before the framework started, or else the key, of a request made canonical."""
+    found: tuple[str, Lookup] | None = getattr(request, "read_cache_lookup", None)
+    if found:
+        return found
+    canonicaliser = Canonicaliser(declaration.prefix, normalisers_for(view, declaration.parameters))
+    query = canonicaliser.query(request)
+    canonicalise(request, query)
+    return canonicaliser.key(request, query), None
+
+
+def _is_plain_json(request: Request) -> bool:
+    """Whether the answer is the JSON itself, without parameters such as ``indent``."""
+    return isinstance(request.accepted_renderer, JSONRenderer) and request.accepted_media_type == JSON_TYPE
+
+
+@contextmanager
+def _as_visitor(request: Request) -> Iterator[Callable[[], bool]]:
+    """The request is an anonymous visitor's inside; yields whether its session was looked at."""
+    state: dict[str, Any] = request.__dict__
+    authenticated: dict[str, Any] = {name: state[name] for name in ("_user", "_auth") if name in state}
+    http_user = getattr(request._request, "user", None)
+    session = getattr(request._request, "session", None)
+    was_accessed = session is not None and session.accessed
+    request.user, request.auth = AnonymousUser(), None
+    if session is not None:
+        session.accessed = False
+    try:
+        yield lambda: session is not None and session.accessed
+    finally:
+        if session is not None:
+            session.accessed = session.accessed or was_accessed
+        for name in ("_user", "_auth"):
+            state.pop(name, None)
+        state.update(authenticated)
+        if http_user is not None:
+            request._request.user = http_user
+
+
+def _may_be_stored(response: HttpResponseBase) -> bool:
+    """A 200 of the framework's that is for everybody: RFC 9111, section 3."""
+    if not isinstance(response, Response) or response.status_code != 200 or response.cookies:
+        return False
+    varies = {name.strip().lower() for name in response.headers.get("Vary", "").split(",")}
+    if varies - {"", "accept", "accept-encoding"}:
+        return False
+    directives = response.headers.get("Cache-Control", "").lower()
+    return not any(word in directives for word in ("private", "no-store"))

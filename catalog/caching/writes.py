@@ -1,0 +1,258 @@
+"""The watch: every statement of every connection passes it, and every write changes its tags' tokens.
+
+Before a statement that writes a declared table, the tag's token is made perishable (guarded).
+After COMMIT, before the writer is told, it is replaced (rotated). Which rotations a transaction
+has promised is read from the connection's own on-commit list, which Django trims when a
+savepoint rolls back.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+from django.db.models import Model
+from django.dispatch import Signal
+
+from catalog.caching.breaker import Outage
+from catalog.caching.declarations import declared_tags
+from catalog.caching.engine import lease_seconds, store
+from catalog.caching.statements import classify
+
+# Sent after each rotation with ``tags``, a frozenset of table names. Receivers that fail are logged.
+rotated = Signal()
+
+
+def rotate(*models: type[Model]) -> None:
+    """Make every entry that depends on these models dead, at once and in constant time.
+
+    For writes that the watch cannot see: psycopg's COPY, SQLite's ``executescript``, a stored
+    procedure, another program. Call it after the COMMIT.
+    """
+    rotate_tags(frozenset(model._meta.db_table for model in models))
+
+
+def rotate_tags(tags: frozenset[str]) -> None:
+    try:
+        store().rotate(tags)
+    except Outage:
+        store().breaker.owe(tags)
+    rotated.send_robust(sender=None, tags=tags)
+
+
+class Promise:
+    """Stands in the on-commit list for the rotation of its tags, which the watch does at COMMIT."""
+
+    def __init__(self, tags: frozenset[str]) -> None:
+        self.tags = tags
+
+    def __call__(self) -> None:
+        """Rotate, where somebody runs the list without a COMMIT, as tests do."""
+        rotate_tags(self.tags)
+
+
+class Watch:
+    """One connection's. Django calls it with each statement, as an execute wrapper."""
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self.connection = connection
+        # Monotonic time of each tag's last guard in the open transaction.
+        self._guarded: dict[str, float] = {}
+        # Promises of a transaction that was opened by switching autocommit off.
+        self._manual: set[str] = set()
+        # Tags written since a BEGIN that was sent as SQL; None outside of such a transaction.
+        self._by_hand: set[str] | None = None
+        self._commit: Callable[[], None] = connection._commit  # type: ignore[attr-defined]
+        self._rollback: Callable[[], None] = connection._rollback  # type: ignore[attr-defined]
+        self._set_autocommit: Callable[[bool], None] = connection._set_autocommit  # type: ignore[attr-defined]
+
+    def __call__(
+        self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]
+    ) -> Any:
+        statement = classify(sql if type(sql) is str else self._text_of(sql))
+        if _notes.tables is not None:
+            _notes.tables.update(statement.tables)
+        if statement.only_reads:
+            if statement.control and not self.connection.in_atomic_block:
+                return self._control(statement.control, execute, sql, params, many, context)
+            return execute(sql, params, many, context)
+        tags = statement.tables & declared_tags()
+        if not tags or _notes.is_suspended:
+            return execute(sql, params, many, context)
+        self._guard(tags)
+        if self.connection.in_atomic_block:
+            self._promise(tags)
+        elif not self.connection.get_autocommit():
+            self._manual |= tags
+        else:
+            return self._execute_at_once(tags, execute, sql, params, many, context)
+        return execute(sql, params, many, context)
+
+    def _execute_at_once(self, tags: frozenset[str], execute: Callable[..., Any], *arguments: Any) -> Any:
+        """A statement that commits itself, unless a BEGIN by hand came before it."""
+        if self._by_hand is not None:
+            self._by_hand |= tags
+        try:
+            return execute(*arguments)
+        finally:
+            # Also after an error: a lost connection may have written.
+            self._guarded.clear()
+            rotate_tags(tags)
+
+    def _control(self, word: str, execute: Callable[..., Any], *arguments: Any) -> Any:
+        """A transaction by hand, in SQL: what it wrote is rotated once more after its COMMIT."""
+        written = frozenset(self._by_hand or ())
+        self._by_hand = set() if word == "BEGIN" else None
+        if word != "COMMIT" or not written:
+            return execute(*arguments)
+        self._guard(written)
+        try:
+            return execute(*arguments)
+        finally:
+            self._guarded.clear()
+            rotate_tags(written)
+
+    def _text_of(self, sql: Any) -> str:
+        """The text of what psycopg takes besides a text: bytes, and statements it composes."""
+        if isinstance(sql, bytes):
+            return sql.decode(errors="replace")
+        compose = getattr(sql, "as_string", None)
+        return str(compose(self.connection.connection) if compose else sql)
+
+    def promised(self) -> frozenset[str]:
+        """The tags that the open transaction will rotate if it commits."""
+        tags = set(self._manual)
+        for item in self.connection.run_on_commit:
+            if isinstance(item[1], Promise):
+                tags |= item[1].tags
+        return frozenset(tags)
+
+    def commit(self) -> None:
+        """COMMIT, then rotate, before anybody is told: also before the other on-commit functions."""
+        self._rotating_what_was_promised(self._commit)
+
+    def set_autocommit(self, autocommit: bool) -> None:
+        """Switching autocommit on commits what was written by hand, on SQLite without a COMMIT."""
+        if autocommit:
+            self._rotating_what_was_promised(lambda: self._set_autocommit(autocommit))
+        else:
+            self._set_autocommit(autocommit)
+
+    def _rotating_what_was_promised(self, commit: Callable[[], None]) -> None:
+        tags = self.promised()
+        if tags:
+            self._guard(tags)
+        try:
+            commit()
+        finally:
+            # Also after an error: a COMMIT whose answer was lost may have happened.
+            if tags:
+                self._forget_promises()
+                rotate_tags(tags)
+
+    def rollback(self) -> None:
+        self._guarded.clear()
+        self._manual.clear()
+        self._rollback()
+
+    def _guard(self, tags: frozenset[str]) -> None:
+        """Guard the tags whose last guard is not there or half a lease old."""
+        now = time.monotonic()
+        due = [tag for tag in tags if now - self._guarded.get(tag, -1e9) > lease_seconds() / 2]
+        if not due:
+            return
+        try:
+            store().guard(due)
+        except Outage:
+            store().breaker.owe(due)
+        self._guarded.update(dict.fromkeys(due, now))
+
+    def _promise(self, tags: frozenset[str]) -> None:
+        missing = tags - self.promised()
+        if missing:
+            self.connection.on_commit(Promise(missing))
+
+    def _forget_promises(self) -> None:
+        self._guarded.clear()
+        self._manual.clear()
+        waiting = self.connection.run_on_commit
+        waiting[:] = [item for item in waiting if not isinstance(item[1], Promise)]
+
+
+def install() -> None:
+    """Watch the connections that are there, and every one that will be made."""
+    connection_created.connect(_watch_new_connection, dispatch_uid="read-cache-watch")
+    for connection in connections.all(initialized_only=True):
+        watch(connection)
+
+
+def watch(connection: BaseDatabaseWrapper) -> Watch:
+    """The connection's watch, installed once: a connection is opened many times in its life."""
+    for wrapper in connection.execute_wrappers:
+        if isinstance(wrapper, Watch):
+            return wrapper
+    installed = Watch(connection)
+    connection.execute_wrappers.insert(0, installed)
+    connection._commit = installed.commit  # type: ignore[attr-defined]
+    connection._rollback = installed.rollback  # type: ignore[attr-defined]
+    connection._set_autocommit = installed.set_autocommit  # type: ignore[attr-defined]
+    return installed
+
+
+def has_written() -> bool:
+    """Whether an open transaction of this thread has written a declared table."""
+    for connection in connections.all(initialized_only=True):
+        if connection.in_atomic_block or not connection.autocommit:
+            for wrapper in connection.execute_wrappers:
+                if isinstance(wrapper, Watch) and wrapper.promised():
+                    return True
+    return False
+
+
+def in_transaction() -> bool:
+    """Whether a transaction of this thread is open, whose view of the data may be older than now."""
+    return any(
+        connection.in_atomic_block or (connection.connection is not None and not connection.autocommit)
+        for connection in connections.all(initialized_only=True)
+    )
+
+
+class _Notes(threading.local):
+    tables: set[str] | None = None
+    is_suspended = False
+
+
+_notes = _Notes()
+
+
+@contextmanager
+def noting_reads() -> Iterator[set[str]]:
+    """Collects the names of the known tables that this thread reads meanwhile."""
+    outer, tables = _notes.tables, set[str]()
+    _notes.tables = tables
+    try:
+        yield tables
+    finally:
+        _notes.tables = outer
+        if outer is not None:
+            outer |= tables
+
+
+@contextmanager
+def suspended() -> Iterator[None]:
+    """This thread's writes go unnoticed inside. For measuring what they cost without the watch."""
+    before, _notes.is_suspended = _notes.is_suspended, True
+    try:
+        yield
+    finally:
+        _notes.is_suspended = before
+
+
+def _watch_new_connection(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
+    watch(connection)

@@ -1,0 +1,989 @@
+"""Every kind of write is seen, in every kind of transaction, and costs what it should.
+
+How a statement is told from a read: ``test_statements.py``. Overlaps and crashes: ``test_races.py``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import pytest
+from django.conf import settings as django_settings
+from django.contrib.auth.models import User
+from django.core import serializers
+from django.core.management import call_command
+from django.db import connection, connections, transaction
+from django.db.backends.signals import connection_created
+from django.db.models import F
+from django.forms import model_to_dict
+from django.test import Client
+from rest_framework.test import APIClient
+
+from catalog import seeding, signals
+from catalog.caching import writes
+from catalog.caching.writes import Watch, rotate, rotated
+from catalog.factories import CategoryFactory, ProductFactory, TagFactory
+from catalog.models import Category, Product, Tag
+
+T = TypeVar("T")
+Write = Callable[[Product], object]
+
+ROOT = Path(__file__).parents[3]
+PATIENCE_SECONDS = 60
+LIST, STATS, CATEGORIES = "/products/", "/products/stats/", "/categories/"
+IS_POSTGRESQL = django_settings.DATABASES["default"]["ENGINE"].endswith("postgresql")
+
+in_its_own_transactions = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def without_the_textbook() -> Iterator[None]:
+    with signals.disconnected():
+        yield
+
+
+@pytest.fixture
+def product() -> Product:
+    """A product with a category and a tag of its own."""
+    return ProductFactory.create(
+        name="Old",
+        sku="OLD-1",
+        price="10.00",
+        stock=5,
+        category=CategoryFactory.create(name="Kitchen"),
+        tags=[TagFactory.create(name="old")],
+    )
+
+
+class Undo(Exception):
+    """Rolls a transaction back."""
+
+
+@contextmanager
+def undone() -> Iterator[None]:
+    """A transaction, or a savepoint in one, that is rolled back."""
+    with suppress(Undo), transaction.atomic():
+        yield
+        raise Undo
+
+
+def get(url: str) -> tuple[Any, str]:
+    """The JSON that a visitor is shown, and how the cache took part in it."""
+    response = APIClient().get(url)
+    assert response.status_code in (200, 404), response.content
+    return response.json(), response["Cache-Status"]
+
+
+def truth(url: str) -> Any:
+    return APIClient().get(f"/uncached{url}").json()
+
+
+def pages_of(product: Product) -> list[str]:
+    """Each page that shows something of the product, its category or its tags."""
+    return [LIST, f"{LIST}{product.pk}/", STATS, CATEGORIES, f"{CATEGORIES}{product.category.slug}/"]
+
+
+def warm(pages: list[str]) -> dict[str, Any]:
+    """Fill the pages, and return what they show."""
+    for url in pages:
+        get(url)
+    shown = {url: get(url) for url in pages}
+    assert all(status.startswith("shop; hit") for _, status in shown.values()), shown
+    return {url: body for url, (body, _) in shown.items()}
+
+
+def assert_right(pages: list[str]) -> None:
+    """At the first reading, and when it is served from what that has stored."""
+    expected = {url: truth(url) for url in pages}
+    for _ in range(2):
+        assert {url: get(url)[0] for url in pages} == expected
+
+
+def in_another_thread(work: Callable[[], T]) -> T:
+    """Do the work to its end on a database connection of its own."""
+
+    def work_and_close() -> T:
+        try:
+            return work()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        return executor.submit(work_and_close).result()
+
+
+def execute(sql: str, parameters: Any = ()) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+
+
+# The kinds of writes
+
+
+def save(product: Product) -> None:
+    product.name = "New"
+    product.save()
+
+
+def save_one_field(product: Product) -> None:
+    product.price = "12.50"
+    product.save(update_fields=["price"])
+
+
+def create(product: Product) -> None:
+    Product.objects.create(name="New", price=1, stock=1, category=product.category)
+
+
+def delete(product: Product) -> None:
+    Product.objects.get(pk=product.pk).delete()
+
+
+def update(product: Product) -> None:
+    Product.objects.filter(pk=product.pk).update(price="12.50")
+
+
+def update_by_an_expression(product: Product) -> None:
+    Product.objects.filter(pk=product.pk).update(stock=F("stock") - 5)
+
+
+def save_an_expression(product: Product) -> None:
+    changed = Product.objects.get(pk=product.pk)
+    changed.stock = F("stock") + 1
+    changed.save()
+
+
+def delete_by_a_query(product: Product) -> None:
+    Product.objects.filter(pk=product.pk).delete()
+
+
+def delete_without_the_cascade(product: Product) -> None:
+    Product.tags.through.objects.filter(product_id=product.pk)._raw_delete("default")
+
+
+def _made(product: Product, sku: str) -> Product:
+    return Product(name="New", price=1, stock=1, category=product.category, sku=sku)
+
+
+def bulk_create(product: Product) -> None:
+    Product.objects.bulk_create([_made(product, "NEW-1"), _made(product, "NEW-2")])
+
+
+def bulk_create_ignoring_conflicts(product: Product) -> None:
+    Product.objects.bulk_create([_made(product, "OLD-1"), _made(product, "NEW-1")], ignore_conflicts=True)
+
+
+def bulk_create_updating_conflicts(product: Product) -> None:
+    Product.objects.bulk_create(
+        [_made(product, "OLD-1")], update_conflicts=True, unique_fields=["sku"], update_fields=["name"]
+    )
+
+
+def bulk_update(product: Product) -> None:
+    changed = Product.objects.get(pk=product.pk)
+    changed.name = "New"
+    Product.objects.bulk_update([changed], ["name"])
+
+
+def add_a_tag(product: Product) -> None:
+    product.tags.add(Tag.objects.create(name="new"))
+
+
+def add_a_tag_that_is_there(product: Product) -> None:
+    product.tags.through.objects.all().delete()
+    product.tags.add(Tag.objects.get(name="old"))
+    product.tags.remove(Tag.objects.get(name="old"))
+
+
+def remove_a_tag(product: Product) -> None:
+    product.tags.remove(Tag.objects.get(name="old"))
+
+
+def set_the_tags(product: Product) -> None:
+    product.tags.set([Tag.objects.create(name="new")])
+
+
+def clear_the_tags(product: Product) -> None:
+    product.tags.clear()
+
+
+def add_from_the_other_side(product: Product) -> None:
+    Tag.objects.create(name="new").products.add(product)
+
+
+def rename_the_tag(product: Product) -> None:
+    Tag.objects.filter(name="old").update(name="renamed")
+
+
+def rename_the_category(product: Product) -> None:
+    category = Category.objects.get(pk=product.category_id)
+    category.name = "Renamed"
+    category.save()
+
+
+def change_the_category_s_slug(product: Product) -> None:
+    Category.objects.filter(pk=product.category_id).update(slug="renamed")
+
+
+def delete_the_tag_with_its_rows(product: Product) -> None:
+    Tag.objects.get(name="old").delete()
+
+
+def delete_the_category_with_its_products(product: Product) -> None:
+    Product.objects.filter(category=product.category_id).delete()
+    Category.objects.get(pk=product.category_id).delete()
+
+
+def get_or_create(product: Product) -> None:
+    Product.objects.get_or_create(sku="NEW-1", defaults=model_fields(product))
+
+
+def update_or_create(product: Product) -> None:
+    Product.objects.update_or_create(sku="OLD-1", defaults={"name": "New"})
+
+
+def model_fields(product: Product) -> dict[str, Any]:
+    return {"name": "New", "price": 1, "stock": 1, "category": product.category}
+
+
+def raw_sql(product: Product) -> None:
+    execute("UPDATE catalog_product SET name = 'New' WHERE id = %s", [product.pk])
+
+
+def raw_sql_with_a_comment(product: Product) -> None:
+    execute("/* SELECT */ -- SELECT\n UPDATE catalog_product SET name = 'New'")
+
+
+def executemany(product: Product) -> None:
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO catalog_category (name, slug) VALUES (%s, %s)", [("A", "a"), ("B", "b")]
+        )
+
+
+def a_cte(product: Product) -> None:
+    if IS_POSTGRESQL:
+        execute(
+            "WITH changed AS (UPDATE catalog_product SET name = 'New' RETURNING id) SELECT id FROM changed"
+        )
+    else:
+        execute(
+            "WITH new (name, slug) AS (VALUES ('New', 'new')) "
+            "INSERT INTO catalog_category (name, slug) SELECT name, slug FROM new"
+        )
+
+
+def a_cte_after_a_literal(product: Product) -> None:
+    """The literal looks like the start of a comment."""
+    if IS_POSTGRESQL:
+        execute(
+            "WITH a AS (SELECT '--'), b AS (UPDATE catalog_product SET name = 'New' RETURNING id) SELECT 1"
+        )
+    else:
+        execute(
+            "WITH new (name, slug) AS (VALUES ('--', 'new')) "
+            "INSERT INTO catalog_category (name, slug) SELECT name, slug FROM new"
+        )
+
+
+def an_upsert(product: Product) -> None:
+    execute("INSERT INTO catalog_tag (name) VALUES ('old') ON CONFLICT (name) DO UPDATE SET name = 'renamed'")
+
+
+def save_in_the_admin(product: Product) -> None:
+    client = Client()
+    client.force_login(User.objects.create_superuser("wilhelmina"))
+    form = model_to_dict(product, fields=["name", "description", "price", "stock", "category"])
+    saved = client.post(f"/admin/catalog/product/{product.pk}/change/", {**form, "name": "New"})
+    assert saved.status_code == 302
+
+
+def delete_by_an_admin_s_action(product: Product) -> None:
+    client = Client()
+    client.force_login(User.objects.create_superuser("wilhelmina"))
+    form = {"action": "delete_selected", "_selected_action": [product.pk], "post": "yes"}
+    assert client.post("/admin/catalog/product/", form).status_code == 302
+
+
+def save_through_the_api(product: Product) -> None:
+    client = APIClient()
+    client.force_authenticate(User.objects.create_superuser("wilhelmina"))
+    saved = client.patch(f"{LIST}{product.pk}/", {"name": "New", "tags": []}, format="json")
+    assert saved.status_code == 200
+
+
+def loaddata(product: Product) -> None:
+    [record] = json.loads(serializers.serialize("json", [product]))
+    record["fields"]["name"] = "New"
+    with TemporaryDirectory() as directory:
+        path = Path(directory) / "products.json"
+        path.write_text(json.dumps([record]))
+        call_command("loaddata", path, verbosity=0)
+
+
+def seed(product: Product) -> None:
+    seeding.carry_out(seeding.plan_seeding(count=3))
+
+
+WRITES: list[Write] = [
+    save,
+    save_one_field,
+    create,
+    delete,
+    update,
+    update_by_an_expression,
+    save_an_expression,
+    delete_by_a_query,
+    delete_without_the_cascade,
+    bulk_create,
+    bulk_create_ignoring_conflicts,
+    bulk_create_updating_conflicts,
+    bulk_update,
+    add_a_tag,
+    add_a_tag_that_is_there,
+    remove_a_tag,
+    set_the_tags,
+    clear_the_tags,
+    add_from_the_other_side,
+    rename_the_tag,
+    rename_the_category,
+    change_the_category_s_slug,
+    delete_the_tag_with_its_rows,
+    delete_the_category_with_its_products,
+    get_or_create,
+    update_or_create,
+    raw_sql,
+    raw_sql_with_a_comment,
+    executemany,
+    a_cte,
+    a_cte_after_a_literal,
+    an_upsert,
+    save_in_the_admin,
+    delete_by_an_admin_s_action,
+    save_through_the_api,
+    loaddata,
+    seed,
+]
+every_kind_of_write = pytest.mark.parametrize("write", WRITES, ids=lambda write: write.__name__)
+
+
+# The matrix of writes and transactions
+
+
+@in_its_own_transactions
+@every_kind_of_write
+def test_a_write_of_its_own_is_seen_by_the_next_read(write: Write, product: Product) -> None:
+    pages = pages_of(product)
+    old = warm(pages)
+
+    write(product)
+
+    assert any(truth(url) != old[url] for url in pages)
+    assert_right(pages)
+
+
+@in_its_own_transactions
+@every_kind_of_write
+def test_a_write_in_a_transaction_is_seen_inside_at_once_and_outside_after_the_commit(
+    write: Write, product: Product
+) -> None:
+    pages = pages_of(product)
+    old = warm(pages)
+
+    with transaction.atomic():
+        write(product)
+        for url in pages:
+            shown, status = get(url)
+            assert shown == truth(url)
+            # A page that is not there any more is no answer of the cache's.
+            assert status == "shop; fwd=bypass; detail=uncommitted-write" or "detail" in shown
+        assert in_another_thread(lambda: {url: get(url)[0] for url in pages}) == old
+
+    assert any(truth(url) != old[url] for url in pages)
+    assert_right(pages)
+
+
+@in_its_own_transactions
+@every_kind_of_write
+def test_a_write_that_a_savepoint_undid_leaves_the_write_around_it_seen(
+    write: Write, product: Product
+) -> None:
+    pages = pages_of(product)
+    old = warm(pages)
+
+    with transaction.atomic():
+        with undone():
+            write(product)
+        Product.objects.filter(pk=product.pk).update(description="Outer")
+
+    assert truth(LIST) != old[LIST]
+    assert_right(pages)
+
+
+@in_its_own_transactions
+@pytest.mark.parametrize("write", [save, update, clear_the_tags, rename_the_category, raw_sql, seed])
+def test_a_write_around_a_savepoint_that_is_undone_is_seen(write: Write, product: Product) -> None:
+    pages = pages_of(product)
+    old = warm(pages)
+
+    with transaction.atomic():
+        write(product)
+        with undone():
+            Product.objects.update(description="Inner")
+            Product.tags.through.objects.all().delete()
+
+    assert any(truth(url) != old[url] for url in pages)
+    assert_right(pages)
+
+
+@in_its_own_transactions
+@every_kind_of_write
+def test_a_write_that_was_rolled_back_leaves_the_pages_right(write: Write, product: Product) -> None:
+    pages = pages_of(product)
+    old = warm(pages)
+
+    with undone():
+        write(product)
+        assert in_another_thread(lambda: {url: get(url)[0] for url in pages}) == old
+
+    assert {url: truth(url) for url in pages} == old
+    assert_right(pages)
+    assert all(status.startswith("shop; hit") for _, status in map(get, pages))
+
+
+@pytest.mark.skipif(not IS_POSTGRESQL, reason="only PostgreSQL has these")
+@in_its_own_transactions
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "TRUNCATE catalog_category CASCADE",
+        "TRUNCATE catalog_product_tags",
+        "DO $$ BEGIN UPDATE catalog_product SET name = 'New'; END $$",
+        """MERGE INTO catalog_product USING catalog_category AS c ON category_id = c.id
+           WHEN MATCHED THEN UPDATE SET name = 'New'""",
+        "EXPLAIN ANALYZE DELETE FROM catalog_product_tags",
+        "SELECT 1; UPDATE public.catalog_product SET name = 'New'",
+        'UPDATE "public"."catalog_product" SET name = \'New\'',
+    ],
+)
+def test_a_statement_that_only_postgresql_has_is_seen(sql: str, product: Product) -> None:
+    pages = pages_of(product)
+    old = warm(pages)
+
+    execute(sql)
+
+    assert any(truth(url) != old[url] for url in pages)
+    assert_right(pages)
+
+
+@pytest.mark.skipif(not IS_POSTGRESQL, reason="only psycopg composes statements and takes bytes")
+@in_its_own_transactions
+@pytest.mark.parametrize("form", ["composed", "bytes"])
+def test_a_statement_that_is_not_a_string_is_seen(form: str, product: Product) -> None:
+    from psycopg import sql  # not there for SQLite alone
+
+    composed = sql.SQL("UPDATE {} SET name = 'New'").format(sql.Identifier("public", "catalog_product"))
+    pages = pages_of(product)
+    warm(pages)
+
+    execute(composed if form == "composed" else b"UPDATE catalog_product SET name = 'New'")  # type: ignore[arg-type]
+
+    assert truth(LIST)["results"][0]["name"] == "New"
+    assert_right(pages)
+
+
+# Other connections
+
+
+@in_its_own_transactions
+@pytest.mark.parametrize("atomic", [False, True], ids=["alone", "in a transaction"])
+def test_a_write_of_another_thread_is_seen(atomic: bool, product: Product) -> None:
+    pages = pages_of(product)
+    warm(pages)
+
+    def write() -> None:
+        if atomic:
+            with transaction.atomic():
+                save(product)
+        else:
+            save(product)
+
+    in_another_thread(write)
+
+    assert truth(LIST)["results"][0]["name"] == "New"
+    assert_right(pages)
+
+
+def database_url() -> str:
+    """Of the test database."""
+    database = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{database['NAME']}"
+    user, password = quote(database["USER"], safe=""), quote(database["PASSWORD"], safe="")
+    return f"postgres://{user}:{password}@{database['HOST']}:{database['PORT']}/{database['NAME']}"
+
+
+def process_environment() -> dict[str, str]:
+    """Of another process of the same shop."""
+    return {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "shop.settings",
+        "DATABASE_URL": database_url(),
+        "PRIVATE_REDIS_DIR": str(django_settings.PRIVATE_REDIS_DIR),
+    }
+
+
+@in_its_own_transactions
+@pytest.mark.parametrize(
+    ("code", "is_kept"),
+    [
+        ("Product.objects.update(name='New')", True),
+        ("with transaction.atomic(): Product.objects.update(name='New')", True),
+        (
+            "with transaction.atomic(): Product.objects.update(name='New'); transaction.set_rollback(True)",
+            False,
+        ),
+    ],
+    ids=["alone", "in a transaction", "rolled back"],
+)
+def test_a_write_of_another_process_is_seen(code: str, is_kept: bool, product: Product) -> None:
+    pages = pages_of(product)
+    warm(pages)
+    start = "import django; django.setup(); from django.db import transaction; "
+    script = f"{start}from catalog.models import Product\n{code}\n"
+
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script],
+        check=True,
+        cwd=ROOT,
+        env=process_environment(),
+        timeout=PATIENCE_SECONDS,
+    )
+
+    assert truth(LIST)["results"][0]["name"] == ("New" if is_kept else "Old")
+    assert_right(pages)
+
+
+@in_its_own_transactions
+@pytest.mark.parametrize("atomic", [False, True], ids=["alone", "in a transaction"])
+def test_a_write_on_another_alias_is_seen(atomic: bool, product: Product) -> None:
+    pages = pages_of(product)
+    warm(pages)
+    connections["other"] = connection.copy()
+    try:
+        if atomic:
+            with transaction.atomic(using="other"):
+                Product.objects.using("other").update(name="New")
+        else:
+            Product.objects.using("other").update(name="New")
+    finally:
+        connections["other"].close()
+        del connections["other"]
+
+    assert truth(LIST)["results"][0]["name"] == "New"
+    assert_right(pages)
+
+
+def watches() -> list[Watch]:
+    return [wrapper for wrapper in connection.execute_wrappers if isinstance(wrapper, Watch)]
+
+
+@in_its_own_transactions
+def test_a_connection_that_was_there_before_the_watch_is_watched_too(product: Product) -> None:
+    pages = pages_of(product)
+    warm(pages)
+
+    def write_on_an_old_connection() -> None:
+        assert connection_created.disconnect(dispatch_uid="read-cache-watch")
+        try:
+            connection.ensure_connection()
+            assert watches() == []
+        finally:
+            writes.install()
+        with transaction.atomic():
+            save(product)
+
+    in_another_thread(write_on_an_old_connection)
+
+    assert truth(LIST)["results"][0]["name"] == "New"
+    assert_right(pages)
+
+
+@in_its_own_transactions
+def test_a_connection_is_watched_once_however_often_it_is_opened(product: Product) -> None:
+    writes.install()
+    connection.close()
+    connection.ensure_connection()
+    writes.install()
+
+    with rotations() as seen, transaction.atomic():
+        save(product)
+
+    assert len(watches()) == 1
+    assert seen == [{"catalog_product"}]
+
+
+@in_its_own_transactions
+def test_a_transaction_that_is_cut_off_promises_nothing_to_the_next(product: Product) -> None:
+    pages = pages_of(product)
+    warm(pages)
+
+    with undone():
+        save(product)
+        connection.close()
+
+    assert not writes.has_written()
+    assert_right(pages)
+    with rotations() as seen, transaction.atomic():
+        Tag.objects.create(name="another")
+    assert seen == [{"catalog_tag"}]
+
+
+# Transactions of other kinds
+
+
+@contextmanager
+def rotations() -> Iterator[list[set[str]]]:
+    """The tags of each rotation, in order."""
+    seen: list[set[str]] = []
+
+    def note(*, tags: frozenset[str], **kwargs: Any) -> None:
+        seen.append(set(tags))
+
+    rotated.connect(note)
+    try:
+        yield seen
+    finally:
+        rotated.disconnect(note)
+
+
+@contextmanager
+def manual_transaction() -> Iterator[None]:
+    transaction.set_autocommit(False)
+    try:
+        yield
+    finally:
+        transaction.rollback()
+        transaction.set_autocommit(True)
+
+
+@in_its_own_transactions
+def test_a_manual_transaction_is_seen_inside_at_once_and_outside_after_its_commit(product: Product) -> None:
+    pages = pages_of(product)
+    old = warm(pages)
+
+    with manual_transaction():
+        update(product)
+        shown, status = get(LIST)
+        assert shown == truth(LIST) != old[LIST]
+        assert status == "shop; fwd=bypass; detail=uncommitted-write"
+        assert in_another_thread(lambda: {url: get(url)[0] for url in pages}) == old
+        transaction.commit()
+        assert not writes.has_written()
+        assert in_another_thread(lambda: get(LIST)[0]) == truth(LIST)
+
+    assert_right(pages)
+
+
+@in_its_own_transactions
+def test_a_manual_transaction_that_is_rolled_back_leaves_the_pages_right(product: Product) -> None:
+    pages = pages_of(product)
+    old = warm(pages)
+
+    with rotations() as seen, manual_transaction():
+        update(product)
+        transaction.rollback()
+        assert not writes.has_written()
+
+    assert seen == []
+    assert {url: truth(url) for url in pages} == old
+    assert_right(pages)
+
+
+@in_its_own_transactions
+def test_an_atomic_block_in_a_manual_transaction_is_seen_after_the_commit(product: Product) -> None:
+    pages = pages_of(product)
+    old = warm(pages)
+
+    with manual_transaction():
+        with transaction.atomic():
+            update(product)
+        assert in_another_thread(lambda: {url: get(url)[0] for url in pages}) == old
+        transaction.commit()
+
+    assert truth(LIST) != old[LIST]
+    assert_right(pages)
+
+
+@pytest.mark.skipif(IS_POSTGRESQL, reason="psycopg refuses it")
+@in_its_own_transactions
+def test_switching_autocommit_on_commits_on_sqlite_and_is_seen(product: Product) -> None:
+    pages = pages_of(product)
+    warm(pages)
+
+    transaction.set_autocommit(False)
+    try:
+        update(product)
+    finally:
+        transaction.set_autocommit(True)
+
+    assert in_another_thread(lambda: truth(LIST))["results"][0]["price"] == "12.50"
+    assert_right(pages)
+
+
+@in_its_own_transactions
+def test_a_transaction_in_raw_sql_is_seen_after_its_commit(product: Product) -> None:
+    pages = pages_of(product)
+    old = warm(pages)
+
+    execute("BEGIN")
+    update(product)
+    assert in_another_thread(lambda: {url: get(url)[0] for url in pages}) == old
+    execute("COMMIT")
+
+    assert truth(LIST) != old[LIST]
+    assert_right(pages)
+
+
+@in_its_own_transactions
+def test_the_application_s_hooks_find_the_rotation_done(product: Product) -> None:
+    pages = pages_of(product)
+    warm(pages)
+    seen: list[Any] = []
+
+    with transaction.atomic():
+        # Registered before the write, so run before whatever the write registers.
+        transaction.on_commit(lambda: seen.append(in_another_thread(lambda: get(LIST)[0])))
+        update(product)
+
+    assert seen == [truth(LIST)]
+    assert seen[0]["results"][0]["price"] == "12.50"
+
+
+@in_its_own_transactions
+def test_a_hook_of_the_application_that_fails_does_not_keep_the_rotation_away(product: Product) -> None:
+    pages = pages_of(product)
+    warm(pages)
+
+    def fail() -> None:
+        raise Undo
+
+    # The hooks run after the COMMIT.
+    with suppress(Undo), transaction.atomic():
+        transaction.on_commit(fail)
+        update(product)
+
+    assert truth(LIST)["results"][0]["price"] == "12.50"
+    assert_right(pages)
+
+
+@in_its_own_transactions
+def test_a_statement_that_fails_leaves_the_pages_right(product: Product) -> None:
+    pages = pages_of(product)
+    old = warm(pages)
+
+    with pytest.raises(Exception, match="no_such_column"):
+        execute("UPDATE catalog_product SET no_such_column = 1")
+
+    assert {url: truth(url) for url in pages} == old
+    assert_right(pages)
+
+
+@pytest.mark.django_db
+def test_callbacks_that_a_test_captures_rotate_where_they_are_executed(
+    product: Product, django_capture_on_commit_callbacks: Any
+) -> None:
+    with rotations() as seen:
+        with django_capture_on_commit_callbacks(execute=True):
+            update(product)
+            # Written before the block too: only what that has not promised is promised here.
+            execute("DELETE FROM catalog_tag WHERE name = 'nobody'")
+        assert seen == []
+
+    with rotations() as seen:
+        for _, callback, *_ in list(connection.run_on_commit):
+            assert callable(callback)
+            callback()
+    assert set().union(*seen) == {
+        "catalog_category",
+        "catalog_product",
+        "catalog_product_tags",
+        "catalog_tag",
+    }
+
+
+@pytest.mark.django_db
+def test_a_test_s_transaction_promises_rotations_that_capturing_executes(
+    django_capture_on_commit_callbacks: Any,
+) -> None:
+    with rotations() as seen:
+        with django_capture_on_commit_callbacks(execute=True) as callbacks:
+            Tag.objects.create(name="new")
+            Tag.objects.create(name="newer")
+        assert len(callbacks) == 1
+
+    assert seen == [{"catalog_tag"}]
+
+
+# The signal, and rotate()
+
+
+@in_its_own_transactions
+def test_the_signal_names_the_tags_once_a_transaction_after_its_commit(product: Product) -> None:
+    with rotations() as seen, transaction.atomic():
+        save(product)
+        rename_the_category(product)
+        save(product)
+        assert seen == []
+
+    assert seen == [{"catalog_product", "catalog_category"}]
+
+
+@in_its_own_transactions
+def test_a_transaction_that_is_rolled_back_sends_no_signal(product: Product) -> None:
+    with rotations() as seen, undone():
+        save(product)
+
+    assert seen == []
+
+
+@in_its_own_transactions
+def test_only_what_the_transaction_kept_is_rotated(product: Product) -> None:
+    with rotations() as seen, transaction.atomic():
+        with undone():
+            rename_the_tag(product)
+        update(product)
+
+    assert seen == [{"catalog_product"}]
+
+
+@in_its_own_transactions
+def test_a_receiver_that_fails_does_not_fail_the_write(product: Product) -> None:
+    def fail(**kwargs: Any) -> None:
+        raise Undo
+
+    rotated.connect(fail)
+    try:
+        update(product)
+    finally:
+        rotated.disconnect(fail)
+
+    assert Product.objects.get(pk=product.pk).price == 12.5
+
+
+@in_its_own_transactions
+def test_rotate_makes_the_pages_of_a_model_dead_and_no_others(product: Product) -> None:
+    pages = pages_of(product)
+    warm(pages)
+
+    with rotations() as seen:
+        rotate(Tag)
+
+    assert seen == [{"catalog_tag"}]
+    statuses = {url: get(url)[1].split(";")[1].strip() for url in pages}
+    assert [statuses[url] for url in pages] == ["fwd=stale", "fwd=stale", "hit", "hit", "hit"]
+
+
+# What a write costs
+
+
+@contextmanager
+def counted(read_redis: Any) -> Iterator[Callable[[], tuple[int, int, int]]]:
+    """Round trips, SETs and PEXPIREs that the server saw since the block began."""
+
+    def count() -> tuple[int, int, int]:
+        commands = read_redis.info("commandstats")
+        sets, expiries = (
+            int(commands.get(f"cmdstat_{name}", {}).get("calls", 0)) for name in ("set", "pexpire")
+        )
+        # Each pipeline of a few commands is one read of the server's, and so is each INFO.
+        return int(read_redis.info("stats")["total_reads_processed"]), sets, expiries
+
+    before = count()
+
+    def difference() -> tuple[int, int, int]:
+        reads, sets, expiries = (now - then for now, then in zip(count(), before, strict=True))
+        return reads - 2, sets, expiries
+
+    yield difference
+
+
+@in_its_own_transactions
+@pytest.mark.parametrize("statements", [1, 10, 100])
+def test_a_transaction_costs_one_guard_and_one_rotation_whatever_its_statements(
+    statements: int, product: Product, read_redis: Any
+) -> None:
+    with counted(read_redis) as cost:
+        with transaction.atomic():
+            for number in range(statements):
+                Product.objects.filter(pk=product.pk).update(stock=number)
+            inside = cost()
+        outside = cost()
+
+    # The measuring inside takes two round trips itself.
+    assert inside == (1, 1, 1)
+    assert outside == (2 + 2, 2, 1)
+
+
+@in_its_own_transactions
+def test_each_tag_is_guarded_when_it_is_first_touched_and_all_are_rotated_at_once(
+    product: Product, read_redis: Any
+) -> None:
+    with counted(read_redis) as cost, transaction.atomic():
+        for _ in range(3):
+            Product.objects.update(stock=3)
+            Tag.objects.update(name="new")
+            with transaction.atomic():
+                Category.objects.update(name="New")
+
+    assert cost() == (3 + 1, 3 + 3, 3)
+
+
+@in_its_own_transactions
+def test_a_write_without_a_transaction_costs_two_round_trips(product: Product, read_redis: Any) -> None:
+    with counted(read_redis) as cost:
+        Product.objects.filter(pk=product.pk).update(stock=1)
+
+    assert cost() == (2, 2, 1)
+
+
+@in_its_own_transactions
+def test_a_transaction_that_is_rolled_back_costs_its_guard_only(product: Product, read_redis: Any) -> None:
+    with counted(read_redis) as cost, undone():
+        Product.objects.filter(pk=product.pk).update(stock=1)
+
+    assert cost() == (1, 1, 1)
+
+
+@in_its_own_transactions
+def test_what_concerns_no_declared_table_costs_redis_nothing(product: Product, read_redis: Any) -> None:
+    with counted(read_redis) as cost:
+        User.objects.create_user("wilhelmina")
+        list(Product.objects.select_for_update().none())
+        list(Product.objects.all())
+        with transaction.atomic():
+            list(Product.objects.select_for_update())
+
+    assert cost() == (0, 0, 0)
+
+
+@in_its_own_transactions
+def test_seeding_a_thousand_products_costs_a_few_round_trips(read_redis: Any) -> None:
+    read_redis.ping()
+    seeding.carry_out(seeding.plan_seeding(count=1))
+
+    with counted(read_redis) as cost:
+        seeding.carry_out(seeding.plan_seeding(count=1_001))
+
+    # One batch: products and tag rows are guarded once each and rotated together.
+    assert Product.objects.count() == 1_001
+    assert cost() == (2 + 1, 2 + 2, 2)
