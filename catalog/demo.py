@@ -9,10 +9,9 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command
 
 from catalog import signals
-from catalog.cached_pages import flush_cached_pages
+from catalog.flushing import flush_textbook_pages
 from catalog.models import Product
 from catalog.seeding import SKU_PREFIX, add_missing, plan_seeding, seeded_products
-from catalog.textbook import CATEGORY_PREFIX, PRODUCT_PREFIX
 
 FIXTURE = "catalog"
 ADMIN_NAME = "admin"
@@ -30,7 +29,7 @@ def load_fixture_once() -> int:
         return 0
     with signals.disconnected():
         call_command("loaddata", FIXTURE, verbosity=0)
-    _flush()
+    flush_textbook_pages()
     return by_hand.count()
 
 
@@ -43,7 +42,7 @@ def seed_at_least(count: int, *, on_progress: Callable[[int], None]) -> int:
         return 0
     plan = plan_seeding(count=count)
     added = add_missing(plan, batch_size=BATCH_SIZE, on_progress=on_progress)
-    _flush()
+    flush_textbook_pages()
     return added
 
 
@@ -55,8 +54,3 @@ def make_admin() -> str | None:
     password = secrets.token_urlsafe(PASSWORD_BYTES)
     users.create_superuser(ADMIN_NAME, "admin@example.com", password)
     return password
-
-
-def _flush() -> None:
-    for prefix in (PRODUCT_PREFIX, CATEGORY_PREFIX):
-        flush_cached_pages(prefix=prefix)

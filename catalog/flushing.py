@@ -10,7 +10,7 @@ from catalog.caching.declarations import ReadCache, declarations
 from catalog.caching.inspection import sweep
 from catalog.caching.writes import rotate_tags
 from catalog.models import Product
-from catalog.textbook import PRODUCT_PREFIX
+from catalog.textbook import CATEGORY_PREFIX, PRODUCT_PREFIX
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +40,12 @@ def flush(*, prefix: str | None = None, alias: str = "default", dry_run: bool = 
     entries = sum(sweep(each.prefix, dry_run=dry_run).entries for each in chosen)
     seconds = time.perf_counter() - started
     return Flushed(pages=pages, entries=entries, rotation_seconds=rotation_seconds, seconds=seconds)
+
+
+def flush_textbook_pages() -> None:
+    """For rows written in bulk, which send no signals: the textbook's receivers did not see them."""
+    for prefix in (PRODUCT_PREFIX, CATEGORY_PREFIX):
+        flush_cached_pages(prefix=prefix)
 
 
 def _declarations_of(prefix: str | None) -> list[ReadCache]:

@@ -2,11 +2,10 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from catalog.cached_pages import flush_cached_pages
+from catalog.flushing import flush_textbook_pages
 from catalog.management.base import CatalogCommand
 from catalog.models import Product
 from catalog.seeding import SeedingPlan, SeedingResult, carry_out, plan_seeding
-from catalog.textbook import CATEGORY_PREFIX, PRODUCT_PREFIX
 
 
 class Command(CatalogCommand):
@@ -58,9 +57,7 @@ class Command(CatalogCommand):
         with self.progress("Seeding", plan.surplus + plan.missing, verbosity=verbosity) as advance:
             result = carry_out(plan, batch_size=batch_size, on_progress=advance)
         if result.added or result.removed:
-            # Rows written in bulk send no signals, so the textbook's receivers did not see them.
-            for prefix in (PRODUCT_PREFIX, CATEGORY_PREFIX):
-                flush_cached_pages(prefix=prefix)
+            flush_textbook_pages()
         if verbosity:
             self.stdout.write(_summary(plan, result))
 
