@@ -51,6 +51,13 @@ def select_strategies(names: Sequence[str]) -> list[Strategy]:
     return [UNCACHED, *(strategy for strategy in chosen if strategy is not UNCACHED)]
 
 
+def find_strategy(name: str) -> Strategy:
+    """Raises ``InvalidOption``."""
+    if name not in STRATEGIES:
+        raise InvalidOption(f"--strategy must be one of {', '.join(STRATEGIES)}, got {name!r}.")
+    return STRATEGIES[name]
+
+
 @contextmanager
 def only_invalidation_of(strategy: Strategy) -> Iterator[None]:
     """Every other strategy's receivers are disconnected inside: their work is not this one's cost."""

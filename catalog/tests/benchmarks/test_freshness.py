@@ -10,9 +10,10 @@ import psutil
 import pytest
 from django.core.management import CommandError, call_command
 
-from catalog.benchmarks import freshness
 from catalog.benchmarks.client import BenchmarkError
-from catalog.benchmarks.freshness import POISON, Shelf, measure_freshness
+from catalog.benchmarks.freshness import measure_freshness, soak
+from catalog.benchmarks.freshness.readers import shown_versions
+from catalog.benchmarks.freshness.shelves import POISON, Shelf, gray, ungray
 from catalog.factories import ProductFactory, TagFactory
 from catalog.models import Category, Product, Tag
 from catalog.options import InvalidOption
@@ -53,7 +54,7 @@ def test_the_read_cache_is_always_fresh_and_the_textbook_is_not(redis: Any, read
 @pytest.mark.django_db(transaction=True)
 def test_what_fails_leaves_no_process_and_no_row(monkeypatch: pytest.MonkeyPatch) -> None:
     before = children()
-    monkeypatch.setattr(freshness, "WORK", "import sys; print('ready', flush=True); sys.exit('No more ink.')")
+    monkeypatch.setattr(soak, "WORK", "import sys; print('ready', flush=True); sys.exit('No more ink.')")
 
     with pytest.raises(BenchmarkError, match=r"No more ink\."):
         measure_freshness(strategies=["readcache"], seconds=SECONDS, readers=1, writers=1, workers=1)
@@ -85,9 +86,9 @@ def test_bad_options_are_named(options: dict[str, Any], message: str) -> None:
 
 
 def test_one_tag_is_added_or_removed_from_one_version_to_the_next() -> None:
-    codes = [freshness._gray(version) for version in range(1000)]
+    codes = [gray(version) for version in range(1000)]
 
-    assert [freshness._ungray(code) for code in codes] == list(range(1000))
+    assert [ungray(code) for code in codes] == list(range(1000))
     assert all((one ^ other).bit_count() == 1 for one, other in pairwise(codes))
 
 
@@ -102,11 +103,11 @@ def row(**fields: Any) -> dict[str, Any]:
 
 
 def test_every_fact_of_a_product_has_its_version(shelf: Shelf) -> None:
-    assert freshness._shown(row(), [shelf]) == {0: 3, 1: 4, 2: 2, 6: 6, 7: 5}
+    assert shown_versions(row(), [shelf]) == {0: 3, 1: 4, 2: 2, 6: 6, 7: 5}
 
 
 def test_a_product_that_a_list_does_not_have_is_older_than_any(shelf: Shelf) -> None:
-    shown = freshness._shown({"results": [row()]}, [shelf])
+    shown = shown_versions({"results": [row()]}, [shelf])
 
     assert {register for register, version in shown.items() if version < 0} == {3, 4, 5}
 
@@ -124,6 +125,6 @@ def test_a_product_that_a_list_does_not_have_is_older_than_any(shelf: Shelf) -> 
 def test_a_value_that_was_rolled_back_is_recognised(
     shelf: Shelf, fields: dict[str, Any], register: int
 ) -> None:
-    shown = freshness._shown(row(**fields), [shelf])
+    shown = shown_versions(row(**fields), [shelf])
 
     assert {each for each, version in shown.items() if version >= POISON} == {register}

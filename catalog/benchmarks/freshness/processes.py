@@ -1,0 +1,135 @@
+"""Python processes that leave nothing behind: each has a session of its own, which ends with it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from django.conf import settings
+from django.db import connection
+
+from catalog.benchmarks.client import BenchmarkError
+from catalog.benchmarks.isolation import interrupts_deferred
+from catalog.caching import engine
+
+EXIT_PATIENCE_SECONDS = 30
+
+
+class Process:
+    """A Python process of the soak's own, in the shop's folder, with the settings of this one."""
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        log: Path,
+        *,
+        pass_fds: Sequence[int] = (),
+        end_by: signal.Signals = signal.SIGTERM,
+    ) -> None:
+        self._log = log
+        self._end_by = end_by
+        with log.open("wb") as stderr:
+            self.popen = subprocess.Popen(
+                [sys.executable, *arguments],
+                cwd=settings.BASE_DIR,
+                env=_environment(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+                pass_fds=pass_fds,
+                # Ctrl-C is for this process, which ends the others.
+                start_new_session=True,
+            )
+
+    def last_words(self) -> str:
+        return "".join(self._log.read_text(errors="replace").strip().splitlines()[-1:]) or "It said nothing."
+
+    def failed(self) -> BenchmarkError:
+        return BenchmarkError(f"A process of the soak failed. {self.last_words()}")
+
+    def send(self, line: str) -> None:
+        if self.popen.stdin is None:
+            raise self.failed()
+        with contextlib.suppress(BrokenPipeError):
+            self.popen.stdin.write(f"{line}\n")
+            self.popen.stdin.flush()
+
+    def wait_until_ready(self) -> None:
+        if self.popen.stdout is None or self.popen.stdout.readline() != "ready\n":
+            self.popen.wait()
+            raise self.failed()
+
+    def report(self, *, timeout_seconds: float) -> Any:
+        try:
+            output, _ = self.popen.communicate(timeout=timeout_seconds)
+        except subprocess.TimeoutExpired:
+            raise BenchmarkError(
+                f"A process of the soak did not end within {timeout_seconds:g} s. {self.last_words()}"
+            ) from None
+        if self.popen.returncode:
+            raise self.failed()
+        return json.loads(output)
+
+    def end(self) -> None:
+        """The signal, and then SIGKILL for whatever of its session does not listen.
+
+        A server's worker can outlive it, and would keep its output open for ever.
+        """
+        self.popen.send_signal(self._end_by)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.popen.wait(timeout=EXIT_PATIENCE_SECONDS)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.popen.pid, signal.SIGKILL)
+        self.popen.communicate()
+
+
+@contextmanager
+def running_process(arguments: Sequence[str], log: Path, **options: Any) -> Iterator[Process]:
+    process = Process(arguments, log, **options)
+    try:
+        yield process
+    finally:
+        with interrupts_deferred():
+            process.end()
+
+
+def _environment() -> dict[str, str]:
+    """The database and the Redis of this process, also where they are those of a test run."""
+    private = settings.USES_PRIVATE_REDIS
+    return {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "shop.settings",
+        "DEBUG": "off",
+        "HTTPS": "off",
+        "TEXTBOOK": "on",
+        "ALLOWED_HOSTS": "127.0.0.1",
+        "SECRET_KEY": settings.SECRET_KEY,
+        "DATABASE_URL": _database_url(),
+        "PRIVATE_REDIS_DIR": str(settings.PRIVATE_REDIS_DIR),
+        "REDIS_URL": "" if private else settings.REDIS_URL,
+        "READ_REDIS_URL": "" if private else settings.READ_REDIS_URL,
+        "SIMULATED_LATENCY_SECONDS": str(settings.SIMULATED_LATENCY_SECONDS),
+        "READ_CACHE_LEASE_SECONDS": str(engine.lease_seconds()),
+    }
+
+
+def _database_url() -> str:
+    database = connection.settings_dict
+    name = str(database["NAME"])
+    if connection.vendor == "sqlite":
+        if ":memory:" in name or "mode=memory" in name:
+            raise BenchmarkError("The soak's processes cannot share a database in memory. Use a file.")
+        return f"sqlite:///{quote(name)}"
+    user, password, host = (quote(str(database[key]), safe="") for key in ("USER", "PASSWORD", "HOST"))
+    port = f":{database['PORT']}" if database["PORT"] else ""
+    return f"postgres://{user}:{password}@{host}{port}/{quote(name, safe='')}"
