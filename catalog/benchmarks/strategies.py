@@ -45,9 +45,7 @@ def select_strategies(names: Sequence[str]) -> list[Strategy]:
 
     Raises ``InvalidOption``.
     """
-    if unknown := [name for name in names if name not in STRATEGIES]:
-        raise InvalidOption(f"--strategy must be one of {', '.join(STRATEGIES)}, got {unknown[0]!r}.")
-    chosen = [STRATEGIES[name] for name in dict.fromkeys(names or STRATEGIES)]
+    chosen = [find_strategy(name) for name in dict.fromkeys(names or STRATEGIES)]
     return [UNCACHED, *(strategy for strategy in chosen if strategy is not UNCACHED)]
 
 
