@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cache, cached_property
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Model
@@ -44,6 +44,7 @@ class ReadCache:
         self.timeout_seconds = timeout
         self.parameters = tuple(parameters)
         _declared.append(self)
+        declared_tags.cache_clear()
 
     @cached_property
     def tags(self) -> tuple[str, ...]:
@@ -59,6 +60,7 @@ def declarations() -> tuple[ReadCache, ...]:
     return tuple(_declared)
 
 
+@cache
 def declared_tags() -> frozenset[str]:
-    """The tables that any view depends on."""
+    """The tables that any view depends on. Asked at every statement that writes."""
     return frozenset(tag for declaration in _declared for tag in declaration.tags)
