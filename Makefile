@@ -50,7 +50,9 @@ picture: $(VENV)/run.stamp
 	$(MANAGE) bench_cache --requests 500 --format svg --output docs/bench_cache.svg
 
 measurements: $(VENV)/run.stamp
-	$(MANAGE) bench_seeding
+	$(MANAGE) bench_cache --requests 1000
+	$(MANAGE) bench_freshness --seconds 15
+	$(MANAGE) bench_seeding --rounds 9
 
 stop:
 	@if [ -x $(BIN)/python ]; then $(MANAGE) private_redis stop; fi
