@@ -16,7 +16,7 @@ def main() -> None:
     except ImportError:
         sys.exit(
             f"Django is not installed for {sys.executable}. "
-            "Run make install, then use .venv/bin/python manage.py."
+            "Run make demo, then use .venv/bin/python manage.py."
         )
     try:
         try:

@@ -43,15 +43,23 @@ def flush_cached_pages(*, prefix: str, alias: str = "default", dry_run: bool = F
         raise InvalidOption(f"--prefix must be letters, digits, '_', '-' and '.', got {prefix!r}.")
     started = time.perf_counter()
     client = redis_client(alias)
+    # A glob's star spans dots, and would take the pages of other.product_list too.
+    exact = re.compile(
+        rf"\bcache\.(?:cache_page\.{re.escape(prefix)}\.(?:GET|HEAD)|cache_header\.{re.escape(prefix)})"
+        r"\.[0-9a-f]{32}\b".encode()
+    )
     pages = keys = 0
-    for batch in scan_batches(client, page_pattern(prefix, alias=alias)):
+    for found in scan_batches(client, page_pattern(prefix, alias=alias)):
+        batch = [key for key in found if exact.search(key)]
+        if not batch:
+            continue
         keys += len(batch) if dry_run else client.unlink(*batch)
         pages += sum(PAGE_MARK in key for key in batch)
     return CachedPages(pages=pages, keys=keys, seconds=time.perf_counter() - started)
 
 
 def page_pattern(prefix: str, *, alias: str = "default") -> str:
-    """The glob that matches the keys of the prefix's pages and of nothing else."""
+    """The glob that matches the keys of the prefix's pages, and those whose prefix ends with it."""
     pattern = f"views.decorators.cache.cache_*.{prefix}.*"
     return str(_redis_cache(alias).client.make_pattern(pattern))
 

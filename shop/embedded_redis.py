@@ -28,6 +28,7 @@ from redis.connection import UnixDomainSocketConnection
 
 SERVER_NAMES = ("redis-server", "valkey-server")
 CLIENT_NAMES = ("redis-cli", "valkey-cli")
+OWN_FILES = {"lock", "redis.log", "redis.pid", "redis.sock"}
 START_TIMEOUT_SECONDS = 10.0
 STOP_TIMEOUT_SECONDS = 5.0
 CONNECT_TIMEOUT_SECONDS = 2.0
@@ -71,6 +72,7 @@ class PrivateRedis:
         self.directory = _short_enough(directory.absolute())
         self.socket_path = self.directory / "redis.sock"
         self._pid_path = self.directory / "redis.pid"
+        self._lock_path = self.directory / "lock"
 
     def url(self, *, database: int) -> str:
         return f"unix://{quote(str(self.socket_path))}?db={database}"
@@ -105,6 +107,8 @@ class PrivateRedis:
             raise self._refused("it is a link or a file")
         if status.st_uid != os.getuid():
             raise self._refused("it is somebody else's")
+        if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise self._refused("others may write to it")
 
     def _refused(self, reason: str) -> PrivateRedisError:
         return PrivateRedisError(
@@ -162,6 +166,10 @@ class PrivateRedis:
         return connection
 
     def _make_directory(self) -> None:
+        names = {path.name for path in self.directory.iterdir()} if self.directory.is_dir() else set()
+        # Its mode is about to be changed: not one of a folder that is somebody's for something else.
+        if names - OWN_FILES and "lock" not in names:
+            raise self._refused("it has other things in it")
         try:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
@@ -174,7 +182,7 @@ class PrivateRedis:
         """One process at a time starts or stops the server."""
         import fcntl  # not on Windows, where no server is ever found
 
-        with (self.directory / "lock").open("a") as lock:
+        with self._lock_path.open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 

@@ -19,8 +19,9 @@ from catalog.benchmarks.strategies import select_strategies
 from catalog.cached_pages import redis_client
 from catalog.caching.writes import rotate
 from catalog.models import Product
-from catalog.options import require_at_least
+from catalog.options import InvalidOption, require_at_least
 
+MAX_LATENCY_SECONDS = 60
 PACKAGES = ("django", "djangorestframework", "django-filter", "django-redis", "redis", "hiredis")
 
 
@@ -66,6 +67,10 @@ def run_benchmark(
     require_at_least("--warmup", warmup, 0)
     if simulated_latency_seconds is not None:
         require_at_least("--simulate-latency", simulated_latency_seconds, 0)
+        if simulated_latency_seconds > MAX_LATENCY_SECONDS:
+            raise InvalidOption(
+                f"--simulate-latency must be at most {MAX_LATENCY_SECONDS}, got {simulated_latency_seconds}."
+            )
     chosen = select_strategies(strategies)
     requester = Requester(path)
     with isolated_cache(simulated_latency_seconds=simulated_latency_seconds) as empty_cache:

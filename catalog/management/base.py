@@ -120,9 +120,12 @@ def _describe_database(alias: str) -> str:
 
 def _explain_redis_error(error: redis.exceptions.RedisError) -> str:
     cause: BaseException | None = error
-    while cause is not None:
+    # django-redis raises a cause within its own handler, which makes the chain a circle.
+    seen: set[int] = set()
+    while cause is not None and id(cause) not in seen:
         if isinstance(cause, PrivateRedisError):
             return str(cause)
+        seen.add(id(cause))
         cause = cause.__cause__ or cause.__context__
     url = mask_password(settings.REDIS_URL)
     if isinstance(error, redis.exceptions.ConnectionError | redis.exceptions.TimeoutError):

@@ -31,6 +31,16 @@ def test_the_pages_of_the_prefix_go_and_nothing_else(redis: Any, api: APIClient)
     assert not redis.keys("*cache_page.product_list*")
 
 
+@pytest.mark.parametrize("other", ["other.product_list", "product_list.GET", "product_list.more"])
+def test_a_prefix_that_only_contains_this_one_keeps_its_pages(other: str, redis: Any) -> None:
+    redis.set(f":1:views.decorators.cache.cache_page.{other}.GET.{'0' * 32}.{'1' * 32}.en-us.UTC", "page")
+    redis.set(f":1:views.decorators.cache.cache_header.{other}.{'0' * 32}.en-us.UTC", "header")
+
+    for prefix in ("product_list", "GET", "en-us"):
+        assert flush_cached_pages(prefix=prefix).keys == 0
+    assert redis.dbsize() == 2
+
+
 def test_a_dry_run_counts_and_removes_nothing(redis: Any, api: APIClient) -> None:
     api.get("/textbook/products/")
 
@@ -44,7 +54,7 @@ def test_a_dry_run_counts_and_removes_nothing(redis: Any, api: APIClient) -> Non
 def test_flushing_scans_in_steps_of_a_thousand_and_never_uses_keys_or_flushdb(redis: Any) -> None:
     pipeline = redis.pipeline()
     for number in range(5 * SCAN_STEP):
-        pipeline.set(f":1:views.decorators.cache.cache_page.product_list.GET.{number}", "page")
+        pipeline.set(f":1:views.decorators.cache.cache_page.product_list.GET.{number:032x}.en-us", "page")
     pipeline.execute()
     redis.config_resetstat()
 

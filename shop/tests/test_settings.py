@@ -397,6 +397,5 @@ def test_a_python_without_django_is_told_how_to_get_it(bare_environment: dict[st
 
     assert finished.returncode == 1
     assert finished.stderr == (
-        f"Django is not installed for {sys.executable}. "
-        "Run make install, then use .venv/bin/python manage.py.\n"
+        f"Django is not installed for {sys.executable}. Run make demo, then use .venv/bin/python manage.py.\n"
     )

@@ -54,9 +54,11 @@ class Command(CatalogCommand):
                 f"Remove {plan.surplus:,} seeded products from database {database!r}?",
                 interactive=not no_input,
             )
-        with self.progress("Seeding", plan.surplus + plan.missing, verbosity=verbosity) as advance:
-            result = carry_out(plan, batch_size=batch_size, on_progress=advance)
-        if result.added or result.removed:
+        try:
+            with self.progress("Seeding", plan.surplus + plan.missing, verbosity=verbosity) as advance:
+                result = carry_out(plan, batch_size=batch_size, on_progress=advance)
+        finally:
+            # Also after Ctrl-C, and where an earlier run could not: whole batches are there.
             flush_textbook_pages()
         if verbosity:
             self.stdout.write(_summary(plan, result))

@@ -14,9 +14,12 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db.models.signals import post_save
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from catalog.benchmarks.export import SCHEMA_VERSION
 from catalog.factories import ProductFactory
+from catalog.models import Product
 from conftest import ROOT, Manage
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -271,3 +274,19 @@ def test_ctrl_c_ends_with_130_and_without_a_traceback(
     assert process.returncode == 130
     assert errors == "Interrupted.\n"
     assert not list(tmp_path.glob("*results*"))
+
+
+@pytest.mark.usefixtures("shelf")
+def test_a_redis_that_fails_in_the_middle_is_one_error() -> None:
+    def fail(**kwargs: Any) -> None:
+        # As django-redis raises it: a cause within the handler of what it caused, which is a circle.
+        error, interrupted = RedisConnectionError("gone"), RuntimeError()
+        error.__context__, interrupted.__context__ = interrupted, error
+        raise error
+
+    post_save.connect(fail, sender=Product)
+    try:
+        with pytest.raises(CommandError, match="Cannot reach Redis at"):
+            bench()
+    finally:
+        post_save.disconnect(fail, sender=Product)
