@@ -60,7 +60,10 @@ class Tag(models.Model):
 
 
 class ProductQuerySet(models.QuerySet["Product"]):
-    def get_by_natural_key(self, sku: str) -> Product:
+    def get_by_natural_key(self, sku: str | None) -> Product:
+        # No SKU is no key: such a product is never the one that is there already.
+        if sku is None:
+            raise Product.DoesNotExist
         return self.get(sku=sku)
 
     def statistics(self) -> dict[str, Any]:

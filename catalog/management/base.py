@@ -74,7 +74,11 @@ class CatalogCommand(BaseCommand):
             return
         if not sys.stdin.isatty():
             raise CommandError(f"{question} Nobody is there to answer: say yes with --no-input.")
-        if input(f"{question} [y/N] ").strip().lower() not in ("y", "yes"):
+        try:
+            answer = input(f"{question} [y/N] ")
+        except EOFError:
+            answer = ""
+        if answer.strip().lower() not in ("y", "yes"):
             raise CommandError("Nothing was changed.")
 
     @contextmanager

@@ -75,6 +75,13 @@ def test_natural_keys_find_their_rows() -> None:
     assert Product.objects.get_by_natural_key("KIT-1") == product
 
 
+def test_products_without_a_sku_have_no_natural_key() -> None:
+    ProductFactory.create(sku=None)
+
+    with pytest.raises(Product.DoesNotExist):
+        Product.objects.get_by_natural_key(None)
+
+
 def test_statistics_add_up_by_category_and_altogether() -> None:
     kitchen, garden = CategoryFactory.create(slug="kitchen"), CategoryFactory.create(slug="garden")
     ProductFactory.create(category=kitchen, price=Decimal("10.00"), stock=3)
