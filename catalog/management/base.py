@@ -26,7 +26,6 @@ from catalog.options import InvalidOption
 from shop.embedded_redis import PrivateRedisError
 from shop.environment import mask_password
 
-EXIT_ERROR = 1
 EXIT_USAGE = 2
 
 

@@ -397,6 +397,25 @@ def test_a_temporary_folder_too_deep_for_a_socket_is_one_error(
         PrivateRedis(tmp_path / ("x" * 120)).ensure_running()
 
 
+def test_a_folder_that_others_may_write_to_is_refused(server: PrivateRedis) -> None:
+    server.directory.mkdir()
+    server.directory.chmod(0o777)
+
+    with pytest.raises(PrivateRedisError, match="others may write to it"):
+        server.ensure_running()
+    with closing(connect(server)) as client, pytest.raises(exceptions.ConnectionError):
+        client.ping()
+
+
+def test_a_folder_of_other_things_is_refused_and_keeps_its_mode(server: PrivateRedis) -> None:
+    server.directory.mkdir(mode=0o755)
+    (server.directory / "letters").write_text("")
+
+    with pytest.raises(PrivateRedisError, match="it has other things in it"):
+        server.ensure_running()
+    assert server.directory.stat().st_mode & 0o777 == 0o755
+
+
 # One server for all
 
 

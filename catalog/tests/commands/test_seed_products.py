@@ -7,7 +7,7 @@ from django.core.management import CommandError, call_command
 from rest_framework.test import APIClient
 
 from catalog.models import Product
-from catalog.seeding import seeded_products
+from catalog.seeding import SeedingPlan, SeedingResult, carry_out, seeded_products
 from conftest import Manage
 
 pytestmark = pytest.mark.django_db
@@ -46,14 +46,29 @@ def test_it_removes_nothing_unasked(options: dict[str, Any]) -> None:
     assert seeded_products().count() == options["count"]
 
 
-def test_a_cached_list_shows_what_was_seeded(api: APIClient) -> None:
-    assert api.get("/products/").json()["count"] == 0
-    assert api.get("/categories/").json()["count"] == 0
+@pytest.mark.parametrize("variant", ["", "/textbook"])
+def test_a_cached_list_shows_what_was_seeded(variant: str, api: APIClient) -> None:
+    assert api.get(f"{variant}/products/").json()["count"] == 0
+    assert api.get(f"{variant}/categories/").json()["count"] == 0
 
     seed(count=300)
 
-    assert api.get("/products/").json()["count"] > 200
-    assert api.get("/categories/").json()["count"] == 8
+    assert api.get(f"{variant}/products/").json()["count"] > 200
+    assert api.get(f"{variant}/categories/").json()["count"] == 8
+
+
+def test_an_interrupted_seeding_leaves_no_old_page(api: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert api.get("/textbook/products/").json()["count"] == 0
+
+    def interrupted(plan: SeedingPlan, **options: Any) -> SeedingResult:
+        carry_out(plan, **options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("catalog.management.commands.seed_products.carry_out", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        seed(count=30)
+
+    assert api.get("/textbook/products/").json()["count"] > 0
 
 
 @pytest.mark.parametrize(
