@@ -21,17 +21,9 @@ def output_file(path: Path) -> Iterator[TextIO]:
     # A device or a pipe (/dev/stdout) is written to, not replaced.
     is_special = path.exists() and not path.is_file()
     draft = path if is_special else path.with_name(f".{path.name}.{os.getpid()}.draft")
+    # The draft is made within the block that removes it: an interrupt may come at any moment.
     try:
-        if path.is_dir():
-            raise IsADirectoryError(0, "it is a folder")
-        file = draft.open("w", encoding="utf-8", newline="")
-    except OSError as error:
-        raise InvalidOption(
-            f"--output must be a file that can be written, got {path}: {error.strerror}. "
-            "Name a file in a folder that exists."
-        ) from None
-    try:
-        with file:
+        with _opened(draft, path) as file:
             yield file
         if not is_special:
             draft.replace(path)
@@ -39,3 +31,15 @@ def output_file(path: Path) -> Iterator[TextIO]:
         if not is_special:
             draft.unlink(missing_ok=True)
         raise
+
+
+def _opened(draft: Path, path: Path) -> TextIO:
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(0, "it is a folder")
+        return draft.open("w", encoding="utf-8", newline="")
+    except OSError as error:
+        raise InvalidOption(
+            f"--output must be a file that can be written, got {path}: {error.strerror}. "
+            "Name a file in a folder that exists."
+        ) from None
