@@ -20,11 +20,14 @@ def test_a_block_that_ends_well_leaves_its_file(tmp_path: Path) -> None:
 
 
 def test_a_block_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
+    def write_half() -> None:
+        with output_file(tmp_path / "results") as file:
+            file.write("half")
+            raise KeyboardInterrupt
+
     (tmp_path / "results").write_text("before")
-    file = output_file(tmp_path / "results")
-    file.__enter__().write("half")
     with pytest.raises(KeyboardInterrupt):
-        file.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+        write_half()
 
     assert [each.name for each in tmp_path.iterdir()] == ["results"]
     assert (tmp_path / "results").read_text() == "before"
