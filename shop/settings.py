@@ -223,7 +223,7 @@ LOGIN_REDIRECT_URL = "/"
 
 # Logging
 
-LOGGING = {
+LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},

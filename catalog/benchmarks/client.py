@@ -31,31 +31,28 @@ class Answer:
 
 
 class Requester:
-    """Asks for one path of every strategy, as a visitor who accepts JSON."""
+    """Asks for pages of every strategy with the test client, as a visitor who accepts JSON."""
 
-    def __init__(self, path: str) -> None:
-        if not path.startswith("/"):
-            raise InvalidOption(f"--path must start with /, got {path!r}. Try --path /products/?page=2")
-        self.path = path
+    def __init__(self) -> None:
         # As browsers and HTTP libraries ask.
         self._client = Client(headers={"accept": "application/json", "accept-encoding": "gzip"})
 
-    def time(self, strategy: Strategy) -> int:
+    def time(self, strategy: Strategy, path: str) -> int:
         """Nanoseconds that one request takes. Nothing but the request is inside the span."""
-        url = strategy.url(self.path)
+        url = strategy.url(path)
         started = time.perf_counter_ns()
         self._client.get(url)
         return time.perf_counter_ns() - started
 
-    def prepare_floor(self) -> None:
+    def prepare_floor(self, path: str) -> None:
         """Let the floors answer the bytes that the uncached view answers now."""
-        response = self._client.get(UNCACHED.url(self.path))
+        response = self._client.get(UNCACHED.url(path))
         body = _decoded(response).replace(_links_of(UNCACHED), b"testserver/")
-        floor.prepare(gzip.compress(body, mtime=0))
+        floor.prepare(path, gzip.compress(body, mtime=0))
 
-    def ask(self, strategy: Strategy) -> Answer:
+    def ask(self, strategy: Strategy, path: str) -> Answer:
         """One request with its queries and its body. Raises ``InvalidOption`` unless it is a 200."""
-        url = strategy.url(self.path)
+        url = strategy.url(path)
         with CaptureQueriesContext(connection) as queries:
             started = time.perf_counter_ns()
             response = self._client.get(url)
@@ -66,6 +63,12 @@ class Requester:
                 f"{response.status_code}. Try --path /products/?page=2"
             )
         return Answer(nanoseconds=nanoseconds, queries=len(queries), body=_body(response, strategy))
+
+
+def require_path(path: str) -> None:
+    """Raises ``InvalidOption``."""
+    if not path.startswith("/"):
+        raise InvalidOption(f"--path must start with /, got {path!r}. Try --path /products/?page=2")
 
 
 def _body(response: Any, strategy: Strategy) -> Any:

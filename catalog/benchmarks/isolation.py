@@ -3,47 +3,69 @@
 from __future__ import annotations
 
 import gc
+import logging
 import signal
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from django.conf import settings
 from django.test.utils import override_settings
 from django_redis.client.default import glob_escape
 
+from catalog import signals
+from catalog.benchmarks.overrides import overrides
 from catalog.cached_pages import redis_client, scan_batches
 
 KEY_PREFIX = "bench_cache"
-HOST = "testserver"
 
 
 @contextmanager
-def isolated_cache(*, simulated_latency_seconds: float | None = None) -> Iterator[Callable[[], None]]:
-    """Cache under a key prefix of its own inside; yields a function that empties it.
+def isolated_cache(*, simulated_latency_seconds: float | None = None) -> Iterator[None]:
+    """Cache under a key prefix of its own inside, in this process and in those that it starts.
 
     The keys are removed at the end, also after Ctrl-C and SIGTERM. ``None`` keeps the configured
-    simulated latency. ``DEBUG`` is off inside: with it Django records every query, which a
-    production server does not. Only for this process, and not thread-safe.
+    simulated latency. Not thread-safe.
     """
     prefix = f"{KEY_PREFIX}.{uuid.uuid4().hex[:12]}"
-    overrides: dict[str, Any] = {
-        "CACHES": {alias: {**config, "KEY_PREFIX": prefix} for alias, config in settings.CACHES.items()},
-        "ALLOWED_HOSTS": [HOST],
-        "DEBUG": False,
-        "SECURE_SSL_REDIRECT": False,
-        "ROOT_URLCONF": "catalog.benchmarks.floor",
-    }
+    changed = overrides(settings.CACHES, key_prefix=prefix)
     if simulated_latency_seconds is not None:
-        overrides["SIMULATED_LATENCY_SECONDS"] = simulated_latency_seconds
-    with terminating_like_ctrl_c(), override_settings(**overrides):
+        changed["SIMULATED_LATENCY_SECONDS"] = simulated_latency_seconds
+    with terminating_like_ctrl_c(), _quiet_signals(), override_settings(**changed):
         try:
-            yield lambda: _remove_keys(prefix)
+            yield
         finally:
             with interrupts_deferred():
-                _remove_keys(prefix)
+                empty_cache()
+
+
+@contextmanager
+def _quiet_signals() -> Iterator[None]:
+    """A line for each invalidation would bury the report, and its time is no cache's."""
+    logger = logging.getLogger(signals.__name__)
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def key_prefix() -> str:
+    """The isolated cache's. Raises ``RuntimeError`` outside of one: its keys must never be anybody's."""
+    prefix = str(settings.CACHES["default"].get("KEY_PREFIX", ""))
+    if not prefix.startswith(f"{KEY_PREFIX}."):
+        raise RuntimeError("This works only within isolated_cache().")
+    return prefix
+
+
+def empty_cache() -> None:
+    """Remove every key of the isolated cache, tokens too."""
+    for alias in settings.CACHES:
+        client = redis_client(alias)
+        for batch in scan_batches(client, f"{glob_escape(key_prefix())}:*"):
+            client.unlink(*batch)
 
 
 @contextmanager
@@ -81,13 +103,6 @@ def garbage_collector_off() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
-
-
-def _remove_keys(prefix: str) -> None:
-    for alias in settings.CACHES:
-        client = redis_client(alias)
-        for batch in scan_batches(client, f"{glob_escape(prefix)}:*"):
-            client.unlink(*batch)
 
 
 @contextmanager

@@ -1,58 +1,23 @@
-"""A run in words and tables, for people: on a terminal, in a pipe, as a picture."""
+"""A run in words and tables, for people: on a terminal, in a pipe, as a picture, as Markdown."""
 
 from __future__ import annotations
 
 import io
-import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
-from rich.table import Table
+from rich.table import Table as RichTable
 from rich.text import Text
 
-from catalog.benchmarks.invalidation import InvalidationResult
-from catalog.benchmarks.latency import LatencyResult
-from catalog.benchmarks.run import Run
-from catalog.benchmarks.statistics import NANOSECONDS, Speedup, compare, summarise
-from catalog.benchmarks.strategies import FLOOR_WITH_GET, STRATEGIES, UNCACHED
+from catalog.benchmarks.experiments import EXPERIMENTS
+from catalog.benchmarks.results import ExperimentResult, Run
+from catalog.benchmarks.tables import Cell, Table
 
-PICTURE_COLUMNS = 106
-PIPE_COLUMNS = 200
-UNSTABLE_STDEV_SHARE = 0.1
-
-
-def speedups(run: Run) -> dict[str, Speedup]:
-    """How many times faster than ``uncached`` each other strategy repeats a request."""
-    baseline, *others = run.latency
-    return {
-        result.strategy: compare(baseline.repeat_ns, result.repeat_ns, seed=run.seed)
-        for result in others
-        if result.strategy in STRATEGIES
-    }
-
-
-def floor_ratios(run: Run) -> dict[str, float]:
-    """How many times as long as the floor with one GET each takes to repeat a request, by medians."""
-    medians = {result.strategy: statistics.median(result.repeat_ns) for result in run.latency}
-    return {name: median / medians[FLOOR_WITH_GET.name] for name, median in medians.items()}
-
-
-def latency_rows(run: Run) -> list[list[str]]:
-    """The latency table's cells, the first row being its heads. Times in milliseconds."""
-    faster, floor = speedups(run), floor_ratios(run)
-    heads = ["strategy", "cold", "min", "p50", "p95", "p99", "max", "requests/s", "times faster", "floors"]
-    rows = [
-        [*_latency_row(result, faster.get(result.strategy)), f"{floor[result.strategy]:.2f}"]
-        for result in run.latency
-    ]
-    return [heads, *rows]
-
-
-def invalidation_rows(run: Run) -> list[list[str]]:
-    """The invalidation table's cells, the first row being its heads. Times in milliseconds."""
-    heads = ["strategy", "save", "next answer", "", "the one after", ""]
-    return [heads, *(_invalidation_row(result) for result in run.invalidation)]
+PICTURE_COLUMNS = 110
+PIPE_COLUMNS = 400
+STYLES = {"": "", "best": "bold green", "bad": "bold red"}
+LEGEND = "Marked: the best of a column, and what is wrong."
 
 
 def introduction(run: Run) -> str:
@@ -61,40 +26,10 @@ def introduction(run: Run) -> str:
     latency = run.simulated_latency_seconds
     slowed = f", database slowed by {latency:g} s a request" if latency else ""
     return (
-        f"GET {run.path} with {run.products:,} products{slowed}; {run.requests} repeat requests each\n"
+        f"{run.products:,} products{slowed}, {run.effort} effort, seed {run.seed}\n"
         f"Python {versions['python']}, Django {versions['django']}, {database} {versions[database]}, "
         f"Redis {versions['redis server']}, {run.environment.cores} cores"
     )
-
-
-def warnings(run: Run) -> list[str]:
-    """What makes the figures doubtful, with what to do about it."""
-    found = []
-    for result in run.latency:
-        summary = summarise(result.repeat_ns)
-        share = summary.stdev / summary.mean
-        if share > UNSTABLE_STDEV_SHARE:
-            found.append(
-                f"{result.strategy}: the standard deviation is {share:.0%} of the mean. "
-                "Close other programs or raise --requests."
-            )
-        if summary.p99 is None:
-            found.append(f"{result.strategy}: no p99 from {summary.count} samples. Raise --requests to 100.")
-    return found
-
-
-def verdicts(run: Run) -> list[str]:
-    """What the figures mean, a sentence for each strategy and question."""
-    lines = []
-    for name, speedup in speedups(run).items():
-        if speedup.is_significant:
-            lines.append(
-                f"{name}: a repeat request is {speedup.ratio:.1f} times faster than uncached "
-                f"(95% interval {speedup.low:.1f} to {speedup.high:.1f})."
-            )
-        else:
-            lines.append(f"{name}: no significant difference from uncached.")
-    return [*lines, *(_invalidation_verdict(result) for result in run.invalidation[1:])]
 
 
 def render_text(run: Run, *, columns: int | None, colour: bool) -> str:
@@ -108,100 +43,79 @@ def render_text(run: Run, *, columns: int | None, colour: bool) -> str:
         highlight=False,
         legacy_windows=False,
     )
-    console.print(_document(run, boxed=columns is not None))
+    console.print(Group(*_parts(run, boxed=columns is not None)))
     return "\n".join(line.rstrip() for line in output.getvalue().splitlines()) + "\n"
 
 
 def render_svg(run: Run) -> str:
     """The report as a picture of a terminal. It names no web font, so it loads nothing."""
     console = Console(file=io.StringIO(), width=PICTURE_COLUMNS, record=True, force_terminal=True)
-    console.print(_document(run, boxed=True))
+    console.print(Group(*_parts(run, boxed=True)))
     return console.export_svg(title="python manage.py bench_cache", code_format=SVG_FORMAT)
 
 
-def _document(run: Run, *, boxed: bool) -> RenderableType:
-    parts: list[RenderableType] = [
-        Text(introduction(run)),
-        Text(""),
-        _table("Repeat requests, times in ms", latency_rows(run), boxed=boxed),
-        _table("A product is saved, median times in ms", invalidation_rows(run), boxed=boxed),
-        *(Text(f"Warning: {line}", style="yellow") for line in warnings(run)),
-        *(Text(line, style="bold") for line in verdicts(run)),
-    ]
-    return Group(*parts)
+def render_markdown(run: Run) -> str:
+    parts = [introduction(run)]
+    for result in run.experiments:
+        parts += [f"## {EXPERIMENTS[result.experiment].QUESTION}"]
+        for table in EXPERIMENTS[result.experiment].tables(result):
+            parts += [f"{table.title}:", _markdown_table(table), table.legend]
+        parts += [f"*Warning: {line}*" for line in result.warnings]
+        parts += ["\n".join(f"- {line}" for line in result.verdicts)]
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _table(title: str, rows: Sequence[Sequence[str]], *, boxed: bool) -> RenderableType:
-    heads, *cells = rows
-    table = Table(box=SIMPLE_HEAD if boxed else None, pad_edge=False)
-    for number, head in enumerate(heads):
-        is_word = number == 0 or not head
-        table.add_column(head, justify="left" if is_word else "right", no_wrap=True)
-    for row in cells:
-        table.add_row(*(Text(cell, style="bold red" if "STALE" in cell else "") for cell in row))
-    # The box ends with an empty line of its own.
-    return Group(Text(title, style="bold"), table, *([] if boxed else [Text("")]))
+def _parts(run: Run, *, boxed: bool) -> Iterator[RenderableType]:
+    yield Text(introduction(run))
+    for result in run.experiments:
+        yield Text("")
+        yield from _experiment_parts(result, boxed=boxed)
+    yield Text("")
+    yield Text(LEGEND, style="dim")
+    for result in run.experiments:
+        for line in result.warnings:
+            yield Text(f"Warning: {line}", style="yellow")
+    for result in run.experiments:
+        for line in result.verdicts:
+            yield Text(line, style="bold")
 
 
-def _latency_row(result: LatencyResult, speedup: Speedup | None) -> list[str]:
-    summary = summarise(result.repeat_ns)
-    return [
-        result.strategy,
-        _ms(statistics.median(result.cold_ns) / NANOSECONDS),
-        _ms(summary.min),
-        _ms(summary.p50),
-        _ms(summary.p95),
-        _ms(summary.p99) if summary.p99 is not None else "n/a",
-        _ms(summary.max),
-        f"{summary.requests_per_second:,.0f}",
-        f"{speedup.ratio:.1f}" if speedup else "1 (baseline)" if result.strategy == UNCACHED.name else "",
-    ]
+def _experiment_parts(result: ExperimentResult, *, boxed: bool) -> Iterator[RenderableType]:
+    experiment = EXPERIMENTS[result.experiment]
+    yield Text(f"{result.experiment}: {experiment.QUESTION}", style="bold underline")
+    for table in experiment.tables(result):
+        yield Text("")
+        yield Text(table.title, style="bold")
+        yield _rich_table(table, boxed=boxed)
+        if table.legend:
+            yield Text(table.legend, style="dim")
 
 
-def _invalidation_row(result: InvalidationResult) -> list[str]:
-    rounds = result.rounds
-    return [
-        result.strategy,
-        _ms(_median_seconds([one.save_ns for one in rounds])),
-        _ms(_median_seconds([one.next_ns for one in rounds])),
-        f"{_freshness(result)}, {_warmth(one.next_warm for one in rounds)}",
-        _ms(_median_seconds([one.after_ns for one in rounds])),
-        _warmth(one.after_warm for one in rounds),
-    ]
+def _rich_table(table: Table, *, boxed: bool) -> RenderableType:
+    shown = RichTable(box=SIMPLE_HEAD if boxed else None, pad_edge=False)
+    for number, head in enumerate(table.heads):
+        shown.add_column(head, justify="left" if number < table.words else "right", no_wrap=not boxed)
+    for row in table.rows:
+        shown.add_row(*(Text(_marked(cell, boxed=boxed), style=STYLES[cell.mark]) for cell in row))
+    return shown
 
 
-def _invalidation_verdict(result: InvalidationResult) -> str:
-    name = result.strategy
-    if not any(one.changed for one in result.rounds):
-        return f"{name}: this page does not show what was saved, so nothing had to be invalidated."
-    stale = sum(not one.next_fresh for one in result.rounds)
-    if stale:
-        return f"{name}: the answer after a save was STALE {stale} times of {len(result.rounds)}."
-    warm = sum(one.after_warm for one in result.rounds)
-    return (
-        f"{name}: the answer after a save was fresh every time; "
-        f"the one after it came from the cache {warm} times of {len(result.rounds)}."
-    )
+def _marked(cell: Cell, *, boxed: bool) -> str:
+    """Without colours a mark is a sign."""
+    return cell.text if boxed or not cell.text else f"{cell.text}{SIGNS[cell.mark]}"
 
 
-def _freshness(result: InvalidationResult) -> str:
-    return "fresh" if all(one.next_fresh for one in result.rounds) else "STALE"
+SIGNS = {"": "", "best": "*", "bad": "!"}
 
 
-def _warmth(answers: Iterable[bool]) -> str:
-    values = set(answers)
-    if len(values) > 1:
-        return "mixed"
-    return "warm" if values.pop() else "cold"
+def _markdown_table(table: Table) -> str:
+    lines = [[*table.heads], ["---" if n < table.words else "---:" for n, _ in enumerate(table.heads)]]
+    lines += [[_bold(cell) for cell in row] for row in table.rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _median_seconds(samples_ns: Sequence[int]) -> float:
-    return statistics.median(samples_ns) / NANOSECONDS
-
-
-def _ms(seconds: float) -> str:
-    milliseconds = seconds * 1000
-    return f"{milliseconds:,.2f}" if milliseconds < 100 else f"{milliseconds:,.0f}"
+def _bold(cell: Cell) -> str:
+    return f"**{cell.text}**" if cell.mark and cell.text else cell.text
 
 
 # rich's own picture of a terminal, without its link to a web font.

@@ -1,117 +1,90 @@
-"""One run of the benchmark: the chosen strategies, what was measured, and on what."""
+"""One run of the benchmark: the chosen experiments, in a corner of its own of Redis."""
 
 from __future__ import annotations
 
-import os
-import platform
+import dataclasses
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from importlib.metadata import version
-from pathlib import Path
 
+from django.conf import settings
 from django.db import connection
 
-from catalog.benchmarks.client import Requester
-from catalog.benchmarks.invalidation import InvalidationResult, measure_invalidation
+from catalog.benchmarks.client import require_path
+from catalog.benchmarks.environment import describe_environment, disturbances
+from catalog.benchmarks.experiments import EXPERIMENTS, select_experiments
 from catalog.benchmarks.isolation import isolated_cache
-from catalog.benchmarks.latency import LatencyResult, measure_latency
-from catalog.benchmarks.strategies import select_strategies
-from catalog.cached_pages import redis_client
+from catalog.benchmarks.plan import Plan
+from catalog.benchmarks.results import Run
 from catalog.caching.writes import rotate
-from catalog.models import Product
+from catalog.models import Category, Product, Tag
 from catalog.options import InvalidOption, require_at_least
 
 MAX_LATENCY_SECONDS = 60
-PACKAGES = ("django", "djangorestframework", "django-filter", "django-redis", "redis", "hiredis")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Environment:
-    """On what a run was made; ``versions`` maps a package, server or language to its version."""
-
-    cpu: str
-    cores: int
-    system: str
-    versions: dict[str, str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    path: str
-    requests: int
-    warmup: int
-    seed: int
-    simulated_latency_seconds: float | None
-    products: int
-    environment: Environment
-    latency: list[LatencyResult]
-    invalidation: list[InvalidationResult]
+LOCAL_HOSTS = ("", "localhost", "127.0.0.1", "::1")
 
 
 def run_benchmark(
+    plan: Plan,
     *,
-    path: str = "/products/",
-    requests: int = 200,
-    warmup: int = 20,
-    seed: int = 0,
-    strategies: Sequence[str] = (),
+    experiments: Sequence[str] = (),
     simulated_latency_seconds: float | None = None,
-    on_progress: Callable[[int], None] = lambda _: None,
+    may_write_anywhere: bool = False,
+    on_experiment: Callable[[str], None] = lambda _: None,
 ) -> Run:
     """Measure, and leave catalogue and cache as they were found, also after Ctrl-C.
 
-    ``on_progress`` is called ``warmup + requests`` times with 1. Raises ``InvalidOption``, and
-    ``BenchmarkError`` where an answer is not what it should be.
+    ``on_experiment`` is called with the name of each experiment before it begins. Raises
+    ``InvalidOption``, and ``BenchmarkError`` where an answer is not what it should be.
     """
-    require_at_least("--requests", requests, 1)
-    require_at_least("--warmup", warmup, 0)
+    chosen = select_experiments(experiments)
+    require_path(plan.path)
+    _require_numbers(plan, simulated_latency_seconds)
+    if any(EXPERIMENTS[name].WRITES for name in chosen):
+        require_own_database(may_write_anywhere=may_write_anywhere)
+    doubts = disturbances()
+    results = []
+    with isolated_cache(simulated_latency_seconds=simulated_latency_seconds):
+        for name in chosen:
+            on_experiment(name)
+            results.append(EXPERIMENTS[name].measure(plan))
+        latency_seconds = settings.SIMULATED_LATENCY_SECONDS
+    if results:
+        results[0] = dataclasses.replace(results[0], warnings=(*doubts, *results[0].warnings))
+    # What was written was written under the benchmark's own tokens. A server that answered
+    # meanwhile may have kept it under its own.
+    rotate(Product, Category, Tag, Product.tags.through)
+    return Run(
+        path=plan.path,
+        seed=plan.seed,
+        effort=plan.effort.value,
+        products=Product.objects.count(),
+        simulated_latency_seconds=latency_seconds,
+        environment=describe_environment(),
+        experiments=tuple(results),
+    )
+
+
+def estimate_seconds(plan: Plan, experiments: Sequence[str]) -> float:
+    return sum(EXPERIMENTS[name].estimate_seconds(plan) for name in select_experiments(experiments))
+
+
+def require_own_database(*, may_write_anywhere: bool) -> None:
+    """Raises ``InvalidOption`` for a database on another machine, unless the user insists."""
+    host = str(connection.settings_dict.get("HOST") or "")
+    if not may_write_anywhere and host not in LOCAL_HOSTS and not host.startswith("/"):
+        raise InvalidOption(
+            f"The database at {host} is not on this machine, and these experiments write to it. "
+            "They remove what they made; if that is fine: --yes-this-database"
+        )
+
+
+def _require_numbers(plan: Plan, simulated_latency_seconds: float | None) -> None:
+    if plan.requests is not None:
+        require_at_least("--requests", plan.requests, 1)
+    if plan.warmup is not None:
+        require_at_least("--warmup", plan.warmup, 0)
     if simulated_latency_seconds is not None:
         require_at_least("--simulate-latency", simulated_latency_seconds, 0)
         if simulated_latency_seconds > MAX_LATENCY_SECONDS:
             raise InvalidOption(
                 f"--simulate-latency must be at most {MAX_LATENCY_SECONDS}, got {simulated_latency_seconds}."
             )
-    chosen = select_strategies(strategies)
-    requester = Requester(path)
-    with isolated_cache(simulated_latency_seconds=simulated_latency_seconds) as empty_cache:
-        latency = measure_latency(
-            requester,
-            chosen,
-            requests=requests,
-            warmup=warmup,
-            seed=seed,
-            empty_cache=empty_cache,
-            on_progress=on_progress,
-        )
-        invalidation = measure_invalidation(requester, chosen)
-    # What was saved was saved under the benchmark's own tokens. A server that answered meanwhile
-    # may have kept it under its own.
-    rotate(Product)
-    return Run(
-        path=path,
-        requests=requests,
-        warmup=warmup,
-        seed=seed,
-        simulated_latency_seconds=simulated_latency_seconds,
-        products=Product.objects.count(),
-        environment=describe_environment(),
-        latency=latency,
-        invalidation=invalidation,
-    )
-
-
-def describe_environment() -> Environment:
-    versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
-    versions["redis server"] = str(redis_client().info("server")["redis_version"])
-    connection.ensure_connection()
-    versions[connection.vendor] = ".".join(str(part) for part in connection.get_database_version())
-    return Environment(
-        cpu=_cpu_model(), cores=os.cpu_count() or 1, system=platform.system(), versions=versions
-    )
-
-
-def _cpu_model() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.processor() or platform.machine()

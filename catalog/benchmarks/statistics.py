@@ -1,15 +1,20 @@
-"""What is said of a list of times. Times are nanoseconds inside and seconds where they are exported."""
+"""What is said of lists of times, in seconds. The formulas are NumPy's and SciPy's.
+
+SciPy takes most of a second to import, so it is imported where it is used.
+"""
 
 from __future__ import annotations
 
-import random
-import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 NANOSECONDS = 1_000_000_000
 FEWEST_SAMPLES_FOR_P99 = 100
 BOOTSTRAP_RESAMPLES = 1000
+CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,57 +33,65 @@ class Summary:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Speedup:
-    """How many times faster: the ratio of the medians, with its 95 % confidence interval."""
+class Interval:
+    """An estimate with its 95 % confidence interval."""
 
-    ratio: float
+    value: float
     low: float
     high: float
 
-    @property
-    def is_significant(self) -> bool:
-        return not self.low <= 1 <= self.high
+    def has(self, value: float) -> bool:
+        return self.low <= value <= self.high
 
 
-def summarise(samples_ns: Sequence[int]) -> Summary:
-    """Percentiles by the inclusive method (Hyndman and Fan's definition 7)."""
-    seconds = [sample / NANOSECONDS for sample in samples_ns]
-    mean = statistics.fmean(seconds)
+def summarise(seconds: Sequence[float]) -> Summary:
+    """Percentiles by the inclusive method (Hyndman and Fan's definition 7, NumPy's "linear")."""
+    mean = float(np.mean(seconds))
+    p50, p95, p99 = (float(each) for each in np.percentile(seconds, [50, 95, 99]))
     return Summary(
         count=len(seconds),
-        min=min(seconds),
-        p50=statistics.median(seconds),
-        p95=percentile(seconds, 95),
-        p99=percentile(seconds, 99) if len(seconds) >= FEWEST_SAMPLES_FOR_P99 else None,
-        max=max(seconds),
+        min=float(np.min(seconds)),
+        p50=p50,
+        p95=p95,
+        p99=p99 if len(seconds) >= FEWEST_SAMPLES_FOR_P99 else None,
+        max=float(np.max(seconds)),
         mean=mean,
-        stdev=statistics.stdev(seconds) if len(seconds) > 1 else 0.0,
+        stdev=float(np.std(seconds, ddof=1)) if len(seconds) > 1 else 0.0,
         requests_per_second=1 / mean,
     )
 
 
-def percentile(values: Sequence[float], percent: int) -> float:
-    if len(values) == 1:
-        return values[0]
-    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
-
-
-def compare(baseline_ns: Sequence[int], samples_ns: Sequence[int], *, seed: int = 0) -> Speedup:
-    """The speed-up of the samples over the baseline; its interval by the percentile bootstrap.
+def median_interval(samples: Sequence[float], *, seed: int = 0) -> Interval:
+    """The median, its interval by the percentile bootstrap.
 
     Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13.
     """
-    chance = random.Random(seed)
-    ratios = sorted(
-        _resampled_median(chance, baseline_ns) / _resampled_median(chance, samples_ns)
-        for _ in range(BOOTSTRAP_RESAMPLES)
-    )
-    return Speedup(
-        ratio=statistics.median(baseline_ns) / statistics.median(samples_ns),
-        low=ratios[int(0.025 * BOOTSTRAP_RESAMPLES)],
-        high=ratios[int(0.975 * BOOTSTRAP_RESAMPLES) - 1],
-    )
+    return _bootstrap((samples,), np.median, seed)
 
 
-def _resampled_median(chance: random.Random, samples: Sequence[int]) -> float:
-    return statistics.median(chance.choices(samples, k=len(samples)))
+def median_ratio(numerator: Sequence[float], denominator: Sequence[float], *, seed: int = 0) -> Interval:
+    """The ratio of the medians of independent samples, its interval by the percentile bootstrap."""
+    return _bootstrap((numerator, denominator), _ratio_of_medians, seed)
+
+
+def _ratio_of_medians(numerator: Any, denominator: Any, axis: int = -1) -> Any:
+    return np.median(numerator, axis=axis) / np.median(denominator, axis=axis)
+
+
+def _bootstrap(samples: tuple[Sequence[float], ...], statistic: Callable[..., Any], seed: int) -> Interval:
+    arrays = tuple(np.asarray(each, dtype=float) for each in samples)
+    value = float(statistic(*arrays, axis=-1))
+    if min(map(len, arrays)) < 2:
+        # SciPy refuses to resample one sample, of which nothing can be said.
+        return Interval(value=value, low=value, high=value)
+    from scipy.stats import bootstrap
+
+    found = bootstrap(
+        arrays,
+        statistic,
+        n_resamples=BOOTSTRAP_RESAMPLES,
+        confidence_level=CONFIDENCE,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return Interval(value=value, low=float(found.low), high=float(found.high))

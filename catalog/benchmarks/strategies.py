@@ -35,9 +35,10 @@ TEXTBOOK = Strategy(
 )
 READ_CACHE = Strategy(name="readcache", url_prefix="", caches=True, without_invalidation=writes.suspended)
 FLOOR = Strategy(name="floor", url_prefix="/floor", caches=True, is_floor=True)
-FLOOR_WITH_GET = Strategy(name="floor + GET", url_prefix="/floor-get", caches=True, is_floor=True)
+FLOOR_WITH_GET = Strategy(name="floor-get", url_prefix="/floor-get", caches=True, is_floor=True)
 STRATEGIES = {strategy.name: strategy for strategy in (UNCACHED, TEXTBOOK, READ_CACHE)}
 FLOORS = (FLOOR, FLOOR_WITH_GET)
+FLOOR_NAMES = tuple(strategy.name for strategy in FLOORS)
 
 
 def select_strategies(names: Sequence[str]) -> list[Strategy]:

@@ -81,12 +81,17 @@ class CatalogCommand(BaseCommand):
             raise CommandError("Nothing was changed.")
 
     @contextmanager
-    def progress(self, label: str, total: int, *, verbosity: int) -> Iterator[Callable[[int], None]]:
-        """A progress bar on stderr, where that is a terminal; yields what advances it by a number."""
+    def progress(
+        self, label: str, total: float, *, verbosity: int, counts: bool = True
+    ) -> Iterator[Callable[[float], None]]:
+        """A progress bar on stderr, where that is a terminal; yields what advances it by a number.
+
+        ``counts`` says whether the numbers are of things, and worth showing.
+        """
         bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            MofNCompleteColumn(),
+            *([MofNCompleteColumn()] if counts else []),
             TimeRemainingColumn(),
             console=Console(file=sys.stderr, no_color=self.style_is_plain() or None),
             transient=True,
@@ -94,7 +99,7 @@ class CatalogCommand(BaseCommand):
         )
         task = bar.add_task(label, total=total)
 
-        def advance(count: int) -> None:
+        def advance(count: float) -> None:
             bar.advance(task, count)
             if bar.finished:
                 # What is logged after the last step must not run into the bar.

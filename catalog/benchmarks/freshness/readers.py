@@ -10,9 +10,9 @@ from decimal import Decimal
 from typing import Any
 
 from catalog.benchmarks.client import BenchmarkError
-from catalog.benchmarks.freshness.answers import Visitor
 from catalog.benchmarks.freshness.shelves import POISON, PRICE, STOCK, TAGS, Shelf, Task, pages, ungray
 from catalog.benchmarks.strategies import find_strategy
+from catalog.benchmarks.visitors import Visitor
 
 LIST_SHARE = 0.3
 

@@ -11,23 +11,23 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from catalog.benchmarks.client import BenchmarkError
-from catalog.benchmarks.freshness.processes import EXIT_PATIENCE_SECONDS, running_process
 from catalog.benchmarks.freshness.results import FreshnessResult
-from catalog.benchmarks.freshness.server import Server, running_server
 from catalog.benchmarks.freshness.shelves import REGISTERS_PER_SHELF, Shelf, Task, pages, stocked_shelves
-from catalog.benchmarks.isolation import terminating_like_ctrl_c
-from catalog.benchmarks.strategies import READ_CACHE, TEXTBOOK, Strategy, find_strategy
+from catalog.benchmarks.processes import EXIT_PATIENCE_SECONDS, running_process
+from catalog.benchmarks.servers import Server, running_server
+from catalog.benchmarks.strategies import READ_CACHE, TEXTBOOK, Strategy
 from catalog.options import InvalidOption, require_at_least
 
 # All products of a soak are on one page of the list.
 MAX_WRITERS = 50
 MAX_SECONDS = 3600
+THREADS_PER_WORKER = 2
 WORK = "import django; django.setup(); from catalog.benchmarks.freshness.work import work; work()"
 
 
 def measure_freshness(
     *,
-    strategies: Sequence[str] = (TEXTBOOK.name, READ_CACHE.name),
+    strategies: Sequence[Strategy] = (TEXTBOOK, READ_CACHE),
     seconds: float = 5,
     readers: int = 4,
     writers: int = 2,
@@ -37,9 +37,10 @@ def measure_freshness(
 ) -> list[FreshnessResult]:
     """One strategy after the other, each on servers of its own; what was made is removed.
 
+    Within ``isolated_cache()``, which removes what is cached.
+
     ``on_progress`` is called with 1 after each. Raises ``InvalidOption`` and ``BenchmarkError``.
     """
-    chosen = [find_strategy(name) for name in dict.fromkeys(strategies)]
     require_at_least("--seconds", seconds, 0.1)
     for option, value in (("--readers", readers), ("--writers", writers), ("--workers", workers)):
         require_at_least(option, value, 1)
@@ -48,11 +49,12 @@ def measure_freshness(
     if writers > MAX_WRITERS:
         raise InvalidOption(f"--writers must be at most {MAX_WRITERS}, got {writers}.")
     results = []
-    for strategy in chosen:
+    for strategy in strategies:
         with (
-            terminating_like_ctrl_c(),
             stocked_shelves(writers) as shelves,
-            running_server(strategy, shelves, workers, seconds) as server,
+            running_server(
+                workers=workers, threads=THREADS_PER_WORKER, seconds=seconds, counts_queries=True
+            ) as server,
         ):
             results.append(_soak(strategy, shelves, server, seconds=seconds, readers=readers, seed=seed))
         on_progress(1)

@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,14 @@ from django.conf import settings
 from django.db import connection
 
 from catalog.benchmarks.client import BenchmarkError
-from catalog.benchmarks.isolation import interrupts_deferred
+from catalog.benchmarks.isolation import interrupts_deferred, key_prefix
 from catalog.caching import engine
 
 EXIT_PATIENCE_SECONDS = 30
 
 
 class Process:
-    """A Python process of the soak's own, in the shop's folder, with the settings of this one."""
+    """A Python process of a benchmark's own, in the shop's folder, with the settings of this one."""
 
     def __init__(
         self,
@@ -34,6 +34,7 @@ class Process:
         *,
         pass_fds: Sequence[int] = (),
         end_by: signal.Signals = signal.SIGTERM,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self._log = log
         self._end_by = end_by
@@ -41,7 +42,7 @@ class Process:
             self.popen = subprocess.Popen(
                 [sys.executable, *arguments],
                 cwd=settings.BASE_DIR,
-                env=_environment(),
+                env={**_environment(), **(environment or {})},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
@@ -55,7 +56,7 @@ class Process:
         return "".join(self._log.read_text(errors="replace").strip().splitlines()[-1:]) or "It said nothing."
 
     def failed(self) -> BenchmarkError:
-        return BenchmarkError(f"A process of the soak failed. {self.last_words()}")
+        return BenchmarkError(f"A process of the benchmark failed. {self.last_words()}")
 
     def send(self, line: str) -> None:
         if self.popen.stdin is None:
@@ -74,7 +75,7 @@ class Process:
             output, _ = self.popen.communicate(timeout=timeout_seconds)
         except subprocess.TimeoutExpired:
             raise BenchmarkError(
-                f"A process of the soak did not end within {timeout_seconds:g} s. {self.last_words()}"
+                f"A process of the benchmark did not end within {timeout_seconds:g} s. {self.last_words()}"
             ) from None
         if self.popen.returncode:
             raise self.failed()
@@ -108,7 +109,8 @@ def _environment() -> dict[str, str]:
     private = settings.USES_PRIVATE_REDIS
     return {
         **os.environ,
-        "DJANGO_SETTINGS_MODULE": "shop.settings",
+        "DJANGO_SETTINGS_MODULE": "catalog.benchmarks.child_settings",
+        "BENCH_KEY_PREFIX": key_prefix(),
         "DEBUG": "off",
         "HTTPS": "off",
         "TEXTBOOK": "on",
@@ -128,7 +130,7 @@ def _database_url() -> str:
     name = str(database["NAME"])
     if connection.vendor == "sqlite":
         if ":memory:" in name or "mode=memory" in name:
-            raise BenchmarkError("The soak's processes cannot share a database in memory. Use a file.")
+            raise BenchmarkError("A benchmark's processes cannot share a database in memory. Use a file.")
         return f"sqlite:///{quote(name)}"
     user, password, host = (quote(str(database[key]), safe="") for key in ("USER", "PASSWORD", "HOST"))
     port = f":{database['PORT']}" if database["PORT"] else ""

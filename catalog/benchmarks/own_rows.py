@@ -1,0 +1,60 @@
+"""Products of a benchmark's own, recognised by their names, which are gone at the end."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from django.db import transaction
+
+from catalog.benchmarks.isolation import interrupts_deferred
+from catalog.models import Category, Product, Tag
+
+MARK = "bench-cache"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnRows:
+    """A category, a tag, and the primary keys of products that have both. ``mark`` is in their names."""
+
+    mark: str
+    category: Category
+    tag: Tag
+    products: tuple[int, ...]
+
+    @property
+    def list_path(self) -> str:
+        """The page that lists all of them, up to a hundred, and nothing else."""
+        return "/products/?" + urlencode({"search": self.mark.rpartition("-")[2], "page_size": 100})
+
+    def detail_path(self, place: int = 0) -> str:
+        return f"/products/{self.products[place]}/"
+
+
+@contextmanager
+def own_rows(count: int) -> Iterator[OwnRows]:
+    mark = f"{MARK}-{uuid.uuid4().hex[:10]}"
+    try:
+        with transaction.atomic():
+            rows = _make(mark, count)
+        yield rows
+    finally:
+        with interrupts_deferred(), transaction.atomic():
+            Product.objects.filter(category__slug__startswith=mark).delete()
+            Product.objects.filter(name__startswith=mark).delete()
+            Category.objects.filter(slug__startswith=mark).delete()
+            Tag.objects.filter(name__startswith=mark).delete()
+
+
+def _make(mark: str, count: int) -> OwnRows:
+    category = Category.objects.create(name=mark, slug=mark)
+    tag = Tag.objects.create(name=mark)
+    products = [
+        Product.objects.create(name=f"{mark} #{number + 1}", price=number, stock=10, category=category)
+        for number in range(count)
+    ]
+    tag.products.set(products)
+    return OwnRows(mark=mark, category=category, tag=tag, products=tuple(each.pk for each in products))

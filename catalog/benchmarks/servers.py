@@ -1,0 +1,84 @@
+"""Gunicorn on a free port, which outlives no killed benchmark for long."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import signal
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from catalog.benchmarks.client import BenchmarkError
+from catalog.benchmarks.processes import EXIT_PATIENCE_SECONDS, Process, running_process
+from catalog.benchmarks.visitors import Visitor
+
+BACKLOG = 1024
+SERVER_CONFIG = """\
+import signal
+
+# Ends the server even where the benchmark was killed.
+signal.alarm({limit})
+"""
+COUNTING_QUERIES = """
+
+def post_worker_init(worker):
+    from catalog.benchmarks.visitors import counting_queries
+
+    worker.wsgi = counting_queries(worker.wsgi)
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    process: Process
+    port: int
+
+    def wait_until_ready(self, url: str) -> None:
+        """The request waits in the queue of the socket until a worker is there to answer it."""
+        try:
+            with contextlib.closing(Visitor(self.port)) as visitor:
+                answer = visitor.get(url)
+        except (OSError, http.client.HTTPException) as error:
+            raise self.process.failed() from error
+        if answer.status != 200:
+            raise BenchmarkError(f"{url} answered {answer.status}, not 200. {self.process.last_words()}")
+
+
+@contextmanager
+def running_server(
+    *,
+    workers: int = 2,
+    threads: int = 1,
+    seconds: float = 600,
+    counts_queries: bool = False,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Server]:
+    """Serves the shop, all strategies of it, on a port of 127.0.0.1 inside.
+
+    With ``threads=1`` the workers are synchronous. It ends by itself some time after ``seconds``.
+    ``counts_queries`` adds a header that says how many queries an answer took, which costs time.
+    """
+    with socket.create_server(("127.0.0.1", 0), backlog=BACKLOG) as listener, TemporaryDirectory() as folder:
+        port = listener.getsockname()[1]
+        config = Path(folder) / "gunicorn.conf.py"
+        text = SERVER_CONFIG.format(limit=int(seconds) + 4 * EXIT_PATIENCE_SECONDS)
+        config.write_text(text + COUNTING_QUERIES if counts_queries else text)
+        command = ["-m", "gunicorn", "shop.wsgi", "--config", str(config), "--no-control-socket"]
+        command += ["--bind", f"fd://{listener.fileno()}", "--workers", str(workers)]
+        if threads > 1:
+            command += ["--worker-class", "gthread", "--threads", str(threads)]
+        with running_process(
+            command,
+            Path(folder) / "log",
+            pass_fds=[listener.fileno()],
+            # SIGQUIT is gunicorn's word for ending at once; nobody waits for an answer any more.
+            end_by=signal.SIGQUIT,
+            environment=environment,
+        ) as process:
+            # From here on a server that ended refuses connections.
+            listener.close()
+            yield Server(process=process, port=port)
