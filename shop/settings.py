@@ -159,7 +159,7 @@ if USES_PRIVATE_REDIS:
     READ_REDIS_URL = _private_redis.url(database=2)
     _redis_pool |= {"connection_class": PrivateRedisConnection, "server": _private_redis}
 
-CACHES = {
+CACHES: dict[str, dict[str, Any]] = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": REDIS_URL,

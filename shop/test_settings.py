@@ -5,6 +5,7 @@ REDIS_URL is not heard: the tests empty what they test, and that must never be a
 
 import os
 import tempfile
+from copy import deepcopy
 from pathlib import Path
 
 _temporary_name = str(Path(tempfile.gettempdir()) / f"shop-tests-{os.getpid()}")
@@ -20,10 +21,16 @@ os.environ.update(
 )
 
 from shop.settings import *
+from shop.settings import CACHES as SHOP_CACHES
 
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # A file in WAL mode, as in production: in memory, nobody can read while a transaction is open.
     DATABASES["default"]["TEST"] = {"NAME": f"{_temporary_name}.sqlite3"}
+
+# A quarter of a second is much for Redis and little for a machine that runs tests on every core. Only
+# the tests of outages have the shop's own limits.
+CACHES = deepcopy(SHOP_CACHES)
+CACHES["read"]["OPTIONS"] |= {"SOCKET_CONNECT_TIMEOUT": 10, "SOCKET_TIMEOUT": 10}
 
 # A view that reads a table it did not declare is a bug here, and a warning in production.
 READ_CACHE_STRICT = True

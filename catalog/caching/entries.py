@@ -21,8 +21,8 @@ import gzip
 import struct
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
+from typing import NamedTuple
 
 VERSION_MARK = b"R1"
 HEADER = struct.Struct(">2sIQI?16sB")
@@ -33,9 +33,11 @@ DIGEST_BYTES = 16
 COMPRESSION_LEVEL = 6
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """``tokens`` are those the entry was filled under, joined; ``payload`` is as sent or inflated."""
+class Entry(NamedTuple):
+    """``tokens`` are those the entry was filled under, joined; ``payload`` is as sent or inflated.
+
+    A tuple, which is made faster than a frozen dataclass, at each hit.
+    """
 
     filled_at_ms: int
     body_length: int

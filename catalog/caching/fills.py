@@ -14,14 +14,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from django.conf import settings
+from django.core.exceptions import PermissionDenied
+from django.http import Http404
 from django.http.response import HttpResponseBase
+from rest_framework.exceptions import APIException
 
 from catalog.caching import writes
 from catalog.caching.breaker import Outage
 from catalog.caching.declarations import ReadCache
 from catalog.caching.engine import store, wait_seconds
 from catalog.caching.entries import Entry, make_entry
-from catalog.caching.store import Lookup, Store
+from catalog.caching.store import NOTHING_TO_WAIT_FOR, Lookup, Store
 
 logger = logging.getLogger(__name__)
 
@@ -53,11 +56,16 @@ class Served:
     status: str
 
 
-def serve(declaration: ReadCache, key: str, compute: Callable[[], Computed], lookup: Lookup | None) -> Served:
-    """``compute`` is called once or not at all. ``lookup`` is what was read already, if anything."""
+def serve(
+    declaration: ReadCache, key: str, compute: Callable[[str], Computed], lookup: Lookup | None
+) -> Served:
+    """``compute`` is called once or not at all, with why it is: the Cache-Status if it raises.
+
+    ``lookup`` is what was read already, if anything.
+    """
     chosen = store()
     if writes.has_written():
-        return _pass_by(compute, "bypass; detail=uncommitted-write")
+        return _pass_by(compute, "fwd=bypass; detail=uncommitted-write")
     try:
         token_keys = chosen.token_keys(declaration.tags)
         lookup = lookup or chosen.read(key, token_keys)
@@ -65,11 +73,11 @@ def serve(declaration: ReadCache, key: str, compute: Callable[[], Computed], loo
             return Served(lookup.entry, None, hit_status(lookup.entry, declaration, now_ms()))
         if writes.in_transaction():
             # Its view of the data may be older than the tokens are.
-            return _pass_by(compute, "bypass; detail=transaction")
+            return _pass_by(compute, "fwd=bypass; detail=transaction")
         forward = "stale" if lookup.entry else "uri-miss"
         lookup, lock = _claim(chosen, key, token_keys)
     except Outage:
-        return _pass_by(compute, "bypass; detail=outage")
+        return _pass_by(compute, "fwd=bypass; detail=outage")
     if lookup.is_live:
         return Served(lookup.entry, None, f"fwd={forward}; collapsed")
     fill = _Fill(chosen, declaration, key, lookup.tokens, lock)
@@ -85,12 +93,12 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _pass_by(compute: Callable[[], Computed], status: str) -> Served:
-    computed = compute()
+def _pass_by(compute: Callable[[str], Computed], status: str) -> Served:
+    computed = compute(status)
     entry = None
     if computed.body is not None:
         entry = make_entry(computed.body, tokens=(), now_ms=now_ms())
-    return Served(entry, computed, f"fwd={status}")
+    return Served(entry, computed, status)
 
 
 def _claim(chosen: Store, key: str, token_keys: tuple[str, ...]) -> tuple[Lookup, bytes | None]:
@@ -102,16 +110,21 @@ def _claim(chosen: Store, key: str, token_keys: tuple[str, ...]) -> tuple[Lookup
         if lookup.is_live:
             chosen.unlock(key, lock)
             return lookup, None
-        if lock or time.monotonic() >= deadline:
+        if lock or _is_in_vain(lookup) or time.monotonic() >= deadline:
             return lookup, lock
         while time.monotonic() < deadline:
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_POLL_SECONDS)
             lookup = chosen.read_while_filled(key, token_keys)
-            if lookup.is_live:
+            if lookup.is_live or _is_in_vain(lookup):
                 return lookup, None
-            if not lookup.is_locked:
+            if lookup.lock is None:
                 break
+
+
+def _is_in_vain(lookup: Lookup) -> bool:
+    """Whether the answer that others wait for was found out not to be stored."""
+    return lookup.lock == NOTHING_TO_WAIT_FOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,19 +137,22 @@ class _Fill:
     tokens: tuple[bytes | None, ...]
     lock: bytes | None
 
-    def run(self, compute: Callable[[], Computed], status: str) -> Served:
+    def run(self, compute: Callable[[str], Computed], status: str) -> Served:
         try:
             with writes.noting_reads() as tables:
-                computed = compute()
+                computed = compute(status)
             undeclared = frozenset(tables) - set(self.declaration.tags)
             if undeclared or computed.looked_at_session:
                 _report(self.declaration, undeclared)
+        except (Http404, PermissionDenied, APIException):
+            self._give_up()
+            raise
         except BaseException:
             with suppress(Outage):
                 self.store.unlock(self.key, self.lock)
             raise
         if computed.body is None:
-            return Served(None, computed, status + self._give_up(""))
+            return Served(None, computed, status + self._give_up())
         # A token is missing where its key holds something foreign: nothing can be stored then.
         tokens = [token for token in self.tokens if token is not None]
         entry = make_entry(computed.body, tokens=tokens, now_ms=now_ms())
@@ -158,9 +174,9 @@ class _Fill:
             return "; detail=outage"
         return "; stored"
 
-    def _give_up(self, detail: str) -> str:
+    def _give_up(self, detail: str = "") -> str:
         with suppress(Outage):
-            self.store.unlock(self.key, self.lock)
+            self.store.free(self.key, self.lock)
         return detail
 
 

@@ -17,35 +17,39 @@ VARY = "Accept, Accept-Encoding"
 GZIP_SUFFIX = "-gzip"
 
 
-def answer(request: HttpRequest, entry: Entry, *, status: str, now_ms: int) -> HttpResponse:
-    """A 200 with the entry's body, or a 304 where the client has it already."""
+def blank() -> HttpResponse:
+    """What of an answer does not depend on the entry."""
+    return HttpResponse(
+        content_type="application/json", headers={"Cache-Control": CACHE_CONTROL, "Vary": VARY}
+    )
+
+
+def answer(
+    request: HttpRequest, entry: Entry, *, status: str, now_ms: int, response: HttpResponse | None = None
+) -> HttpResponse:
+    """A 200 with the entry's body, or a 304 where the client has it already.
+
+    ``response`` is a ``blank()`` one that was made before.
+    """
+    response = response or blank()
+    headers = response.headers
     gzipped = entry.compressed and accepts_gzip(request.META.get("HTTP_ACCEPT_ENCODING", ""))
     # Strong, and so another for each encoding: RFC 9110, section 8.8.3.3.
     etag = f'"{entry.digest.hex()}{GZIP_SUFFIX if gzipped else ""}"'
     condition = request.META.get("HTTP_IF_NONE_MATCH")
     if condition is not None and matches(condition, etag):
-        response = HttpResponse(status=304)
-        del response.headers["Content-Type"]
-        # The length that the 200 would have, and not that of this answer: RFC 9110, section 8.6.
-        response.headers["Content-Length"] = str(len(entry.payload) if gzipped else entry.body_length)
+        response.status_code = 304
+        del headers["Content-Type"]
     else:
-        response = _full(request, entry, gzipped)
-    headers = response.headers
+        if request.method != "HEAD":
+            response.content = entry.payload if gzipped else entry.body
+        if gzipped:
+            headers["Content-Encoding"] = "gzip"
+    # For HEAD and 304 the length that the 200 to a GET would have: RFC 9110, section 8.6.
+    headers["Content-Length"] = str(len(entry.payload) if gzipped else entry.body_length)
     headers["Cache-Status"] = f"{CACHE_NAME}; {status}"
     headers["ETag"] = etag
-    headers["Cache-Control"] = CACHE_CONTROL
-    headers["Vary"] = VARY
     headers["Age"] = str(max(0, now_ms - entry.filled_at_ms) // 1000)
-    return response
-
-
-def _full(request: HttpRequest, entry: Entry, gzipped: bool) -> HttpResponse:
-    content = entry.payload if gzipped else entry.body
-    is_head = request.method == "HEAD"
-    response = HttpResponse(b"" if is_head else content, content_type="application/json")
-    response.headers["Content-Length"] = str(len(content))
-    if gzipped:
-        response.headers["Content-Encoding"] = "gzip"
     return response
 
 

@@ -14,28 +14,30 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis import Redis
 
 from catalog.caching.breaker import Breaker
+from catalog.caching.connections import Command, Connections, Sent
 from catalog.caching.entries import TOKEN_BYTES, Entry, decode, encode
 
 NAMESPACE = "rc1"
 # A filler that was killed frees the others when its lock runs out: before they have waited too long,
 # so that one of them fills and not all.
 LOCK_SECONDS = 3.0
+# In a lock's place after an answer that is not stored: who waits for it would wait in vain.
+NOTHING_TO_WAIT_FOR = b"-"
+NOTHING_TO_WAIT_FOR_SECONDS = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Lookup:
+class Lookup(NamedTuple):
     """What one MGET said. ``entry`` is there, dead or live, if the key holds one."""
 
     entry: Entry | None
     tokens: tuple[bytes | None, ...]
     is_live: bool
-    is_locked: bool = False
+    lock: bytes | None = None
 
 
 class Store:
@@ -46,6 +48,7 @@ class Store:
 
     def __init__(self, client: Redis, *, key_prefix: str, lease_seconds: float) -> None:
         self.client = client
+        self._connections = Connections(client)
         self._start = f"{key_prefix}:{NAMESPACE}"
         self._lease_ms = max(1, round(lease_seconds * 1000))
         self._token_keys: dict[tuple[str, ...], tuple[str, ...]] = {}
@@ -68,16 +71,22 @@ class Store:
 
     def read(self, key: str, token_keys: Sequence[str]) -> Lookup:
         """The entry and the tokens of its tags, read in one step."""
-        keys = (self.entry_key(key), *token_keys)
-        values = self.breaker.call(lambda: self.client.execute_command("MGET", *keys))
+        return self.finish_read(self.begin_read(key, token_keys))
+
+    def begin_read(self, key: str, token_keys: Sequence[str]) -> Sent:
+        """Like ``read``, for a caller who has something to do while Redis works."""
+        command = ("MGET", self.entry_key(key), *token_keys)
+        return self.breaker.call(lambda: self._connections.send(command))
+
+    def finish_read(self, sent: Sent) -> Lookup:
+        (values,) = self.breaker.call(lambda: self._connections.receive(sent))
         return _lookup(values)
 
     def read_while_filled(self, key: str, token_keys: Sequence[str]) -> Lookup:
         """Like ``read``, and whether somebody fills the entry."""
-        keys = [self.entry_key(key), *token_keys, self.lock_key(key)]
-        *values, lock = self.breaker.call(lambda: self.client.mget(keys))
-        found = _lookup(values)
-        return Lookup(found.entry, found.tokens, found.is_live, is_locked=lock is not None)
+        command = ("MGET", self.entry_key(key), *token_keys, self.lock_key(key))
+        ((*values, lock),) = self._call(command)
+        return _lookup(values)._replace(lock=lock)
 
     def begin_fill(self, key: str, token_keys: Sequence[str]) -> tuple[Lookup, bytes | None]:
         """Entry and tokens, made where they were missing, and the lock; ``None`` if another has it.
@@ -86,27 +95,30 @@ class Store:
         lock comes first: whoever had it before has stored the entry that is read here.
         """
         lock = secrets.token_bytes(TOKEN_BYTES)
-        pipeline = self.client.pipeline(transaction=False)
-        pipeline.set(self.lock_key(key), lock, nx=True, px=round(LOCK_SECONDS * 1000))
-        for token_key in token_keys:
-            pipeline.set(token_key, secrets.token_bytes(TOKEN_BYTES), nx=True)
-        pipeline.mget([self.entry_key(key), *token_keys])
-        locked, *_, values = self.breaker.call(pipeline.execute)
-        return _lookup(values), lock if locked else None
+        locked, *_, (*values, found) = self._call(
+            ("SET", self.lock_key(key), lock, "NX", "PX", round(LOCK_SECONDS * 1000)),
+            *(("SET", token_key, secrets.token_bytes(TOKEN_BYTES), "NX") for token_key in token_keys),
+            ("MGET", self.entry_key(key), *token_keys, self.lock_key(key)),
+        )
+        return _lookup(values)._replace(lock=found), lock if locked else None
 
     def save(self, key: str, entry: Entry, *, timeout_seconds: float, lock: bytes | None) -> None:
         """Store the entry and give the lock back."""
-        pipeline = self.client.pipeline(transaction=False)
-        pipeline.set(self.entry_key(key), encode(entry), px=max(1, round(timeout_seconds * 1000)))
-        self._add_unlock(pipeline, key, lock)
-        self.breaker.call(pipeline.execute)
+        milliseconds = max(1, round(timeout_seconds * 1000))
+        self._call(
+            ("SET", self.entry_key(key), encode(entry), "PX", milliseconds), *self._unlocking(key, lock)
+        )
 
     def unlock(self, key: str, lock: bytes | None) -> None:
-        """Give the lock back after a fill that stored nothing."""
+        """Give the lock back after a fill that failed: another may fill."""
         if lock is not None:
-            pipeline = self.client.pipeline(transaction=False)
-            self._add_unlock(pipeline, key, lock)
-            self.breaker.call(pipeline.execute)
+            self._call(*self._unlocking(key, lock))
+
+    def free(self, key: str, lock: bytes | None) -> None:
+        """Give the lock back after an answer that is not stored: nobody need wait for another's."""
+        if lock is not None:
+            milliseconds = round(NOTHING_TO_WAIT_FOR_SECONDS * 1000)
+            self._call(("EVAL", FREE_SCRIPT, 1, self.lock_key(key), lock, NOTHING_TO_WAIT_FOR, milliseconds))
 
     def guard(self, tags: Iterable[str]) -> None:
         """Make the tags' tokens perishable, before a write.
@@ -135,13 +147,21 @@ class Store:
         if tags:
             self._rotate(tags)
 
-    def _add_unlock(self, pipeline: Redis, key: str, lock: bytes | None) -> None:
+    def _unlocking(self, key: str, lock: bytes | None) -> list[Command]:
         # Only one's own: a filler that took longer than its lock must not take another's away.
-        if lock is not None:
-            pipeline.eval(UNLOCK_SCRIPT, 1, self.lock_key(key), lock)
+        return [("EVAL", UNLOCK_SCRIPT, 1, self.lock_key(key), lock)] if lock is not None else []
+
+    def _call(self, *commands: Command) -> list[Any]:
+        return self.breaker.call(lambda: self._connections.call(*commands))
 
 
 UNLOCK_SCRIPT = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
+
+
+FREE_SCRIPT = (
+    "if redis.call('get', KEYS[1]) == ARGV[1] then "
+    "return redis.call('set', KEYS[1], ARGV[2], 'PX', ARGV[3]) end return 0"
+)
 
 
 def _lookup(values: Sequence[Any]) -> Lookup:

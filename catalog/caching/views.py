@@ -14,7 +14,7 @@ from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.exceptions import APIException
 from rest_framework.renderers import JSONRenderer
@@ -60,9 +60,9 @@ class CachedReadMixin(APIView):
         def answer_hits_first(request: HttpRequest, *view_args: Any, **view_kwargs: Any) -> HttpResponseBase:
             suffix = view_kwargs.get(api_settings.FORMAT_SUFFIX_KWARG)
             if request.method in READING_METHODS and not suffix and plan.sends_plain_json(request):
-                lookup = plan.look_up(request)
-                if lookup is not None and lookup.is_live and lookup.entry:
-                    return plan.answer_hit(request, lookup.entry)
+                hit = plan.answer_hit(request)
+                if hit is not None:
+                    return hit
             return view(request, *view_args, **view_kwargs)
 
         answer_hits_first.read_cache_plan = plan  # type: ignore[attr-defined]
@@ -105,7 +105,7 @@ class CachedReadMixin(APIView):
         http_request = request._request
         key, lookup = _key_and_lookup(self, declaration, http_request)
         served = fills.serve(
-            declaration, key, lambda: self._compute(handler, request, *args, **kwargs), lookup
+            declaration, key, lambda why: self._compute(why, handler, request, *args, **kwargs), lookup
         )
         self._read_status = served.status
         if served.entry is not None and _is_plain_json(request):
@@ -115,8 +115,10 @@ class CachedReadMixin(APIView):
         return Response(self._data_of(served.entry, request) if served.entry else None)
 
     def _compute(
-        self, handler: Callable[..., Response], request: Request, *args: Any, **kwargs: Any
+        self, why: str, handler: Callable[..., Response], request: Request, *args: Any, **kwargs: Any
     ) -> fills.Computed:
+        # What the answer to an exception says.
+        self._read_status = why
         with _as_visitor(request) as session:
             response = handler(request, *args, **kwargs)
             body = self._body_of(response) if _may_be_stored(response) else None
@@ -195,26 +197,32 @@ class _Plan:
             return False
         return self._accepts_json(request.META.get("HTTP_ACCEPT", "*/*"))
 
-    def look_up(self, request: HttpRequest) -> Lookup | None:
-        """What the cache has; the request is canonical after it. ``None`` where it is passed by."""
-        if writes.has_written():
-            return None
-        chosen = store()
+    def answer_hit(self, request: HttpRequest) -> HttpResponse | None:
+        """The answer to a hit. ``None`` for all else: the request is canonical then, unless the cache
+        is passed by, and knows what was found.
+        """
+        chosen, declaration = store(), self.declaration
         query = self.canonicaliser.query(request)
         key = self.canonicaliser.key(request, query)
         try:
-            lookup = chosen.read(key, chosen.token_keys(self.declaration.tags))
+            sent = chosen.begin_read(key, chosen.token_keys(declaration.tags))
+            # While Redis works. It takes longer than this does.
+            has_written, response = writes.has_written(), self._blank()
+            lookup = chosen.finish_read(sent)
         except Outage:
             return None
-        if not lookup.is_live:
+        if has_written:
+            return None
+        if not (lookup.is_live and lookup.entry):
             canonicalise(request, query)
             request.read_cache_lookup = key, lookup  # type: ignore[attr-defined]
-        return lookup
-
-    def answer_hit(self, request: HttpRequest, entry: Entry) -> HttpResponseBase:
+            return None
         now = fills.now_ms()
-        status = fills.hit_status(entry, self.declaration, now)
-        response = responses.answer(request, entry, status=status, now_ms=now)
+        status = fills.hit_status(lookup.entry, declaration, now)
+        return responses.answer(request, lookup.entry, status=status, now_ms=now, response=response)
+
+    def _blank(self) -> HttpResponse:
+        response = responses.blank()
         response.headers["Allow"] = self.allow
         return response
 

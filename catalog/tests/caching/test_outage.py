@@ -26,7 +26,6 @@ from redis import Redis
 from rest_framework.response import Response
 from rest_framework.test import APIClient
 
-from catalog import signals
 from catalog.cached_pages import redis_client
 from catalog.caching import breaker, entries
 from catalog.caching.breaker import Outage
@@ -34,6 +33,7 @@ from catalog.caching.engine import store
 from catalog.factories import ProductFactory, TagFactory
 from catalog.models import Category, Product
 from shop.embedded_redis import PrivateRedis
+from shop.settings import CACHES as PRODUCTION_CACHES
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -124,17 +124,11 @@ every_break_that_keeps_the_data = pytest.mark.parametrize(
 )
 
 
-@pytest.fixture(autouse=True)
-def _no_textbook() -> Iterator[None]:
-    with signals.disconnected():
-        yield
-
-
 @pytest.fixture
 def server(settings: Settings) -> Iterator[Server]:
     directory = Path(mkdtemp(prefix="outage-"))
     server = Server(directory)
-    alias = settings.CACHES["read"]
+    alias = PRODUCTION_CACHES["read"]
     pool = alias["OPTIONS"]["CONNECTION_POOL_KWARGS"]
     # The private Redis's connections start a server where there is none.
     pool = {name: value for name, value in pool.items() if name not in ("connection_class", "server")}

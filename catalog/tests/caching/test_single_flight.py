@@ -26,7 +26,6 @@ from pytest_django import Settings
 from rest_framework.response import Response
 from rest_framework.test import APIClient
 
-from catalog import signals
 from catalog.caching import store as store_module
 from catalog.caching.engine import DEFAULT_WAIT_SECONDS
 from catalog.factories import ProductFactory
@@ -42,12 +41,6 @@ THREADS_OF_A_PROCESS = 13  # 52 requests at once
 PATIENCE_SECONDS = 20
 # The list counts, reads its products and reads their tags.
 QUERIES_OF_A_FILL = 3
-
-
-@pytest.fixture(autouse=True)
-def _no_textbook() -> Iterator[None]:
-    with signals.disconnected():
-        yield
 
 
 @pytest.fixture(autouse=True)
@@ -259,7 +252,6 @@ import django
 django.setup()
 from django.db import connection
 from django.test import Client
-from catalog import signals
 from catalog.caching import store
 
 store.LOCK_SECONDS = float(sys.argv[1])
@@ -424,21 +416,38 @@ def test_a_fill_that_raises_frees_the_others_at_once(read_redis: Any, product: P
     assert locks(read_redis) == {}
 
 
-def test_what_is_not_there_leaves_no_lock_and_is_404_for_all(read_redis: Any, product: Product) -> None:
+def test_those_who_wait_for_what_is_not_there_look_for_it_together(read_redis: Any, product: Product) -> None:
     claims = Claims(read_redis)
-    queries = Queries(on_first=lambda: claims.wait_for(THREADS))
+    # Would break if they took turns.
+    others = threading.Barrier(THREADS - 1)
 
-    def visit() -> int:
-        with connection.execute_wrapper(queries):
-            return APIClient().get(f"{LIST}{product.pk + 1}/").status_code
+    def look_with_the_others(execute: Any, sql: str, *rest: Any) -> Any:
+        if first.acquire(blocking=False):
+            claims.wait_for(THREADS)
+        else:
+            others.wait(PATIENCE_SECONDS)
+        return execute(sql, *rest)
 
-    started = time.monotonic()
+    def visit() -> Response:
+        with connection.execute_wrapper(look_with_the_others):
+            answer: Response = APIClient().get(f"{LIST}{product.pk + 1}/")
+            return answer
+
+    first = threading.Lock()
     with threads(THREADS) as submit:
-        codes = [future.result() for future in [submit(visit) for _ in range(THREADS)]]
+        answers = [future.result() for future in [submit(visit) for _ in range(THREADS)]]
 
-    assert time.monotonic() - started < PATIENCE_SECONDS / 2
-    assert codes == [404] * THREADS
-    assert locks(read_redis) == {}
+    assert {(answer.status_code, status(answer)) for answer in answers} == {(404, "fwd=uri-miss")}
+    assert {*locks(read_redis).values()} == {store_module.NOTHING_TO_WAIT_FOR}
+
+
+def test_what_was_not_there_is_stored_as_soon_as_it_is(read_redis: Any, product: Product) -> None:
+    key = product.pk + 1
+    assert APIClient().get(f"{LIST}{key}/").status_code == 404
+    ProductFactory.create(pk=key)
+
+    assert status(get(f"{LIST}{key}/")) == "fwd=uri-miss; stored"
+    assert status(get(f"{LIST}{key}/")).startswith("hit")
 
 
 # A filler that is too slow

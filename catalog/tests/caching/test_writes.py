@@ -29,7 +29,7 @@ from django.forms import model_to_dict
 from django.test import Client
 from rest_framework.test import APIClient
 
-from catalog import seeding, signals
+from catalog import seeding
 from catalog.caching import writes
 from catalog.caching.writes import Watch, rotate, rotated
 from catalog.factories import CategoryFactory, ProductFactory, TagFactory
@@ -44,12 +44,6 @@ LIST, STATS, CATEGORIES = "/products/", "/products/stats/", "/categories/"
 IS_POSTGRESQL = django_settings.DATABASES["default"]["ENGINE"].endswith("postgresql")
 
 in_its_own_transactions = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def without_the_textbook() -> Iterator[None]:
-    with signals.disconnected():
-        yield
 
 
 @pytest.fixture
