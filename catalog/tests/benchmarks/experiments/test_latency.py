@@ -1,0 +1,124 @@
+from typing import Any
+
+import pytest
+from rest_framework.response import Response
+
+from catalog import textbook, views
+from catalog.benchmarks.client import BenchmarkError
+from catalog.benchmarks.experiments.latency import draw_mix, tables
+from catalog.benchmarks.plan import Effort, Plan
+from catalog.benchmarks.results import ExperimentResult
+from catalog.benchmarks.run import run_benchmark
+from catalog.benchmarks.strategies import READ_CACHE, TEXTBOOK, UNCACHED
+from catalog.factories import CategoryFactory, ProductFactory
+from catalog.models import Product
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+NAMES = ["uncached", "textbook", "readcache", "floor", "floor-get"]
+
+
+def measure(**options: Any) -> ExperimentResult:
+    latency = options.pop("simulated_latency_seconds", None)
+    defaults = {"strategies": (UNCACHED, TEXTBOOK, READ_CACHE), "effort": Effort.QUICK, "requests": 3}
+    plan = Plan(**{**defaults, "warmup": 1, **options})
+    run = run_benchmark(plan, experiments=["latency"], simulated_latency_seconds=latency)
+    return run.experiments[0]
+
+
+@pytest.fixture
+def shelf() -> list[Product]:
+    return [*ProductFactory.create_batch(30, stock=50, category=CategoryFactory.create(slug="kitchen"))]
+
+
+@pytest.mark.usefixtures("shelf")
+@pytest.mark.parametrize("path", ["/products/", "/products/?page=2&page_size=10", "/products/stats/"])
+def test_every_strategy_and_the_floors_are_timed(path: str) -> None:
+    result = measure(path=path)
+
+    for case, samples in (("cold", 5), ("hit", 3), ("mix", 150)):
+        series = {each.strategy: each.values for each in result.series if each.case == case}
+        assert list(series) == NAMES
+        assert {len(values) for values in series.values()} == {samples}
+        assert all(0 < value < 5 for values in series.values() for value in values)
+    for name in ("textbook", "readcache"):
+        cold, hit = result.figure(name, "cold", "queries"), result.figure(name, "hit", "queries")
+        assert cold
+        assert cold.value
+        assert hit
+        assert hit.value == 0
+
+
+@pytest.mark.usefixtures("shelf")
+def test_ratios_are_of_medians() -> None:
+    result = measure()
+
+    def value(name: str, figure: str) -> float:
+        found = result.figure(name, "hit", figure)
+        assert found
+        assert found.value
+        return found.value
+
+    faster = value("uncached", "p50") / value("readcache", "p50")
+    floors = value("readcache", "p50") / value("floor-get", "p50")
+    assert value("readcache", "times_faster") == pytest.approx(faster)
+    assert value("readcache", "floors") == pytest.approx(floors)
+
+
+@pytest.mark.usefixtures("shelf")
+def test_the_tables_show_all_cases_and_what_is_best() -> None:
+    cold, hit, mix = tables(measure(requests=100))
+
+    assert [len(table.rows) for table in (cold, hit, mix)] == [5, 5, 5]
+    assert hit.heads[0] == "strategy"
+    column = next(number for number, head in enumerate(hit.heads) if head.startswith("p50"))
+    assert [row[0].text for row in hit.rows if row[column].mark == "best"] == ["readcache"]
+    assert mix.legend
+
+
+@pytest.mark.usefixtures("shelf")
+def test_few_samples_and_unstable_ones_are_warned_of() -> None:
+    assert any("no p99 from 3 samples. Raise --requests to 100." in line for line in measure().warnings)
+
+
+@pytest.mark.usefixtures("shelf")
+def test_the_simulated_latency_slows_misses_only() -> None:
+    result = measure(simulated_latency_seconds=0.02, requests=2)
+
+    assert min(result.samples("uncached", "hit", "time")) > 0.02
+    assert max(result.samples("readcache", "hit", "time")) < 0.02
+    assert min(result.samples("readcache", "cold", "time")) > 0.02
+
+
+def test_the_mix_follows_its_seed_and_zipfs_law(shelf: list[Product]) -> None:
+    mix = draw_mix(1, 5000)
+
+    assert draw_mix(1, 5000) == mix != draw_mix(2, 5000)
+    counts = sorted((mix.count(path) for path in set(mix)), reverse=True)
+    # The first of Zipf's ranks is asked for 2 ** 0.8 times as often as the second.
+    assert counts[0] > 1.3 * counts[1] > 1.3 * counts[5]
+    kinds = {path.partition("?")[0] for path in mix}
+    assert {"/products/", "/products/stats/", "/categories/"} < kinds
+
+
+def test_a_different_body_is_an_error(shelf: list[Product], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        textbook.ProductListCreateAPIView, "list", lambda *args, **kwargs: Response({"results": []})
+    )
+
+    with pytest.raises(BenchmarkError, match="textbook answers /products/ with another body"):
+        measure()
+
+
+def test_a_repeat_that_runs_a_query_is_an_error(
+    shelf: list[Product], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(textbook.ProductListCreateAPIView, "list", views.ProductListCreateAPIView.list)
+
+    with pytest.raises(BenchmarkError, match="textbook ran 3 queries to repeat"):
+        measure()
+
+
+def test_an_empty_catalogue_is_an_error_that_names_the_remedy() -> None:
+    with pytest.raises(BenchmarkError, match="seed_products"):
+        measure()
