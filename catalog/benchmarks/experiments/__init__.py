@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from catalog.benchmarks.experiments import freshness, invalidation, latency
+from catalog.benchmarks.experiments import freshness, invalidation, latency, stampede
 from catalog.benchmarks.plan import Plan
 from catalog.benchmarks.results import ExperimentResult
 from catalog.benchmarks.tables import Table
@@ -32,6 +32,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "latency": latency,
     "invalidation": invalidation,
     "freshness": freshness,
+    "stampede": stampede,
 }
 DEFAULT_EXPERIMENTS = ("latency", "invalidation")
 ALL = "all"

@@ -1,0 +1,171 @@
+"""Real requests to a real server, once; what is made of their figures, without one."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import psutil
+import pytest
+
+from catalog.benchmarks.bursts import Asked
+from catalog.benchmarks.experiments import stampede
+from catalog.benchmarks.experiments.stampede import LATENCY_SECONDS, REQUESTS, Tally
+from catalog.benchmarks.isolation import isolated_cache
+from catalog.benchmarks.plan import Effort, Plan, Scale
+from catalog.benchmarks.results import ExperimentResult
+from catalog.benchmarks.strategies import READ_CACHE, TEXTBOOK, UNCACHED
+from catalog.factories import ProductFactory
+from catalog.models import Product
+
+STRATEGIES = (UNCACHED, TEXTBOOK, READ_CACHE)
+PLAN = Plan(strategies=STRATEGIES, effort=Effort.QUICK)
+
+
+def children() -> set[int]:
+    return {child.pid for child in psutil.Process().children(recursive=True)}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_cold_page_is_computed_by_each_of_the_textbooks_requests_and_once_by_the_read_cache(
+    redis: Any, read_redis: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    product = ProductFactory.create()
+    read_keys = set(read_redis.keys())
+    before = children()
+    monkeypatch.setattr(stampede, "ROUNDS", Scale(quick=1, normal=1, thorough=1))
+    done: list[float] = []
+
+    with isolated_cache():
+        result = stampede.measure(PLAN.reporting_to(done.append))
+
+    def value(strategy: str, name: str) -> float:
+        figure = result.figure(strategy, "stampede", name)
+        assert figure is not None
+        assert figure.value is not None
+        return figure.value
+
+    # The warm-up filled the page, so it was made cold for the round that counts.
+    assert value("uncached", "computations") == REQUESTS
+    # Not all where the machine is so busy that some ask after the first was answered.
+    assert REQUESTS / 2 < value("textbook", "computations") <= REQUESTS
+    assert value("readcache", "computations") == value("readcache", "computations_max") == 1
+    for strategy in STRATEGIES:
+        waits = result.samples(strategy.name, "stampede", "wait")
+        assert len(waits) == REQUESTS
+        assert value(strategy.name, "errors") == 0
+        assert value(strategy.name, "wait_p50") <= value(strategy.name, "wait_max") == max(waits)
+    # The server waits for its slow database.
+    assert min(result.samples("uncached", "stampede", "wait")) >= LATENCY_SECONDS
+    uncached, textbook, read_cache = (line.partition(";")[0] for line in result.verdicts)
+    assert uncached.endswith("was computed 50 times")
+    assert textbook.endswith("a STAMPEDE")
+    assert read_cache.endswith("was computed once each time")
+    assert sum(done) == pytest.approx(stampede.estimate_seconds(PLAN))
+    assert children() == before
+    assert redis.keys() == []
+    assert set(read_redis.keys()) == read_keys
+    assert Product.objects.get() == product
+
+
+def test_an_interrupt_ends_the_server_and_asks_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = []
+
+    @contextmanager
+    def server(**options: Any) -> Iterator[Any]:
+        try:
+            yield SimpleNamespace(port=0, wait_until_ready=lambda url: None)
+        finally:
+            ended.append(True)
+
+    def interrupt(*arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stampede, "running_server", server)
+    monkeypatch.setattr(stampede, "ask_at_once", interrupt)
+    with pytest.raises(KeyboardInterrupt), isolated_cache():
+        stampede.measure(PLAN)
+
+    assert ended
+    assert gc.isenabled()
+
+
+def asked(*, queries: int = 0, is_error: bool = False, started_ns: int = 0, ended_ns: int = 10) -> Asked:
+    return Asked(queries=queries, is_error=is_error, started_ns=started_ns, ended_ns=ended_ns)
+
+
+def made_of(name: str, *rounds: list[Asked]) -> ExperimentResult:
+    tally = Tally()
+    for each in rounds:
+        tally.add(each)
+    return stampede._result(PLAN, {name: tally})
+
+
+def values(result: ExperimentResult) -> dict[str, float | None]:
+    return {figure.name: figure.value for figure in result.figures}
+
+
+def bad_columns(result: ExperimentResult) -> set[str]:
+    [table] = stampede.tables(result)
+    [row] = table.rows
+    return {head for head, cell in zip(table.heads, row, strict=True) if cell.mark == "bad"}
+
+
+def test_a_round_that_is_worse_than_most_is_told() -> None:
+    once = [asked(queries=3), *[asked()] * 49]
+    result = made_of("mine", once, once, [asked(queries=3)] * 50)
+
+    assert values(result)["computations"] == 1
+    assert values(result)["computations_max"] == 50
+    assert bad_columns(result) == {"worst round"}
+    assert "was computed once, up to 50: a STAMPEDE" in result.verdicts[0]
+
+
+def test_computing_each_answer_is_no_fault_without_a_cache() -> None:
+    result = made_of("uncached", [asked(queries=3)] * 50)
+
+    assert bad_columns(result) == set()
+    assert "STAMPEDE" not in result.verdicts[0]
+
+
+def test_errors_are_counted_and_their_waits_are_not() -> None:
+    failed = [asked(is_error=True, ended_ns=9_000_000_000)] * 2
+    result = made_of("mine", [asked(queries=3, ended_ns=1_000_000_000), *[asked()] * 47, *failed])
+
+    assert values(result)["errors"] == 2
+    assert values(result)["wait_max"] == 1
+    assert bad_columns(result) == {"errors"}
+    assert "2 of the answers were ERRORS" in result.verdicts[0]
+    assert "52 connections to spare" in result.warnings[0]
+
+
+def test_a_server_that_answers_nothing_has_no_waits() -> None:
+    result = made_of("mine", [asked(is_error=True)] * 50)
+
+    assert values(result) == {
+        "computations": None,
+        "computations_max": None,
+        "wait_p50": None,
+        "wait_max": None,
+        "errors": 50,
+    }
+
+
+def test_a_page_that_was_not_cold_has_no_number_of_computations() -> None:
+    result = made_of("mine", [asked(queries=3), *[asked()] * 49], [asked()] * 50)
+
+    assert values(result)["computations"] is None
+    assert values(result)["computations_max"] is None
+    assert "nothing is known" in result.verdicts[0]
+    assert "after its cache was emptied no query was needed" in result.warnings[0]
+
+
+def test_requests_that_came_after_the_first_answer_are_warned_of() -> None:
+    late = [asked(started_ns=10, ended_ns=20)] * 3
+    result = made_of("mine", [asked(queries=3), *[asked()] * 46, *late])
+
+    assert "only 47 of 50 requests were under way" in result.warnings[0]
+    assert made_of("mine", [asked(queries=3), *[asked()] * 49]).warnings == ()
