@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from catalog.benchmarks.experiments import freshness, invalidation, latency, stampede
+from catalog.benchmarks.experiments import freshness, invalidation, latency, leak, stampede
 from catalog.benchmarks.plan import Plan
 from catalog.benchmarks.results import ExperimentResult
 from catalog.benchmarks.tables import Table
@@ -33,6 +33,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "invalidation": invalidation,
     "freshness": freshness,
     "stampede": stampede,
+    "leak": leak,
 }
 DEFAULT_EXPERIMENTS = ("latency", "invalidation")
 ALL = "all"
