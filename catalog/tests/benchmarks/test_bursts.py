@@ -92,21 +92,32 @@ def test_a_server_that_has_ended_is_a_failure() -> None:
         ask_at_once(server, "/", REQUESTS)
 
 
-def test_an_interrupt_while_the_requests_gather_lets_them_go(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_asks_before_all_are_there_and_an_interrupt_lets_them_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    somebody_asked = threading.Event()
+    early = []
+
     class Interrupted(ThreadPoolExecutor):
         submitted = 0
 
         def submit(self, *arguments: Any, **options: Any) -> Any:
             self.submitted += 1
             if self.submitted == REQUESTS:
+                early.append(somebody_asked.wait(0.2))
                 raise KeyboardInterrupt
             return super().submit(*arguments, **options)
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        somebody_asked.set()
+        reply(handler, 200)
 
     monkeypatch.setattr(bursts, "ThreadPoolExecutor", Interrupted)
     monkeypatch.setattr(bursts, "STARTING_PATIENCE_SECONDS", PATIENCE_SECONDS)
     started = time.monotonic()
 
-    with serving(lambda handler: reply(handler, 200)) as server, pytest.raises(KeyboardInterrupt):
+    with serving(answer) as server, pytest.raises(KeyboardInterrupt):
         ask_at_once(server, "/", REQUESTS)
 
+    assert early == [False]
     assert time.monotonic() - started < PATIENCE_SECONDS / 2
