@@ -1,10 +1,19 @@
 """The settings of a benchmark's servers, readers and writers: the shop's, in the benchmark's corner."""
 
+import json
 import os
 
 from catalog.benchmarks.overrides import overrides
+from shop.environment import read_list, read_text
 from shop.settings import *
 
-globals().update(overrides(CACHES, key_prefix=os.environ["BENCH_KEY_PREFIX"]))
+_of_strategy = json.loads(read_text("BENCH_SETTINGS", default="{}"))
+_additional_caches = _of_strategy.pop("CACHES", {})
+_key_prefix = os.environ["BENCH_KEY_PREFIX"]
+globals().update(_of_strategy)
+globals().update(overrides(CACHES, key_prefix=_key_prefix, additional_caches=_additional_caches))
+# The strategies that are no part of the shop, by module and class, and whose own process this is.
+BENCH_STRATEGIES = read_list("BENCH_STRATEGIES")
+BENCH_PROCESS_OF = read_text("BENCH_PROCESS_OF")
 # A line for each invalidation would bury what a server has to say.
 LOGGING["loggers"] |= {"catalog": {"handlers": ["stderr"], "level": "WARNING"}}

@@ -13,12 +13,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from catalog.benchmarks import floor
+from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.strategies import UNCACHED, Strategy
 from catalog.options import InvalidOption
 
-
-class BenchmarkError(Exception):
-    """What was measured is not what it should be, so no figure of it would mean anything."""
+__all__ = ["Answer", "BenchmarkError", "Requester", "require_path"]
 
 
 @dataclass(frozen=True, kw_only=True)

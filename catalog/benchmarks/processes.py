@@ -17,15 +17,20 @@ from urllib.parse import quote
 from django.conf import settings
 from django.db import connection
 
-from catalog.benchmarks.client import BenchmarkError
+from catalog.benchmarks import plug_ins
+from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.isolation import interrupts_deferred, key_prefix
+from catalog.benchmarks.strategy import Strategy
 from catalog.caching import engine
 
 EXIT_PATIENCE_SECONDS = 30
 
 
 class Process:
-    """A Python process of a benchmark's own, in the shop's folder, with the settings of this one."""
+    """A Python process of a benchmark's own, in the shop's folder, with the settings of this one.
+
+    With a ``strategy`` that has settings of its own, also with those.
+    """
 
     def __init__(
         self,
@@ -35,6 +40,7 @@ class Process:
         pass_fds: Sequence[int] = (),
         end_by: signal.Signals = signal.SIGTERM,
         environment: Mapping[str, str] | None = None,
+        strategy: Strategy | None = None,
     ) -> None:
         self._log = log
         self._end_by = end_by
@@ -42,7 +48,7 @@ class Process:
             self.popen = subprocess.Popen(
                 [sys.executable, *arguments],
                 cwd=settings.BASE_DIR,
-                env={**_environment(), **(environment or {})},
+                env={**_environment(), **plug_ins.environment(strategy), **(environment or {})},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
@@ -113,7 +119,7 @@ def _environment() -> dict[str, str]:
         "BENCH_KEY_PREFIX": key_prefix(),
         "DEBUG": "off",
         "HTTPS": "off",
-        "TEXTBOOK": "on",
+        "TEXTBOOK": "on" if settings.TEXTBOOK else "off",
         "ALLOWED_HOSTS": "127.0.0.1",
         "SECRET_KEY": settings.SECRET_KEY,
         "DATABASE_URL": _database_url(),

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from catalog.benchmarks.client import BenchmarkError
+from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.processes import EXIT_PATIENCE_SECONDS, Process, running_process
+from catalog.benchmarks.strategy import Strategy
 from catalog.benchmarks.visitors import Visitor
 
 BACKLOG = 1024
@@ -56,9 +57,11 @@ def running_server(
     seconds: float = 600,
     counts_queries: bool = False,
     environment: Mapping[str, str] | None = None,
+    strategy: Strategy | None = None,
 ) -> Iterator[Server]:
     """Serves the shop, all strategies of it, on a port of 127.0.0.1 inside.
 
+    One that has settings of its own is served only if it is the ``strategy``.
     With ``threads=1`` the workers are synchronous. It ends by itself some time after ``seconds``.
     ``counts_queries`` adds a header that says how many queries an answer took, which costs time.
     """
@@ -78,6 +81,7 @@ def running_server(
             # SIGQUIT is gunicorn's word for ending at once; nobody waits for an answer any more.
             end_by=signal.SIGQUIT,
             environment=environment,
+            strategy=strategy,
         ) as process:
             # From here on a server that ended refuses connections.
             listener.close()

@@ -2,66 +2,146 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextvars import ContextVar
+
+from django.conf import settings
 
 from catalog import signals
+from catalog.benchmarks import plug_ins
+from catalog.benchmarks.strategy import Strategy
 from catalog.caching import writes
 from catalog.options import InvalidOption
 
+__all__ = [
+    "FLOORS",
+    "FLOOR_NAMES",
+    "STRATEGIES",
+    "Strategy",
+    "find_strategy",
+    "only_invalidation_of",
+    "select_strategies",
+]
 
-@dataclass(frozen=True, kw_only=True)
-class Strategy:
-    """One way of serving: where its views are, and how to silence its invalidation.
 
-    ``caches`` says whether a repeat request may be answered without a query, and so must be. A
-    floor is no way to serve a catalogue: it says what the cheapest answer of the same bytes costs.
+class Uncached(Strategy):
+    """The plain views, which every figure is compared with."""
+
+    name = "uncached"
+    url_prefix = "/uncached"
+    caches = False
+
+
+class Textbook(Strategy):
+    """``cache_page`` with django-redis, and ``delete_pattern`` when a product is saved or deleted."""
+
+    name = "textbook"
+    url_prefix = "/textbook"
+
+    def without_invalidation(self) -> AbstractContextManager[None]:
+        return signals.disconnected()
+
+
+class Builtin(Strategy):
+    """What Django gives by itself: ``cache_page`` on Django's own Redis backend.
+
+    That backend cannot delete by a pattern, and nobody can name the keys of ``cache_page``: nothing
+    but its time-out invalidates a page.
     """
 
-    name: str
-    url_prefix: str
-    caches: bool
-    is_floor: bool = False
-    without_invalidation: Callable[[], AbstractContextManager[None]] = nullcontext
-
-    def url(self, path: str) -> str:
-        return f"{self.url_prefix}{path}"
+    name = "builtin"
+    url_prefix = "/builtin"
 
 
-UNCACHED = Strategy(name="uncached", url_prefix="/uncached", caches=False)
-TEXTBOOK = Strategy(
-    name="textbook", url_prefix="/textbook", caches=True, without_invalidation=signals.disconnected
-)
-READ_CACHE = Strategy(name="readcache", url_prefix="", caches=True, without_invalidation=writes.suspended)
-FLOOR = Strategy(name="floor", url_prefix="/floor", caches=True, is_floor=True)
-FLOOR_WITH_GET = Strategy(name="floor-get", url_prefix="/floor-get", caches=True, is_floor=True)
-STRATEGIES = {strategy.name: strategy for strategy in (UNCACHED, TEXTBOOK, READ_CACHE)}
-FLOORS = (FLOOR, FLOOR_WITH_GET)
+class ReadCacheStrategy(Strategy):
+    """The engine of ``catalog.caching``."""
+
+    name = "readcache"
+    url_prefix = ""
+
+    def without_invalidation(self) -> AbstractContextManager[None]:
+        return writes.suspended()
+
+
+class Floor(Strategy):
+    """A bare view that answers the same bytes from memory."""
+
+    name = "floor"
+    url_prefix = "/floor"
+    is_floor = True
+
+
+class FloorWithGet(Strategy):
+    """A bare view that fetches the same bytes from Redis with one GET."""
+
+    name = "floor-get"
+    url_prefix = "/floor-get"
+    is_floor = True
+
+
+UNCACHED, TEXTBOOK, BUILTIN, READ_CACHE = Uncached(), Textbook(), Builtin(), ReadCacheStrategy()
+FLOOR, FLOOR_WITH_GET = Floor(), FloorWithGet()
+STRATEGIES: dict[str, Strategy] = {
+    strategy.name: strategy for strategy in (UNCACHED, TEXTBOOK, BUILTIN, READ_CACHE)
+}
+FLOORS: tuple[Strategy, ...] = (FLOOR, FLOOR_WITH_GET)
 FLOOR_NAMES = tuple(strategy.name for strategy in FLOORS)
+
+_connected: ContextVar[Strategy | None] = ContextVar("connected", default=None)
 
 
 def select_strategies(names: Sequence[str]) -> list[Strategy]:
     """The named strategies after ``uncached``, which every figure is compared with; all for no names.
 
-    Raises ``InvalidOption``.
+    A name may be ``module:Class``, a strategy of the user's own. Raises ``InvalidOption``.
     """
-    chosen = [find_strategy(name) for name in dict.fromkeys(names or STRATEGIES)]
+    chosen = dict.fromkeys(map(find_strategy, names or _served_names()))
     return [UNCACHED, *(strategy for strategy in chosen if strategy is not UNCACHED)]
 
 
 def find_strategy(name: str) -> Strategy:
     """Raises ``InvalidOption``."""
-    if name not in STRATEGIES:
-        raise InvalidOption(f"--strategy must be one of {', '.join(STRATEGIES)}, got {name!r}.")
-    return STRATEGIES[name]
+    if ":" in name:
+        return plug_ins.load(name, taken=(*STRATEGIES, *FLOOR_NAMES))
+    known = {**STRATEGIES, **plug_ins.loaded()}
+    if name not in known:
+        raise InvalidOption(
+            f"--strategy must be one of {', '.join(known)}, or MODULE:CLASS of your own, got {name!r}."
+        )
+    if name not in (*_served_names(), *plug_ins.loaded()):
+        raise InvalidOption(f"--strategy {name} is not served, since TEXTBOOK is off. Set TEXTBOOK=on.")
+    return known[name]
+
+
+def load_plug_ins(references: Sequence[str]) -> None:
+    """Know the strategies of another process by their names, and serve them. Raises ``InvalidOption``."""
+    for reference in references:
+        find_strategy(reference)
+
+
+def _served_names() -> list[str]:
+    return [name for name in STRATEGIES if settings.TEXTBOOK or name != TEXTBOOK.name]
 
 
 @contextmanager
 def only_invalidation_of(strategy: Strategy) -> Iterator[None]:
-    """Every other strategy's receivers are disconnected inside: their work is not this one's cost."""
-    with ExitStack() as stack:
-        for other in STRATEGIES.values():
-            if other.name != strategy.name:
-                stack.enter_context(other.without_invalidation())
+    """Its invalidation is connected inside, and no other's: their work is not this one's cost.
+
+    In this process and thread. What a strategy with ``own_process`` needs is connected in its own:
+    write with ``Requester.run``.
+    """
+    if _connected.get() is strategy:
+        # Within itself: the inner one must not disconnect the outer one's receivers.
         yield
+        return
+    token = _connected.set(strategy)
+    try:
+        with ExitStack() as stack:
+            for other in STRATEGIES.values():
+                if other is not strategy:
+                    stack.enter_context(other.without_invalidation())
+            stack.enter_context(strategy.invalidation())
+            yield
+    finally:
+        _connected.reset(token)

@@ -1,13 +1,19 @@
-"""The URLs under which everything is measured: the shop's, and the floors'."""
+"""The URLs under which everything is measured: the shop's, the laboratory's, and the plug-ins'."""
 
-from django.urls import path
+from django.urls import include, path
 
-from catalog.benchmarks import floor
+from catalog.benchmarks import builtin, floor, plug_ins
+from catalog.benchmarks.strategies import load_plug_ins
+from catalog.urls import variant
 from shop.urls import urlpatterns as shop_urlpatterns
+
+load_plug_ins(())
 
 urlpatterns = [
     path("floor/<path:path>", floor.floor),
     path("floor-get/<path:path>", floor.floor_with_get),
     # Not included: another level to resolve would be a cost that the shop does not have.
     *shop_urlpatterns,
+    variant("builtin", builtin, read_cache=None),
+    path("", include(plug_ins.url_patterns)),
 ]

@@ -53,7 +53,11 @@ def measure_freshness(
         with (
             stocked_shelves(writers) as shelves,
             running_server(
-                workers=workers, threads=THREADS_PER_WORKER, seconds=seconds, counts_queries=True
+                workers=workers,
+                threads=THREADS_PER_WORKER,
+                seconds=seconds,
+                counts_queries=True,
+                strategy=strategy,
             ) as server,
         ):
             results.append(_soak(strategy, shelves, server, seconds=seconds, readers=readers, seed=seed))
@@ -81,7 +85,9 @@ def _soak(
                 board=str(board),
                 shelves=shelves,
             )
-            process = processes.enter_context(running_process(["-c", WORK], Path(folder) / f"log-{number}"))
+            process = processes.enter_context(
+                running_process(["-c", WORK], Path(folder) / f"log-{number}", strategy=strategy)
+            )
             process.send(json.dumps(asdict(task)))
             running.append(process)
         # It starts while they do.
