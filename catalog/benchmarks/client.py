@@ -1,20 +1,20 @@
-"""One timed GET with Django's test client: the whole of Django, without a network."""
+"""Asks for pages of every strategy, each in the process in which it is to be measured."""
 
 from __future__ import annotations
 
 import gzip
 import json
-import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any
 
-from django.db import connection
-from django.test import Client
-from django.test.utils import CaptureQueriesContext
-
-from catalog.benchmarks import floor
+from catalog.benchmarks import floor, plug_ins
 from catalog.benchmarks.errors import BenchmarkError
-from catalog.benchmarks.strategies import UNCACHED, Strategy
+from catalog.benchmarks.exchanges import Exchange, LocalSite
+from catalog.benchmarks.strategies import UNCACHED, Strategy, only_invalidation_of
+from catalog.benchmarks.workers import Worker, running_worker
 from catalog.options import InvalidOption
 
 __all__ = ["Answer", "BenchmarkError", "Requester", "require_path"]
@@ -30,38 +30,71 @@ class Answer:
 
 
 class Requester:
-    """Asks for pages of every strategy with the test client, as a visitor who accepts JSON."""
+    """Asks for pages with the test client, as a visitor who accepts JSON.
+
+    A context manager: at its end it ends the processes of strategies that have one of their own,
+    which it starts when they are first asked. For all others it is not needed.
+    """
 
     def __init__(self) -> None:
-        # As browsers and HTTP libraries ask.
-        self._client = Client(headers={"accept": "application/json", "accept-encoding": "gzip"})
+        self._here = LocalSite()
+        self._workers: dict[str, Worker] = {}
+        self._running: ExitStack | None = None
+
+    def __enter__(self) -> Requester:
+        self._running = ExitStack()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._workers.clear()
+        running, self._running = self._running, None
+        if running is not None:
+            running.close()
 
     def time(self, strategy: Strategy, path: str) -> int:
         """Nanoseconds that one request takes. Nothing but the request is inside the span."""
-        url = strategy.url(path)
-        started = time.perf_counter_ns()
-        self._client.get(url)
-        return time.perf_counter_ns() - started
+        return self._site(strategy).time(strategy.url(path))
 
     def prepare_floor(self, path: str) -> None:
         """Let the floors answer the bytes that the uncached view answers now."""
-        response = self._client.get(UNCACHED.url(path))
-        body = _decoded(response).replace(_links_of(UNCACHED), b"testserver/")
+        body = _decoded(self._here.get(UNCACHED.url(path))).replace(_links_of(UNCACHED), b"testserver/")
         floor.prepare(path, gzip.compress(body, mtime=0))
 
     def ask(self, strategy: Strategy, path: str) -> Answer:
         """One request with its queries and its body. Raises ``InvalidOption`` unless it is a 200."""
         url = strategy.url(path)
-        with CaptureQueriesContext(connection) as queries:
-            started = time.perf_counter_ns()
-            response = self._client.get(url)
-            nanoseconds = time.perf_counter_ns() - started
-        if response.status_code != 200:
+        exchange = self._site(strategy).get(url)
+        if exchange.status != 200:
             raise InvalidOption(
                 f"--path must be a page of the API that answers 200, but {url} answered "
-                f"{response.status_code}. Try --path /products/?page=2"
+                f"{exchange.status}. Try --path /products/?page=2"
             )
-        return Answer(nanoseconds=nanoseconds, queries=len(queries), body=_body(response, strategy))
+        body = json.loads(_decoded(exchange).replace(_links_of(strategy), b"testserver/"))
+        return Answer(nanoseconds=exchange.nanoseconds, queries=exchange.queries, body=body)
+
+    def run(self, strategy: Strategy, function: Callable[..., Any], **arguments: Any) -> Any:
+        """What the function returns where the strategy's invalidation is connected, and no other's.
+
+        For writes: ``seconds = requester.run(strategy, save_product, pk=7, stock=3)``. The function
+        is one of a module, and times itself what is to be timed; arguments and result are what JSON
+        can say, since they may have to go to another process.
+        """
+        site = self._site(strategy)
+        if isinstance(site, Worker):
+            return site.run(function, arguments)
+        with only_invalidation_of(strategy):
+            return function(**arguments)
+
+    def _site(self, strategy: Strategy) -> LocalSite | Worker:
+        if not plug_ins.is_elsewhere(strategy):
+            return self._here
+        if self._running is None:
+            raise RuntimeError(f"{strategy.name} has a process of its own: use `with Requester() as …`.")
+        if strategy.name not in self._workers:
+            self._workers[strategy.name] = self._running.enter_context(running_worker(strategy))
+        return self._workers[strategy.name]
 
 
 def require_path(path: str) -> None:
@@ -70,13 +103,9 @@ def require_path(path: str) -> None:
         raise InvalidOption(f"--path must start with /, got {path!r}. Try --path /products/?page=2")
 
 
-def _body(response: Any, strategy: Strategy) -> Any:
-    return json.loads(_decoded(response).replace(_links_of(strategy), b"testserver/"))
-
-
-def _decoded(response: Any) -> bytes:
-    is_gzipped = response.headers.get("Content-Encoding") == "gzip"
-    return gzip.decompress(response.content) if is_gzipped else bytes(response.content)
+def _decoded(exchange: Exchange) -> bytes:
+    is_gzipped = exchange.headers.get("Content-Encoding") == "gzip"
+    return gzip.decompress(exchange.body) if is_gzipped else exchange.body
 
 
 def _links_of(strategy: Strategy) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -75,6 +76,21 @@ class Process:
         if self.popen.stdout is None or self.popen.stdout.readline() != "ready\n":
             self.popen.wait()
             raise self.failed()
+
+    def answer(self, *, timeout_seconds: float) -> str:
+        """The line that answers the one that was sent: there is never more than one to read."""
+        stdout = self.popen.stdout
+        if stdout is None:
+            raise self.failed()
+        if not select.select([stdout], [], [], timeout_seconds)[0]:
+            raise BenchmarkError(
+                f"A process of the benchmark did not answer within {timeout_seconds:g} s. {self.last_words()}"
+            )
+        line = stdout.readline()
+        if not line:
+            self.popen.wait()
+            raise self.failed()
+        return line
 
     def report(self, *, timeout_seconds: float) -> Any:
         try:

@@ -20,6 +20,7 @@ __all__ = [
     "STRATEGIES",
     "Strategy",
     "find_strategy",
+    "known_strategies",
     "only_invalidation_of",
     "select_strategies",
 ]
@@ -87,6 +88,7 @@ STRATEGIES: dict[str, Strategy] = {
 }
 FLOORS: tuple[Strategy, ...] = (FLOOR, FLOOR_WITH_GET)
 FLOOR_NAMES = tuple(strategy.name for strategy in FLOORS)
+TAKEN_NAMES = (*STRATEGIES, *FLOOR_NAMES)
 
 _connected: ContextVar[Strategy | None] = ContextVar("connected", default=None)
 
@@ -101,27 +103,29 @@ def select_strategies(names: Sequence[str]) -> list[Strategy]:
 
 
 def find_strategy(name: str) -> Strategy:
-    """Raises ``InvalidOption``."""
+    """By its name or ``module:Class``. Raises ``InvalidOption``."""
     if ":" in name:
-        return plug_ins.load(name, taken=(*STRATEGIES, *FLOOR_NAMES))
-    known = {**STRATEGIES, **plug_ins.loaded()}
+        return plug_ins.load(name, taken=TAKEN_NAMES)
+    known = known_strategies()
     if name not in known:
         raise InvalidOption(
             f"--strategy must be one of {', '.join(known)}, or MODULE:CLASS of your own, got {name!r}."
         )
-    if name not in (*_served_names(), *plug_ins.loaded()):
+    if known[name] is TEXTBOOK and not settings.TEXTBOOK:
         raise InvalidOption(f"--strategy {name} is not served, since TEXTBOOK is off. Set TEXTBOOK=on.")
     return known[name]
 
 
-def load_plug_ins(references: Sequence[str]) -> None:
-    """Know the strategies of another process by their names, and serve them. Raises ``InvalidOption``."""
-    for reference in references:
-        find_strategy(reference)
+def known_strategies() -> dict[str, Strategy]:
+    """By their names: the shop's, and those that were loaded so far."""
+    # A process that was started by a benchmark is told which there are.
+    for reference in getattr(settings, "BENCH_STRATEGIES", ()):
+        plug_ins.load(reference, taken=TAKEN_NAMES)
+    return {**STRATEGIES, **plug_ins.loaded()}
 
 
 def _served_names() -> list[str]:
-    return [name for name in STRATEGIES if settings.TEXTBOOK or name != TEXTBOOK.name]
+    return [name for name, strategy in STRATEGIES.items() if settings.TEXTBOOK or strategy is not TEXTBOOK]
 
 
 @contextmanager

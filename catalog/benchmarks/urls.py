@@ -3,11 +3,12 @@
 from django.urls import include, path
 
 from catalog.benchmarks import builtin, floor, plug_ins
-from catalog.benchmarks.strategies import load_plug_ins
+from catalog.benchmarks.strategies import known_strategies
 from catalog.urls import variant
 from shop.urls import urlpatterns as shop_urlpatterns
 
-load_plug_ins(())
+# Loads those that this process was told of, and with each its URLs.
+known_strategies()
 
 urlpatterns = [
     path("floor/<path:path>", floor.floor),

@@ -61,15 +61,15 @@ def estimate_seconds(plan: Plan) -> float:
 
 def measure(plan: Plan) -> ExperimentResult:
     strategies = (*plan.strategies, *FLOORS)
-    requester = Requester()
-    queries = _check(requester, strategies, plan.path)
     mix = draw_mix(plan.seed, MIX_REQUESTS.at(plan.effort))
-    with garbage_collector_off():
-        times = {
-            COLD: _time_cold(requester, strategies, plan),
-            HIT: _time_repeats(requester, strategies, plan),
-            MIX: _time_mix(requester, strategies, mix, plan),
-        }
+    with Requester() as requester:
+        queries = _check(requester, strategies, plan.path)
+        with garbage_collector_off():
+            times = {
+                COLD: _time_cold(requester, strategies, plan),
+                HIT: _time_repeats(requester, strategies, plan),
+                MIX: _time_mix(requester, strategies, mix, plan),
+            }
     figures = [
         figure
         for case, of_case in times.items()
