@@ -31,13 +31,23 @@ def load(reference: str, *, taken: Collection[str]) -> Strategy:
     """
     cls = _find_class(reference)
     found = next((each for each in _loaded.values() if type(each) is cls), None)
-    if found is None:
-        found = cls()
-        _check(found, reference, {*taken, *_loaded})
-        _loaded[found.name] = found
-        url_patterns.extend(_mounted(found))
-        clear_url_caches()
-    return found
+    return found or _add(cls, reference, taken)
+
+
+def _add(cls: type[Strategy], reference: str, taken: Collection[str]) -> Strategy:
+    try:
+        strategy = cls()
+        _check(strategy, reference, {*taken, *_loaded})
+        url_patterns.extend(_mounted(strategy))
+    except InvalidOption:
+        raise
+    except Exception as error:
+        raise InvalidOption(
+            f"--strategy {reference} cannot be served: {type(error).__name__}: {error}"
+        ) from error
+    clear_url_caches()
+    _loaded[strategy.name] = strategy
+    return strategy
 
 
 def loaded() -> Mapping[str, Strategy]:

@@ -49,7 +49,9 @@ class Command(CatalogCommand):
             "--strategy",
             action="append",
             dest="strategies",
-            help=f"{', '.join(STRATEGIES)}; may be repeated; uncached is always there (default: all).",
+            metavar="STRATEGY",
+            help=f"{', '.join(STRATEGIES)}, or MODULE:CLASS of your own, see docs/strategies.md; may be "
+            "repeated; uncached is always there (default: all but those of your own).",
         )
         effort = parser.add_mutually_exclusive_group()
         for each in (Effort.QUICK, Effort.THOROUGH):

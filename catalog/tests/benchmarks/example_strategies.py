@@ -86,6 +86,11 @@ class Apart(Strategy):
     def invalidation(self) -> AbstractContextManager[None]:
         return _forgetting()
 
+    def urls(self) -> list[Any]:
+        """None, and not to be asked for in a process without its settings."""
+        assert "apart" in settings.CACHES
+        return []
+
 
 class NeedsMore(Strategy):
     name = "needs-more"
@@ -106,6 +111,11 @@ class Double(Remembering):
 
 class InFloor(Strategy):
     name = "floor"
+
+
+class Viewless(Strategy):
+    name = "viewless"
+    views = SimpleNamespace()
 
 
 class SettingsWithoutProcess(Strategy):

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.core.cache import InvalidCacheBackendError, caches
 from django.core.cache.backends.redis import RedisCache
 
+from catalog.benchmarks import experiments as registry
+from catalog.benchmarks import run
 from catalog.benchmarks.client import Requester
 from catalog.benchmarks.isolation import empty_cache, isolated_cache
+from catalog.benchmarks.plan import Plan
+from catalog.benchmarks.results import ExperimentResult
 from catalog.benchmarks.strategies import BUILTIN, TEXTBOOK, UNCACHED, only_invalidation_of
 from catalog.factories import ProductFactory
 from shop.embedded_redis import PrivateRedis
@@ -68,3 +73,19 @@ def test_it_uses_a_redis_that_is_named_by_its_url(settings: Any, redis: Any) -> 
     with isolated_cache():
         caches["builtin"].set("key", "value")
         assert len(redis.keys("bench_cache.*:key")) == 1
+
+
+def test_no_experiment_finds_the_pages_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    ProductFactory.create()
+    queries = []
+
+    def measure(plan: Plan) -> ExperimentResult:
+        queries.append(Requester().ask(BUILTIN, PATHS[0]).queries)
+        return ExperimentResult(experiment="probe", parameters={}, figures=())
+
+    experiments = {name: SimpleNamespace(WRITES=False, measure=measure) for name in ("one", "two")}
+    monkeypatch.setattr(registry, "EXPERIMENTS", experiments)
+    monkeypatch.setattr(run, "EXPERIMENTS", experiments)
+    run.run_benchmark(Plan(strategies=(BUILTIN,)), experiments=["one", "two"])
+
+    assert queries == [3, 3]

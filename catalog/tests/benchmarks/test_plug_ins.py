@@ -24,6 +24,7 @@ from catalog.benchmarks.workers import Worker
 from catalog.factories import ProductFactory
 from catalog.options import InvalidOption
 from catalog.tests.benchmarks import example_strategies as examples
+from conftest import ROOT
 
 HERE = examples.__name__
 EXAMPLES = "docs.examples"
@@ -180,6 +181,7 @@ def test_only_what_can_be_imported_can_be_done_in_another_process() -> None:
         (f"{HERE}:Shouting", "must have a name of lower-case letters, digits, - and _, got 'SHOUTING'."),
         (f"{HERE}:InFloor", "must have a name of its own, but there is another 'floor'."),
         ("catalog.benchmarks.strategies:Textbook", "but there is another 'textbook'."),
+        (f"{HERE}:Viewless", "cannot be served: AttributeError: 'types.SimpleNamespace' object has no"),
         (f"{HERE}:NeedsMore", "Install it with: pip install no-such-distribution"),
         (f"{HERE}:SettingsWithoutProcess", "has settings, which need own_process = True."),
         (f"{HERE}:UnspeakableSettings", "must have settings that JSON can say: Object of type set is"),
@@ -209,6 +211,12 @@ def test_a_module_that_fails_is_one_line(
 
     with pytest.raises(InvalidOption, match=message):
         find_strategy("failing_strategy:Mine")
+
+
+def test_the_documented_plug_ins_are_those_that_are_measured_here() -> None:
+    text = (ROOT / "docs/strategies.md").read_text()
+    for example in ROOT.glob("docs/examples/*.py"):
+        assert f"```python\n{example.read_text()}```" in text
 
 
 def test_two_strategies_of_one_name_are_refused_and_one_named_twice_is_one() -> None:
