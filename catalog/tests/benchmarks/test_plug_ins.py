@@ -105,13 +105,17 @@ def test_a_write_is_made_where_only_the_strategys_invalidation_is_connected(name
 
 @pytest.mark.django_db(transaction=True)
 def test_a_process_of_its_own_has_its_own_settings_and_collects_garbage_when_this_one_does() -> None:
-    apart = find_strategy(f"{HERE}:Apart")
+    others, apart = children(), find_strategy(f"{HERE}:Apart")
     with isolated_cache(), Requester() as requester:
         before = requester.run(apart, examples.describe_process)
         with garbage_collector_off():
             within = requester.run(apart, examples.describe_process)
         after = requester.run(apart, examples.describe_process)
+        # Kept, so that it is not the end of its life that ends the process.
+        running = requester._running
 
+    assert running
+    assert children() == others
     assert before["alias"]["TIMEOUT"] == 7
     assert before["alias"]["KEY_PREFIX"].startswith("bench_cache.")
     assert (before["collects"], within["collects"], after["collects"]) == (True, False, True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -11,11 +13,12 @@ from catalog.benchmarks.strategies import (
     STRATEGIES,
     TEXTBOOK,
     UNCACHED,
+    Strategy,
     find_strategy,
     only_invalidation_of,
     select_strategies,
 )
-from catalog.models import Product
+from catalog.models import Category, Product
 from catalog.options import InvalidOption
 from conftest import Manage
 
@@ -46,14 +49,37 @@ def test_naming_a_textbook_that_is_off_is_an_error_that_says_so(manage: Manage) 
     )
 
 
-def test_within_itself_it_leaves_what_is_connected() -> None:
-    def heard() -> Any:
-        return post_save.has_listeners(Product)
+class Hearing(Strategy):
+    name = "hearing"
 
+    @contextmanager
+    def invalidation(self) -> Iterator[None]:
+        post_save.connect(hear, sender=Category)
+        try:
+            yield
+        finally:
+            post_save.disconnect(hear, sender=Category)
+
+
+def hear(**kwargs: Any) -> None: ...
+
+
+def heard() -> tuple[bool, bool]:
+    """Whether the textbook hears a product's save, and the other strategy a category's."""
+    return post_save.has_listeners(Product), post_save.has_listeners(Category)
+
+
+def test_only_one_strategys_invalidation_is_connected_at_a_time() -> None:
+    hearing = Hearing()
+
+    with only_invalidation_of(hearing):
+        assert heard() == (False, True)
+        # What is done within may do the same again.
+        with only_invalidation_of(hearing):
+            assert heard() == (False, True)
+        assert heard() == (False, True)
     with only_invalidation_of(TEXTBOOK):
-        with only_invalidation_of(TEXTBOOK):
-            assert heard()
-        assert heard()
+        assert heard() == (True, False)
         with only_invalidation_of(UNCACHED):
-            assert not heard()
-        assert heard()
+            assert heard() == (False, False)
+        assert heard() == (True, False)
