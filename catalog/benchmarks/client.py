@@ -33,7 +33,7 @@ class Requester:
     """Asks for pages with the test client, as a visitor who accepts JSON.
 
     A context manager: at its end it ends the processes of strategies that have one of their own,
-    which it starts when they are first asked. For all others it is not needed.
+    which it starts when they are first asked. Without it, they are a ``BenchmarkError``.
     """
 
     def __init__(self) -> None:
@@ -91,7 +91,7 @@ class Requester:
         if not plug_ins.is_elsewhere(strategy):
             return self._here
         if self._running is None:
-            raise RuntimeError(f"{strategy.name} has a process of its own: use `with Requester() as …`.")
+            raise plug_ins.not_measured_here(strategy)
         if strategy.name not in self._workers:
             self._workers[strategy.name] = self._running.enter_context(running_worker(strategy))
         return self._workers[strategy.name]

@@ -12,6 +12,7 @@ from typing import Any
 from django.conf import settings
 from django.urls import URLResolver, clear_url_caches, include, path
 
+from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.strategy import Strategy
 from catalog.options import InvalidOption
 
@@ -67,6 +68,14 @@ def environment(strategy: Strategy | None) -> dict[str, str]:
 def is_elsewhere(strategy: Strategy) -> bool:
     """Whether it is measured in a process of its own, which this one is not."""
     return strategy.own_process and getattr(settings, "BENCH_PROCESS_OF", "") != strategy.reference
+
+
+def not_measured_here(strategy: Strategy) -> BenchmarkError:
+    """Better no figure than one of another process, where nothing of the strategy is at work."""
+    return BenchmarkError(
+        f"{strategy.name} has a process of its own, and this experiment does nothing there. "
+        "Leave it out, or choose other experiments, such as latency and freshness."
+    )
 
 
 def _mounted(strategy: Strategy) -> list[URLResolver]:

@@ -132,9 +132,11 @@ def _served_names() -> list[str]:
 def only_invalidation_of(strategy: Strategy) -> Iterator[None]:
     """Its invalidation is connected inside, and no other's: their work is not this one's cost.
 
-    In this process and thread. What a strategy with ``own_process`` needs is connected in its own:
-    write with ``Requester.run``.
+    In this process and thread. A strategy with ``own_process`` is connected in its own: write with
+    ``Requester.run``. Raises ``BenchmarkError`` for it here.
     """
+    if plug_ins.is_elsewhere(strategy):
+        raise plug_ins.not_measured_here(strategy)
     if _connected.get() is strategy:
         # Within itself: the inner one must not disconnect the outer one's receivers.
         yield

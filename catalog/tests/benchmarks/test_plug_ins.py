@@ -162,9 +162,13 @@ def test_a_process_that_does_not_answer_is_not_waited_for_without_end(
         requester.run(apart, examples.never_return)
 
 
-def test_a_process_of_its_own_needs_somebody_who_ends_it() -> None:
-    with pytest.raises(RuntimeError, match="use `with Requester"):
-        Requester().time(find_strategy(f"{HERE}:Apart"), PAGE)
+def test_an_experiment_that_does_nothing_in_a_strategys_own_process_cannot_measure_it() -> None:
+    apart = find_strategy(f"{HERE}:Apart")
+
+    with pytest.raises(BenchmarkError, match="apart has a process of its own"):
+        Requester().time(apart, PAGE)
+    with pytest.raises(BenchmarkError, match="apart has a process of its own"), only_invalidation_of(apart):
+        pass
 
 
 def test_only_what_can_be_imported_can_be_done_in_another_process() -> None:
