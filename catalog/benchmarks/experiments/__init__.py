@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from catalog.benchmarks.experiments import freshness, invalidation, latency, leak, stampede
+from catalog.benchmarks.experiments import freshness, invalidation, latency, leak, stampede, throughput
 from catalog.benchmarks.plan import Plan
 from catalog.benchmarks.results import ExperimentResult
 from catalog.benchmarks.tables import Table
@@ -30,6 +30,7 @@ class Experiment(Protocol):
 
 EXPERIMENTS: dict[str, Experiment] = {
     "latency": latency,
+    "throughput": throughput,
     "invalidation": invalidation,
     "freshness": freshness,
     "stampede": stampede,
