@@ -71,6 +71,7 @@ def estimate_seconds(plan: Plan) -> float:
 
 def measure(plan: Plan) -> ExperimentResult:
     strategies = _strategies(plan)
+    require_hits(strategies, plan.path)
     with ExitStack() as stack:
         limit = 600 + 3 * estimate_seconds(plan)
         servers = {
@@ -79,7 +80,6 @@ def measure(plan: Plan) -> ExperimentResult:
         }
         # The servers start while it does.
         generator = stack.enter_context(running_load_generator())
-        require_hits(strategies, plan.path)
         for server in servers.values():
             require_equal_answers(server, strategies, plan.path)
         plan.on_progress(STARTING_SECONDS)
