@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -29,8 +30,9 @@ class ScriptedServer:
         self._thread.start()
 
     def close(self) -> None:
-        # Closing alone would not wake a thread that accepts.
-        self._listener.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):
+            # Closing alone would not wake a thread that accepts; a second time there is nothing to wake.
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._thread.join()
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import socket
+import sys
 
+import psutil
 import pytest
 
 from catalog.benchmarks.load import connections
@@ -93,3 +95,21 @@ def test_a_server_that_hangs_is_not_asked_twice(serve: Serve, monkeypatch: pytes
         monkeypatch.setattr(connections, "TIMEOUT_SECONDS", 0.05)
         with pytest.raises(TimeoutError):
             Connection(silent.getsockname()[1], "/").get()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere only root sees connections")
+@pytest.mark.parametrize("answer", [OK, KEPT])
+def test_a_closed_connection_leaves_no_port_waiting(answer: bytes, serve: Serve) -> None:
+    server = serve([answer])
+    connection = Connection(server.port, "/")
+    for _ in range(20):
+        connection.get()
+        connection.close()
+    server.close()
+
+    left = [
+        each
+        for each in psutil.net_connections("tcp4")
+        if server.port in {address.port for address in (each.laddr, each.raddr) if address}
+    ]
+    assert left == []
