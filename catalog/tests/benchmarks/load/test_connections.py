@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import socket
 import sys
+from itertools import count
+from threading import Event
+from typing import Any
 
 import psutil
 import pytest
@@ -91,10 +94,25 @@ def test_half_an_answer_is_an_error(answer: bytes, serve: Serve) -> None:
 
 
 def test_a_server_that_hangs_is_not_asked_twice(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        monkeypatch.setattr(connections, "TIMEOUT_SECONDS", 0.05)
-        with pytest.raises(TimeoutError):
-            Connection(silent.getsockname()[1], "/").get()
+    made = []
+    really_connect = socket.create_connection
+
+    def connect(*arguments: Any, **options: Any) -> socket.socket:
+        made.append(arguments)
+        return really_connect(*arguments, **options)
+
+    monkeypatch.setattr(connections, "TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr(socket, "create_connection", connect)
+    hang, asked = Event(), count()
+    server = serve([KEPT, KEPT], before_answer=lambda: next(asked) and hang.wait())
+    connection = Connection(server.port, "/")
+    connection.get()
+
+    with pytest.raises(TimeoutError):
+        connection.get()
+
+    hang.set()
+    assert len(made) == 1
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere only root sees connections")
