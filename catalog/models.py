@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from django.core.validators import MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Count, Max, Min, Q, Sum
 
 CENT = Decimal("0.01")
+# The most that PostgreSQL's integer holds. SQLite takes more, whose sum overflows in the statistics.
+MAX_STOCK = 2_147_483_647
 
 
 class CategoryQuerySet(models.QuerySet["Category"]):
@@ -95,7 +97,7 @@ class Product(models.Model):
     name = models.CharField(max_length=200)
     description = models.TextField(blank=True)
     price = models.DecimalField(max_digits=10, decimal_places=2, validators=[MinValueValidator(0)])
-    stock = models.PositiveIntegerField(default=0)
+    stock = models.PositiveIntegerField(default=0, validators=[MaxValueValidator(MAX_STOCK)])
     category = models.ForeignKey(Category, on_delete=models.PROTECT, related_name="products")
     tags = models.ManyToManyField(Tag, related_name="products", blank=True)
     # The key of products that came from a fixture or from seeding. Null, not "", for all others:
@@ -117,6 +119,7 @@ class Product(models.Model):
         constraints = [
             models.CheckConstraint(condition=Q(price__gte=0), name="product_price_not_negative"),
             models.CheckConstraint(condition=Q(stock__gte=0), name="product_stock_not_negative"),
+            models.CheckConstraint(condition=Q(stock__lte=MAX_STOCK), name="product_stock_not_beyond_sum"),
         ]
 
     def __str__(self) -> str:

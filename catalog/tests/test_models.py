@@ -3,28 +3,33 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, connection
+from django.core.management import call_command
+from django.db import DataError, IntegrityError, connection
 from django.db.models import ProtectedError
 
 from catalog.factories import CategoryFactory, ProductFactory, TagFactory
-from catalog.models import Category, Product, Tag
+from catalog.models import MAX_STOCK, Category, Product, Tag
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.mark.parametrize("values", [{"price": Decimal("-0.01")}, {"stock": -1}])
-def test_a_negative_price_or_stock_is_refused_by_validation(values: dict[str, Any]) -> None:
+IMPOSSIBLE = [{"price": Decimal("-0.01")}, {"stock": -1}, {"stock": MAX_STOCK + 1}]
+
+
+@pytest.mark.parametrize("values", IMPOSSIBLE)
+def test_an_impossible_price_or_stock_is_refused_by_validation(values: dict[str, Any]) -> None:
     product = ProductFactory.build(category=CategoryFactory.create(), **values)
 
     with pytest.raises(ValidationError):
         product.full_clean()
 
 
-@pytest.mark.parametrize("values", [{"price": Decimal("-0.01")}, {"stock": -1}])
-def test_a_negative_price_or_stock_is_refused_by_the_database(values: dict[str, Any]) -> None:
+@pytest.mark.parametrize("values", IMPOSSIBLE)
+def test_an_impossible_price_or_stock_is_refused_by_the_database(values: dict[str, Any]) -> None:
     product = ProductFactory.create()
 
-    with pytest.raises(IntegrityError):
+    # PostgreSQL's integer refuses what is beyond it before the constraint can.
+    with pytest.raises((IntegrityError, DataError)):
         Product.objects.filter(pk=product.pk).update(**values)
 
 
@@ -115,6 +120,26 @@ def test_statistics_add_up_by_category_and_altogether() -> None:
             },
         ],
     }
+
+
+def test_the_largest_stocks_can_be_summed() -> None:
+    ProductFactory.create_batch(3, stock=MAX_STOCK)
+
+    assert Product.objects.all().statistics()["total_stock"] == 3 * MAX_STOCK
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_stock_from_before_the_limit_is_capped_by_its_migration() -> None:
+    if connection.vendor != "sqlite":
+        pytest.skip("PostgreSQL never took such a stock")
+    call_command("migrate", "catalog", "0001", verbosity=0)
+    try:
+        product = ProductFactory.create(stock=2**62)
+    finally:
+        call_command("migrate", "catalog", verbosity=0)
+
+    product.refresh_from_db()
+    assert product.stock == MAX_STOCK
 
 
 def test_statistics_of_no_products_have_no_prices() -> None:

@@ -196,6 +196,7 @@ def test_an_admin_can_create_change_and_delete(
         {"price": "1.999"},
         {"price": "NaN"},
         {"stock": -1},
+        {"stock": 2**63 - 1},
         {"stock": 10**20},
         {"name": ""},
         {"name": "x" * 201},
