@@ -39,7 +39,7 @@ def flush_cached_pages(*, prefix: str, alias: str = "default", dry_run: bool = F
 
     Raises ``InvalidOption`` for a prefix that could match other keys, and redis-py's errors.
     """
-    if not PREFIX_RULE.fullmatch(prefix):
+    if not (isinstance(prefix, str) and PREFIX_RULE.fullmatch(prefix)):
         raise InvalidOption(f"--prefix must be letters, digits, '_', '-' and '.', got {prefix!r}.")
     started = time.perf_counter()
     client = redis_client(alias)

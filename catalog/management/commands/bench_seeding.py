@@ -5,6 +5,12 @@ from django.core.management.base import CommandParser
 
 from catalog.benchmarks.seeding import SeedingComparison, measure_seeding
 from catalog.management.base import CatalogCommand
+from catalog.options import require_whole_number
+from catalog.seeding import require_batch_size
+
+# Ready-made products are kept in memory, a kilobyte each.
+MAX_COUNT = 1_000_000
+MAX_ROUNDS = 1_000
 
 
 class Command(CatalogCommand):
@@ -26,6 +32,9 @@ class Command(CatalogCommand):
         )
 
     def handle(self, *, count: int, batch_size: int, rounds: int, verbosity: int, **options: Any) -> None:
+        require_whole_number("--count", count, minimum=1, maximum=MAX_COUNT)
+        require_whole_number("--rounds", rounds, minimum=1, maximum=MAX_ROUNDS)
+        require_batch_size(batch_size)
         with self.progress("Measuring", rounds, verbosity=verbosity) as advance:
             result = measure_seeding(count=count, batch_size=batch_size, rounds=rounds, on_progress=advance)
         if verbosity:

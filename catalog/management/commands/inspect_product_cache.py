@@ -7,7 +7,9 @@ from django.core.management.base import CommandError, CommandParser
 from catalog.caching.inspection import StoredEntry, stored_entries, stored_entry
 from catalog.management.base import CatalogCommand
 from catalog.management.tables import render_table
+from catalog.options import require_one_of
 
+FORMATS = ("table", "json")
 HEADS = ["key", "state", "age", "ttl", "stored", "inflated", "tags"]
 
 
@@ -27,12 +29,13 @@ class Command(CatalogCommand):
         parser.add_argument("key", nargs="?", metavar="KEY", help="Show the body of this entry.")
         parser.add_argument(
             "--format",
-            choices=["table", "json"],
+            choices=FORMATS,
             default="table",
             help="Form of the list (default: %(default)s).",
         )
 
     def handle(self, *, key: str | None, format: str, **options: Any) -> None:
+        require_one_of("--format", format, FORMATS)
         if key is not None:
             self.stdout.write(_body(key))
         elif format == "json":

@@ -88,6 +88,11 @@ def test_an_unreachable_redis_is_one_line_without_its_password(manage: Manage) -
     )
 
 
+def test_a_prefix_that_is_no_text_is_refused() -> None:
+    with pytest.raises(CommandError, match=r"--prefix must be letters, .* got 5"):
+        flush(prefix=5, no_input=True)
+
+
 @pytest.mark.parametrize("arguments", [["--prefix", "*"], ["--cache", "nope"], ["--bogus"]])
 def test_bad_options_end_with_the_code_for_usage(arguments: list[str], manage: Manage) -> None:
     done = manage("flush_product_cache", *arguments)

@@ -76,3 +76,8 @@ def test_a_foreign_value_is_shown_as_foreign(read_redis: Any) -> None:
     assert " foreign " in inspect()
     with pytest.raises(CommandError, match="KEY must be an entry"):
         inspect(LIST_KEY)
+
+
+def test_an_unknown_format_is_refused_where_argparse_is_not_asked() -> None:
+    with pytest.raises(CommandError, match="--format must be one of table, json, got 'foo'"):
+        inspect(format="foo")
