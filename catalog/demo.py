@@ -11,7 +11,7 @@ from django.core.management import call_command
 from catalog import signals
 from catalog.flushing import flush_textbook_pages
 from catalog.models import Product
-from catalog.seeding import SKU_PREFIX, add_missing, plan_seeding, seeded_products
+from catalog.seeding import SKU_PREFIX, SeedingPlan, add_missing, plan_seeding, seeded_products
 
 FIXTURE = "catalog"
 ADMIN_NAME = "admin"
@@ -33,17 +33,21 @@ def load_fixture_once() -> int:
     return by_hand.count()
 
 
-def seed_at_least(count: int, *, on_progress: Callable[[int], None]) -> int:
-    """Have ``count`` seeded products or more, removing none; return how many were added.
+def plan_at_least(count: int) -> SeedingPlan | None:
+    """What it takes to have ``count`` seeded products or more; ``None`` where they are there.
 
     Raises ``InvalidOption``.
     """
-    if seeded_products().count() >= count:
-        return 0
-    plan = plan_seeding(count=count)
-    added = add_missing(plan, batch_size=BATCH_SIZE, on_progress=on_progress)
-    flush_textbook_pages()
-    return added
+    return None if seeded_products().count() >= count else plan_seeding(count=count)
+
+
+def seed(plan: SeedingPlan, *, on_progress: Callable[[int], None]) -> int:
+    """Add what the plan misses, removing nothing; return how many were added."""
+    try:
+        return add_missing(plan, batch_size=BATCH_SIZE, on_progress=on_progress)
+    finally:
+        # Also after an interrupt: whole batches are there.
+        flush_textbook_pages()
 
 
 def make_admin() -> str | None:

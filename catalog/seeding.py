@@ -17,17 +17,18 @@ from itertools import chain, combinations, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from django.db import connections, transaction
+from django.db import IntegrityError, connections, transaction
 from django.db.models import Q
 from django.test.utils import override_settings
 
 from catalog.models import Category, Product, ProductQuerySet, Tag
-from catalog.options import InvalidOption, require_at_least
+from catalog.options import require_whole_number
 
 VOCABULARY_PATH = Path(__file__).with_name("vocabulary.toml")
 SKU_PREFIX = "SEED-"
 MAX_SEED = 2**32 - 1
-MAX_COUNT = 10**10
+MAX_COUNT = 100_000_000  # whose plan takes 100 MB
+MAX_BATCH_SIZE = 30_000  # SQLite takes at most 32,766 parameters, and removing takes one a product
 SOLD_OUT_SHARE = 10  # one product in ten
 MAX_STOCK = 400
 PRICE_ENDINGS = tuple(Decimal(cents).scaleb(-2) for cents in (0, 50, 90, 95, 99))
@@ -69,11 +70,8 @@ def plan_seeding(*, count: int, seed: int = 0, clear: bool = False, database: st
 
     Raises ``InvalidOption``.
     """
-    require_at_least("--count", count, 0)
-    if not 0 <= seed <= MAX_SEED:
-        raise InvalidOption(f"--seed must be from 0 to {MAX_SEED}, got {seed}.")
-    if count > MAX_COUNT:
-        raise InvalidOption(f"--count must be at most {MAX_COUNT}, got {count}.")
+    require_whole_number("--count", count, minimum=0, maximum=MAX_COUNT)
+    require_whole_number("--seed", seed, minimum=0, maximum=MAX_SEED)
     is_there = bytearray(count)
     if not clear:
         skus = _wanted(count, seed, database).values_list("sku", flat=True)
@@ -83,6 +81,11 @@ def plan_seeding(*, count: int, seed: int = 0, clear: bool = False, database: st
     return SeedingPlan(
         count=count, seed=seed, clear=clear, database=database, is_there=is_there, surplus=surplus
     )
+
+
+def require_batch_size(batch_size: int) -> None:
+    """Raises ``InvalidOption``: for a caller that asks somebody before it carries out a plan."""
+    require_whole_number("--batch-size", batch_size, minimum=1, maximum=MAX_BATCH_SIZE)
 
 
 def carry_out(
@@ -101,7 +104,7 @@ def carry_out(
 
 def remove_surplus(plan: SeedingPlan, *, batch_size: int, on_progress: Callable[[int], None]) -> int:
     """The first half of ``carry_out``; returns the number removed."""
-    require_at_least("--batch-size", batch_size, 1)
+    require_batch_size(batch_size)
     surplus = _surplus(plan.count, plan.seed, plan.clear, plan.database)
     tag_rows = Product.tags.through.objects.using(plan.database)
     removed = 0
@@ -109,15 +112,15 @@ def remove_surplus(plan: SeedingPlan, *, batch_size: int, on_progress: Callable[
         with transaction.atomic(using=plan.database):
             # Without Django's cascade, which loads each product to send its signals.
             tag_rows.filter(product_id__in=keys)._raw_delete(plan.database)
-            Product.objects.using(plan.database).filter(pk__in=keys)._raw_delete(plan.database)
-        removed += len(keys)
+            # Fewer than the keys, where another seeding removes the same.
+            removed += Product.objects.using(plan.database).filter(pk__in=keys)._raw_delete(plan.database)
         on_progress(len(keys))
     return removed
 
 
 def add_missing(plan: SeedingPlan, *, batch_size: int, on_progress: Callable[[int], None]) -> int:
     """The second half of ``carry_out``; returns the number added."""
-    require_at_least("--batch-size", batch_size, 1)
+    require_batch_size(batch_size)
     if not plan.missing:
         return 0
     missing = (number for number, there in enumerate(plan.is_there) if not there)
@@ -126,10 +129,15 @@ def add_missing(plan: SeedingPlan, *, batch_size: int, on_progress: Callable[[in
     with override_settings(DEBUG=False):
         composer = Composer(plan.seed, database=plan.database)
         while numbers := list(islice(missing, batch_size)):
-            _add(composer, numbers, plan.database)
-            added += len(numbers)
+            added += _add_those_missing(composer, numbers, plan.database)
             on_progress(len(numbers))
     return added
+
+
+def count_products(plan: SeedingPlan) -> tuple[int, int]:
+    """How many of the plan's products are in the database now, and how many of all."""
+    wanted = _wanted(plan.count, plan.seed, plan.database).count()
+    return wanted, Product.objects.using(plan.database).count()
 
 
 def seeded_products(database: str = "default") -> ProductQuerySet:
@@ -181,11 +189,8 @@ class _Shelf:
     """One category's words, combined once as far as possible: composing is then only picking."""
 
     def __init__(self, words: dict[str, Any], database: str) -> None:
-        category, _ = Category.objects.using(database).get_or_create(
-            slug=words["slug"], defaults={"name": words["name"]}
-        )
         tags = [Tag.objects.using(database).get_or_create(name=name)[0].pk for name in words["tags"]]
-        self.category_id: int = category.pk
+        self.category_id: int = _find_or_make_category(words, database).pk
         self.weight: int = words["weight"]
         self.makers: list[str] = words["makers"]
         self.qualities: list[str] = words["qualities"]
@@ -227,6 +232,13 @@ class _Draw:
         return options[index]
 
 
+def _find_or_make_category(words: dict[str, Any], database: str) -> Category:
+    categories = Category.objects.using(database)
+    # By its name too: somebody may have given it another slug, and names are unique.
+    found = categories.filter(slug=words["slug"]).first() or categories.filter(name=words["name"]).first()
+    return found or categories.get_or_create(slug=words["slug"], defaults={"name": words["name"]})[0]
+
+
 def _skewed_stock(per_mille: int) -> int:
     """1 to ``MAX_STOCK``; half of the products have fewer than an eighth of the most."""
     return 1 + MAX_STOCK * per_mille**3 // 1000**3
@@ -247,6 +259,26 @@ def _wanted_condition(count: int, seed: int) -> Q:
 def _surplus(count: int, seed: int, clear: bool, database: str) -> ProductQuerySet:
     seeded = seeded_products(database)
     return seeded if clear else seeded.exclude(_wanted_condition(count, seed))
+
+
+def _add_those_missing(composer: Composer, numbers: list[int], database: str) -> int:
+    """Add a batch; return how many were added, which is fewer where another seeding adds the same."""
+    try:
+        _add(composer, numbers, database)
+    except IntegrityError:
+        rest = _still_missing(numbers, composer.seed, database)
+        if len(rest) == len(numbers):
+            raise
+        if rest:
+            _add(composer, rest, database)
+        return len(rest)
+    return len(numbers)
+
+
+def _still_missing(numbers: list[int], seed: int, database: str) -> list[int]:
+    between = Q(sku__gte=sku_of(seed, numbers[0]), sku__lte=sku_of(seed, numbers[-1]))
+    there = set(Product.objects.using(database).filter(between).values_list("sku", flat=True))
+    return [number for number in numbers if sku_of(seed, number) not in there]
 
 
 def _add(composer: Composer, numbers: list[int], database: str) -> None:

@@ -1,13 +1,16 @@
 from decimal import Decimal
 from itertools import product as combinations
 from typing import Any
+from unittest.mock import patch
 
 import pytest
+from django.db import IntegrityError
 
 from catalog.factories import ProductFactory
-from catalog.models import Category, Product
+from catalog.models import Category, Product, ProductQuerySet
 from catalog.options import InvalidOption
 from catalog.seeding import (
+    MAX_BATCH_SIZE,
     Composer,
     SeedingResult,
     carry_out,
@@ -18,6 +21,14 @@ from catalog.seeding import (
 )
 
 pytestmark = pytest.mark.django_db
+
+
+class Interrupted(Exception):
+    pass
+
+
+def interrupt(products: int) -> None:
+    raise Interrupted
 
 
 def seed(count: int, **options: Any) -> SeedingResult:
@@ -111,12 +122,6 @@ def test_progress_adds_up_to_what_was_done() -> None:
 
 
 def test_a_batch_that_fails_leaves_only_whole_batches() -> None:
-    class Interrupted(Exception):
-        pass
-
-    def interrupt(products: int) -> None:
-        raise Interrupted
-
     with pytest.raises(Interrupted):
         carry_out(plan_seeding(count=30), batch_size=10, on_progress=interrupt)
     assert seeded_products().count() == 10
@@ -130,8 +135,12 @@ def test_a_batch_that_fails_leaves_only_whole_batches() -> None:
     [
         ({"count": -1}, "--count must be at least 0, got -1."),
         ({"count": 10**11}, "--count must be at most"),
-        ({"count": 1, "seed": -1}, "--seed must be from 0 to"),
-        ({"count": 1, "seed": 2**32}, "--seed must be from 0 to"),
+        ({"count": 10**20}, "--count must be at most"),
+        ({"count": 1, "seed": -1}, "--seed must be at least 0, got -1."),
+        ({"count": 1, "seed": 2**32}, "--seed must be at most 4294967295, got 4294967296."),
+        ({"count": "10"}, "--count must be a whole number, got '10'."),
+        ({"count": 10.0}, "--count must be a whole number, got 10.0."),
+        ({"count": True}, "--count must be a whole number, got True."),
     ],
 )
 def test_bad_options_are_named(options: dict[str, Any], message: str) -> None:
@@ -139,9 +148,79 @@ def test_bad_options_are_named(options: dict[str, Any], message: str) -> None:
         plan_seeding(**options)
 
 
-def test_a_batch_size_of_zero_is_refused() -> None:
-    with pytest.raises(InvalidOption, match="--batch-size must be at least 1, got 0"):
-        carry_out(plan_seeding(count=1), batch_size=0)
+@pytest.mark.parametrize(
+    ("batch_size", "rule"),
+    [(0, "at least 1, got 0"), (40_000, "at most 30000, got 40000"), (2.5, "a whole number, got 2.5")],
+)
+def test_a_bad_batch_size_is_refused(batch_size: Any, rule: str) -> None:
+    with pytest.raises(InvalidOption, match=f"--batch-size must be {rule}"):
+        carry_out(plan_seeding(count=1), batch_size=batch_size)
+
+
+def test_the_largest_batch_can_be_removed() -> None:
+    carry_out(plan_seeding(count=MAX_BATCH_SIZE), batch_size=MAX_BATCH_SIZE)
+
+    result = carry_out(plan_seeding(count=0), batch_size=MAX_BATCH_SIZE)
+
+    assert result.removed == MAX_BATCH_SIZE
+
+
+def test_what_another_seeding_added_meanwhile_is_neither_an_error_nor_counted() -> None:
+    first, second = plan_seeding(count=30), plan_seeding(count=30)
+    with pytest.raises(Interrupted):
+        carry_out(first, batch_size=7, on_progress=interrupt)
+
+    done: list[int] = []
+    result = carry_out(second, batch_size=10, on_progress=done.append)
+
+    assert result.added == 23
+    assert sum(done) == second.missing
+    assert seeded_products().count() == 30
+    assert carry_out(first, batch_size=10).added == 0
+
+
+def test_what_another_seeding_removed_meanwhile_is_not_counted() -> None:
+    seed(20)
+    plan = plan_seeding(count=5)
+    listed = ProductQuerySet.values_list
+
+    def removed_after_a_look(rows: ProductQuerySet, *fields: str, **options: Any) -> list[int]:
+        keys = list(listed(rows, *fields, **options))
+        seeded_products().filter(sku=sku_of(0, 19)).delete()
+        return keys
+
+    with patch.object(ProductQuerySet, "values_list", removed_after_a_look):
+        assert carry_out(plan, batch_size=100).removed == 14
+
+
+def test_a_conflict_that_is_not_another_seedings_is_an_error() -> None:
+    with (
+        patch("catalog.seeding._add", side_effect=IntegrityError("FOREIGN KEY constraint failed")),
+        pytest.raises(IntegrityError, match="FOREIGN KEY"),
+    ):
+        seed(10)
+
+
+def test_a_category_is_found_by_its_name_where_its_slug_was_changed() -> None:
+    seed(60)
+    before = contents()
+    seed(0)
+    Category.objects.filter(slug="kitchen").update(slug="cooking")
+
+    seed(60)
+
+    assert contents() == before
+    assert Category.objects.count() == 8
+    assert Category.objects.get(slug="cooking").products.exists()
+
+
+def test_a_category_is_found_by_its_slug_where_its_name_was_changed() -> None:
+    seed(60)
+    Category.objects.filter(slug="kitchen").update(name="Cooking")
+
+    seed(70)
+
+    assert Category.objects.count() == 8
 
 
 def test_the_products_look_like_a_catalogue() -> None:

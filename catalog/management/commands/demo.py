@@ -5,11 +5,14 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import CommandParser
 
-from catalog.demo import ADMIN_NAME, load_fixture_once, make_admin, seed_at_least
+from catalog.demo import ADMIN_NAME, load_fixture_once, make_admin, plan_at_least, seed
 from catalog.management.base import CatalogCommand
-from catalog.options import require_at_least
+from catalog.options import require_whole_number
+from catalog.seeding import MAX_COUNT
 from shop.embedded_redis import PrivateRedis
 
+# Every sample is kept in memory.
+MAX_REQUESTS = 10_000_000
 NEXT_STEPS = """
 What to try next:
 
@@ -49,8 +52,8 @@ class Command(CatalogCommand):
         )
 
     def handle(self, *, count: int, requests: int, verbosity: int, **options: Any) -> None:
-        require_at_least("--count", count, 1)
-        require_at_least("--requests", requests, 1)
+        require_whole_number("--count", count, minimum=1, maximum=MAX_COUNT)
+        require_whole_number("--requests", requests, minimum=1, maximum=MAX_REQUESTS)
         with self._private_redis_left_as_found():
             self._step("Making the tables", verbosity)
             call_command("migrate", verbosity=0)
@@ -71,11 +74,13 @@ class Command(CatalogCommand):
         self._step(
             f"Loaded {loaded} products from the fixture" if loaded else "The fixture is loaded", verbosity
         )
-        with self.progress("Seeding", count, verbosity=verbosity) as advance:
-            added = seed_at_least(count, on_progress=advance)
-        self._step(
-            f"Seeded {added:,} products" if added else f"{count:,} products or more are seeded", verbosity
-        )
+        plan = plan_at_least(count)
+        if plan is None:
+            self._step(f"{count:,} products or more are seeded", verbosity)
+            return
+        with self.progress("Seeding", plan.missing, verbosity=verbosity) as advance:
+            added = seed(plan, on_progress=advance)
+        self._step(f"Seeded {added:,} products", verbosity)
 
     def _make_admin(self, verbosity: int) -> None:
         if password := make_admin():

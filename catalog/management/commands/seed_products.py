@@ -4,8 +4,14 @@ from django.core.management.base import CommandParser
 
 from catalog.flushing import flush_textbook_pages
 from catalog.management.base import CatalogCommand
-from catalog.models import Product
-from catalog.seeding import SeedingPlan, SeedingResult, carry_out, plan_seeding
+from catalog.seeding import (
+    SeedingPlan,
+    SeedingResult,
+    carry_out,
+    count_products,
+    plan_seeding,
+    require_batch_size,
+)
 
 
 class Command(CatalogCommand):
@@ -48,6 +54,7 @@ class Command(CatalogCommand):
         verbosity: int,
         **options: Any,
     ) -> None:
+        require_batch_size(batch_size)
         plan = plan_seeding(count=count, seed=seed, clear=clear, database=database)
         if plan.surplus:
             self.confirm(
@@ -65,8 +72,9 @@ class Command(CatalogCommand):
 
 
 def _summary(plan: SeedingPlan, result: SeedingResult) -> str:
-    total = Product.objects.using(plan.database).count()
-    state = f"{plan.count:,} products of seed {plan.seed}, {total:,} products in all."
+    # Counted and not taken from the plan: another seeding may have been at work.
+    wanted, total = count_products(plan)
+    state = f"{wanted:,} products of seed {plan.seed}, {total:,} products in all."
     if not (result.added or result.removed):
         return f"Nothing to do: {state}"
     removed = f" and removed {result.removed:,}" if result.removed else ""

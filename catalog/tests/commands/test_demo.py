@@ -1,10 +1,14 @@
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import StringIO
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 
+from catalog.management.base import CatalogCommand
 from catalog.models import Product
 from catalog.seeding import seeded_products
 from conftest import Manage
@@ -66,6 +70,30 @@ def test_it_leaves_a_redis_that_ran_before_and_no_other(
     manage("flush_product_cache")
     assert manage("demo", "--count", "30", "--requests", "5").returncode == 0
     assert " runs " in manage("private_redis", "status").stdout
+
+
+@pytest.mark.parametrize(("there", "total"), [(0, 30), (20, 10)])
+def test_the_bar_ends_where_the_work_does(there: int, total: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    call_command("seed_products", count=there, verbosity=0)
+    totals: list[int] = []
+
+    @contextmanager
+    def noted(command: CatalogCommand, label: str, total: int, *, verbosity: int) -> Iterator[Any]:
+        if label == "Seeding":
+            totals.append(total)
+        yield lambda count: None
+
+    monkeypatch.setattr(CatalogCommand, "progress", noted)
+    demo()
+
+    assert totals == [total]
+
+
+@pytest.mark.parametrize("options", [{"count": "30"}, {"count": 10**20}, {"requests": 1.5}])
+def test_what_is_no_number_of_products_or_requests_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(CommandError, match=rf"--{next(iter(options))} must be ") as raised:
+        call_command("demo", **options)
+    assert raised.value.returncode == 2
 
 
 def test_zero_products_are_refused() -> None:

@@ -1,4 +1,6 @@
 import re
+import subprocess
+import sys
 from io import StringIO
 from typing import Any
 
@@ -8,7 +10,7 @@ from rest_framework.test import APIClient
 
 from catalog.models import Product
 from catalog.seeding import SeedingPlan, SeedingResult, carry_out, seeded_products
-from conftest import Manage
+from conftest import ROOT, Manage
 
 pytestmark = pytest.mark.django_db
 
@@ -76,7 +78,7 @@ def test_an_interrupted_seeding_leaves_no_old_page(api: APIClient, monkeypatch: 
     [
         ({"count": -1}, "--count must be at least 0, got -1."),
         ({"count": 10, "batch_size": 0}, "--batch-size must be at least 1, got 0."),
-        ({"count": 10, "seed": -5}, "--seed must be from 0 to 4294967295, got -5."),
+        ({"count": 10, "seed": -5}, "--seed must be at least 0, got -5."),
     ],
 )
 def test_bad_options_end_with_the_code_for_usage(options: dict[str, int], message: str) -> None:
@@ -84,6 +86,41 @@ def test_bad_options_end_with_the_code_for_usage(options: dict[str, int], messag
         seed(**options)
     assert str(raised.value) == message
     assert raised.value.returncode == 2
+
+
+def test_a_bad_batch_size_is_refused_before_anything_is_asked() -> None:
+    seed(count=30)
+
+    with pytest.raises(CommandError, match="--batch-size must be at least 1, got 0"):
+        seed(count=10, batch_size=0)
+
+
+def test_the_summary_counts_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    def undone(plan: SeedingPlan, **options: Any) -> SeedingResult:
+        result = carry_out(plan, **options)
+        seeded_products().filter(sku__endswith="7").delete()
+        return result
+
+    monkeypatch.setattr("catalog.management.commands.seed_products.carry_out", undone)
+
+    assert seed(count=30).endswith(": 27 products of seed 0, 27 products in all.\n")
+
+
+def test_two_seedings_at_once_add_everything_once(manage: Manage, manage_environment: dict[str, str]) -> None:
+    manage("migrate", "-v0")
+    command = [sys.executable, "manage.py", "seed_products", "--count", "3000", "--batch-size", "100"]
+    processes = [
+        subprocess.Popen(command, cwd=ROOT, env=manage_environment, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    outputs = [process.communicate(timeout=60)[0] for process in processes]
+
+    assert [process.returncode for process in processes] == [0, 0]
+    assert all(output.endswith(" 3,000 products in all.\n") for output in outputs), outputs
+    added = [
+        int(found[1].replace(",", "")) for each in outputs if (found := re.match(r"Added ([\d,]+)", each))
+    ]
+    assert sum(added) == 3000
 
 
 def test_from_a_shell_its_errors_are_one_line(manage: Manage) -> None:
