@@ -26,6 +26,8 @@ from urllib.parse import quote
 import psutil
 from redis.connection import UnixDomainSocketConnection
 
+from shop.termination import interrupts_deferred
+
 SERVER_NAMES = ("redis-server", "valkey-server")
 CLIENT_NAMES = ("redis-cli", "valkey-cli")
 OWN_FILES = {"lock", "redis.log", "redis.pid", "redis.sock"}
@@ -129,7 +131,8 @@ class PrivateRedis:
         if server is None:
             raise PrivateRedisError(NO_SERVER_MESSAGE)
         self._make_directory()
-        with self._lock():
+        # A start that is cut short would leave a server that nobody knows of.
+        with self._lock(), interrupts_deferred():
             if not self.is_running():
                 self._start(server)
 
@@ -153,7 +156,8 @@ class PrivateRedis:
             yield
         finally:
             if not was_running:
-                self.stop()
+                with interrupts_deferred():
+                    self.stop()
 
     def _connect(self) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import redis.exceptions
-from django.conf import settings
 from django.core.management.base import (
     BaseCommand,
     CommandError,
     CommandParser,
     DjangoHelpFormatter,
 )
-from django.db import DatabaseError, connections
+from django.db import Error as DatabaseFailure
+from django.db import connections
 from django.utils.connection import ConnectionDoesNotExist
+from redis.exceptions import RedisError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from catalog import signals
+from catalog.management.failures import explain
 from catalog.options import InvalidOption
 from shop.embedded_redis import PrivateRedisError
-from shop.environment import mask_password
+from shop.termination import terminations_raised
 
 EXIT_USAGE = 2
+VERBOSE = 2
 
 
 class ExampleHelpFormatter(DjangoHelpFormatter, argparse.RawDescriptionHelpFormatter):
@@ -55,23 +59,22 @@ class CatalogCommand(BaseCommand):
     def execute(self, *args: Any, **options: Any) -> str | None:
         if os.environ.get("NO_COLOR") and not options.get("force_color"):
             options["no_color"] = True
-        try:
-            return super().execute(*args, **options)
-        except InvalidOption as error:
-            raise CommandError(str(error), returncode=EXIT_USAGE) from error
-        except ConnectionDoesNotExist as error:
-            known = ", ".join(connections)
-            raise CommandError(f"{error} Known databases: {known}.", returncode=EXIT_USAGE) from error
-        except DatabaseError as error:
-            raise CommandError(_explain_database_error(error, options.get("database"))) from error
-        except redis.exceptions.RedisError as error:
-            raise CommandError(_explain_redis_error(error)) from error
+        with terminations_raised(), _invalidations_untold(options["verbosity"]):
+            try:
+                return super().execute(*args, **options)
+            except InvalidOption as error:
+                raise CommandError(str(error), returncode=EXIT_USAGE) from error
+            except ConnectionDoesNotExist as error:
+                known = ", ".join(connections)
+                raise CommandError(f"{error} Known databases: {known}.", returncode=EXIT_USAGE) from error
+            except (DatabaseFailure, RedisError, PrivateRedisError) as error:
+                raise CommandError(explain(error, database=options.get("database"))) from error
 
     def confirm(self, question: str, *, interactive: bool) -> None:
         """Return if the answer is yes or nobody is to be asked; otherwise raise ``CommandError``."""
         if not interactive:
             return
-        if not sys.stdin.isatty():
+        if sys.stdin is None or not sys.stdin.isatty():
             raise CommandError(f"{question} Nobody is there to answer: say yes with --no-input.")
         try:
             answer = input(f"{question} [y/N] ")
@@ -95,7 +98,8 @@ class CatalogCommand(BaseCommand):
             TimeRemainingColumn(),
             console=Console(file=sys.stderr, no_color=self.style_is_plain() or None),
             transient=True,
-            disable=verbosity == 0 or not sys.stderr.isatty(),
+            # What -v 2 logs would run into it.
+            disable=verbosity != 1 or not sys.stderr.isatty(),
         )
         task = bar.add_task(label, total=total)
 
@@ -113,32 +117,13 @@ class CatalogCommand(BaseCommand):
         return self.style.SUCCESS("x") == "x"
 
 
-def _explain_database_error(error: DatabaseError, alias: str | None) -> str:
-    reason = (str(error).strip().splitlines() or ["no reason given"])[0]
-    if "no such table" in reason or ("does not exist" in reason and "relation" in reason):
-        return f"The database has no catalogue yet ({reason}). Make it with: python manage.py migrate"
-    return f"The database at {_describe_database(alias or 'default')} failed: {reason}. Check DATABASE_URL."
-
-
-def _describe_database(alias: str) -> str:
-    configured = connections[alias].settings_dict
-    host = f"{configured['HOST']}:{configured['PORT'] or 'default port'}/" if configured["HOST"] else ""
-    return f"{host}{configured['NAME']}"
-
-
-def _explain_redis_error(error: redis.exceptions.RedisError) -> str:
-    cause: BaseException | None = error
-    # django-redis raises a cause within its own handler, which makes the chain a circle.
-    seen: set[int] = set()
-    while cause is not None and id(cause) not in seen:
-        if isinstance(cause, PrivateRedisError):
-            return str(cause)
-        seen.add(id(cause))
-        cause = cause.__cause__ or cause.__context__
-    url = mask_password(settings.REDIS_URL)
-    if isinstance(error, redis.exceptions.ConnectionError | redis.exceptions.TimeoutError):
-        return (
-            f"Cannot reach Redis at {url}. Start it with: docker compose up -d redis, "
-            "or unset REDIS_URL to use the private one."
-        )
-    return f"Redis at {url} refused: {error}."
+@contextmanager
+def _invalidations_untold(verbosity: int) -> Iterator[None]:
+    """The log of invalidations only at ``-v 2``: a command that writes in batches says once what it did."""
+    level = signals.logger.level
+    if verbosity < VERBOSE:
+        signals.logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        signals.logger.setLevel(level)

@@ -251,8 +251,9 @@ def in_terminal(arguments: list[str], environment: dict[str, str]) -> str:
     return b"".join(chunks).decode()
 
 
-def test_ctrl_c_ends_with_130_and_without_a_traceback(
-    small_shop: Manage, manage_environment: dict[str, str], tmp_path: Path
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupt_ends_with_its_code_and_without_a_traceback(
+    number: signal.Signals, small_shop: Manage, manage_environment: dict[str, str], tmp_path: Path
 ) -> None:
     target = tmp_path / "results"
     process = subprocess.Popen(
@@ -268,11 +269,11 @@ def test_ctrl_c_ends_with_130_and_without_a_traceback(
     # Its draft is there from the moment on at which it measures.
     while not list(tmp_path.glob(".results*")):
         assert process.poll() is None
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, errors = process.communicate(timeout=60)
 
-    assert process.returncode == 130
-    assert errors == "Interrupted.\n"
+    assert process.returncode == 128 + number
+    assert errors == ("Interrupted.\n" if number == signal.SIGINT else "Terminated.\n")
     assert not list(tmp_path.glob("*results*"))
 
 

@@ -1,0 +1,214 @@
+"""Each failure is made for real where that can be done, and told with the remedy that helps."""
+
+from __future__ import annotations
+
+import socket
+import sqlite3
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
+from redis import Redis
+
+from catalog.management.failures import explain
+from conftest import Manage
+from shop.embedded_redis import SERVER_NAMES, PrivateRedisError, find_program
+
+PASSWORD = "s3cret"
+
+
+@pytest.fixture
+def guarded_redis() -> Iterator[int]:
+    """The TCP port of a Redis that wants a password."""
+    program = find_program(SERVER_NAMES)
+    assert program
+    port = _free_port()
+    server = subprocess.Popen(
+        [str(program), "--port", str(port), "--requirepass", PASSWORD, "--save", ""],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert server.stdout
+        while "eady to accept connections" not in server.stdout.readline():
+            assert server.poll() is None
+        yield port
+    finally:
+        server.terminate()
+        server.communicate()
+
+
+@pytest.fixture
+def closing_server() -> Iterator[int]:
+    """The port of a server that hangs up at the first word, as one that speaks TLS does."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                with connection:
+                    connection.recv(1)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join()
+
+
+def _answer_in_plain_text(listener: socket.socket) -> None:
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        with connection:
+            connection.sendall(b"-ERR unknown command\r\n")
+            connection.recv(4096)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def assert_told(manage: Manage, url: str, *pieces: str) -> None:
+    done = manage("flush_product_cache", REDIS_URL=url)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("CommandError: ")
+    assert done.stderr.count("\n") == 1
+    for piece in pieces:
+        assert piece in done.stderr
+    assert "docker compose" not in done.stderr
+    assert "s3cret" not in done.stderr
+    assert "wrong" not in done.stderr.replace("wrong number", "").replace("wrong version", "")
+
+
+@pytest.mark.parametrize("credentials", ["", ":wrong@", "nobody:wrong@"])
+def test_a_wrong_password_of_redis(credentials: str, guarded_redis: int, manage: Manage) -> None:
+    assert_told(
+        manage,
+        f"redis://{credentials}127.0.0.1:{guarded_redis}/1",
+        "refused: ",
+        "Check the user and the password in REDIS_URL.",
+    )
+
+
+def test_the_right_password_of_redis_is_accepted(guarded_redis: int, manage: Manage) -> None:
+    url = f"redis://:{PASSWORD}@127.0.0.1:{guarded_redis}/1"
+
+    assert manage("flush_product_cache", REDIS_URL=url).returncode == 0
+    with closing(Redis.from_url(url)) as client:
+        assert client.ping()
+
+
+def test_tls_where_redis_speaks_none(guarded_redis: int, manage: Manage) -> None:
+    url = f"rediss://:{PASSWORD}@127.0.0.1:{guarded_redis}/1"
+
+    assert_told(
+        manage, url, "Cannot reach Redis at rediss://:***@", "speaks no TLS, it must begin with redis://"
+    )
+
+
+def test_tls_where_another_server_speaks_none(manage: Manage) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        thread = threading.Thread(target=_answer_in_plain_text, args=[listener])
+        thread.start()
+        assert_told(manage, f"rediss://127.0.0.1:{port}/1", "speaks none, REDIS_URL must begin with redis://")
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join()
+
+
+def test_no_tls_where_the_server_hangs_up(closing_server: int, manage: Manage) -> None:
+    url = f"redis://127.0.0.1:{closing_server}/1"
+
+    assert_told(
+        manage, url, "It closed the connection. If it speaks TLS, REDIS_URL must begin with rediss://."
+    )
+
+
+def test_a_host_that_nobody_knows(manage: Manage) -> None:
+    assert_told(
+        manage, "redis://no-such-host.invalid/1", "No such host is known: check the name in REDIS_URL."
+    )
+
+
+def test_the_read_caches_own_server_is_named(closing_server: int, manage: Manage) -> None:
+    done = manage(
+        "inspect_product_cache",
+        REDIS_URL=f"redis://127.0.0.1:{closing_server}/1",
+        READ_REDIS_URL="redis://127.0.0.1:1/0",
+    )
+
+    assert done.stderr == (
+        "CommandError: Cannot reach Redis at redis://127.0.0.1:1/0. Start it with: "
+        "docker compose up -d redis, or unset READ_REDIS_URL to use the private one.\n"
+    )
+
+
+def test_a_private_redis_that_cannot_be_is_one_line(manage: Manage, tmp_path: Path) -> None:
+    manage("migrate", "-v0")
+    (tmp_path / "file").touch()
+    done = manage("demo", PRIVATE_REDIS_DIR=str(tmp_path / "file" / "redis"))
+
+    assert done.returncode == 1
+    assert "must be a folder of yours for the private Redis" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_locked_database(manage: Manage, tmp_path: Path) -> None:
+    manage("migrate", "-v0")
+    path = tmp_path / "shop.sqlite3"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        done = manage("seed_products", "--count", "5", DATABASE_URL=f"sqlite:///{path}?timeout=0")
+
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"CommandError: The database at {path} failed: database is locked. "
+        "Another program is writing to it. Run the command again when that has ended.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (IntegrityError("UNIQUE constraint failed: catalog_product.sku"), "Run the command again."),
+        (IntegrityError("duplicate key value violates unique constraint"), "Run the command again."),
+        (
+            OperationalError("FATAL:  password authentication failed for user"),
+            "Check the user and the password",
+        ),
+        (OperationalError('FATAL:  role "x" does not exist'), "Check the user in DATABASE_URL."),
+        (OperationalError('FATAL:  database "x" does not exist'), "make it with: createdb"),
+        (OperationalError("failed to resolve host 'x'"), "Check the host in DATABASE_URL."),
+        (OperationalError("unable to open database file"), "in a folder that you may write to"),
+        (OperationalError("attempt to write a readonly database"), "must be writable for you"),
+        (OperationalError("database or disk is full"), "Make room"),
+        (OperationalError("no such column: catalog_product.colour"), "python manage.py migrate"),
+        (OperationalError("no such table: catalog_product"), "python manage.py migrate"),
+        (InterfaceError("connection already closed"), "Check DATABASE_URL."),
+        (DatabaseError(), "no reason given. Check DATABASE_URL."),
+    ],
+    ids=str,
+)
+def test_each_failure_of_a_database_has_its_remedy(error: DatabaseError, remedy: str) -> None:
+    told = explain(error)
+
+    assert told
+    assert remedy in told
+    assert "\n" not in told
+
+
+def test_what_is_no_failure_of_a_database_or_of_redis_is_not_explained() -> None:
+    assert explain(ValueError("x")) is None
+    assert explain(PrivateRedisError("Do this.")) == "Do this."

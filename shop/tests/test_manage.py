@@ -1,0 +1,190 @@
+"""What a shell sees of manage.py: one line and an exit code, whatever ends it."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT, Manage
+from shop.embedded_redis import PrivateRedis
+
+DEADLINE_SECONDS = 60
+LONG = "1000000"
+
+Shell = Callable[..., "subprocess.CompletedProcess[str]"]
+
+# As soon as Django begins to be imported, the signal comes.
+INTERRUPTED_IMPORT = """
+import signal, sys
+
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == "django.core.management":
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupt())
+"""
+
+
+@pytest.fixture
+def shell(manage_environment: dict[str, str]) -> Shell:
+    """Run manage.py by a line of a shell, where its streams can be redirected."""
+
+    def run(line: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["/bin/sh", "-c", f"{shlex.quote(sys.executable)} manage.py {line}"],
+            env={**manage_environment, **variables},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_SECONDS,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.mark.parametrize("arguments", ["private_redis status", "help", "check"])
+def test_a_closed_standard_output_is_one_line(arguments: str, shell: Shell) -> None:
+    finished = shell(f"{arguments} >&-")
+
+    assert finished.stderr == "Standard output is closed. To do without it, send it to /dev/null.\n"
+    assert finished.returncode == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="This system has no /dev/full.")
+@pytest.mark.parametrize("arguments", ["private_redis status", "private_redis --help", "diffsettings --all"])
+def test_a_full_disk_behind_standard_output_is_one_line(arguments: str, shell: Shell) -> None:
+    finished = shell(f"{arguments} > /dev/full")
+
+    assert finished.stderr == ("Cannot write the output: No space left on device. Send it elsewhere.\n")
+    assert finished.returncode == 1
+
+
+def test_without_a_standard_error_a_failure_has_its_exit_code(shell: Shell) -> None:
+    finished = shell("seed_products --count -1 2>&-")
+
+    assert (finished.returncode, finished.stdout, finished.stderr) == (2, "", "")
+
+
+def test_without_a_standard_input_nobody_is_asked(shell: Shell) -> None:
+    shell("migrate -v0")
+    shell("seed_products --count 5")
+
+    finished = shell("seed_products --count 0 <&-")
+
+    assert finished.returncode == 1
+    assert finished.stderr.endswith("Nobody is there to answer: say yes with --no-input.\n")
+
+
+def test_ctrl_c_while_django_is_imported_is_one_line(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(INTERRUPTED_IMPORT)
+
+    finished = shell("check", PYTHONPATH=str(tmp_path))
+
+    assert finished.stderr == "Interrupted.\n"
+    assert finished.returncode == 130
+
+
+@pytest.mark.parametrize("command", ["migrate", "showmigrations"])
+def test_a_database_that_is_down_is_one_line_for_djangos_commands_too(command: str, shell: Shell) -> None:
+    finished = shell(command, DATABASE_URL="postgres://shop:s3cret@127.0.0.1:1/shop")
+
+    assert finished.returncode == 1
+    assert finished.stderr.startswith("The database at 127.0.0.1:1/shop failed: ")
+    assert finished.stderr.endswith(
+        "Start it with: docker compose up -d postgres, or unset DATABASE_URL to use SQLite.\n"
+    )
+    assert finished.stderr.count("\n") == 1
+
+
+def test_with_traceback_a_failure_is_shown_whole(shell: Shell) -> None:
+    finished = shell("migrate --traceback", DATABASE_URL="postgres://shop:s3cret@127.0.0.1:1/shop")
+
+    assert "Traceback" in finished.stderr
+
+
+def test_a_failure_that_is_not_known_keeps_its_traceback(shell: Shell) -> None:
+    finished = shell("shell -v0 -c 'raise OSError(28, \"No space\")'")
+
+    assert finished.stderr.endswith("OSError: [Errno 28] No space\n")
+    assert "Traceback" in finished.stderr
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_terminated_demo_leaves_no_redis(
+    number: signal.Signals, code: int, manage: Manage, manage_environment: dict[str, str]
+) -> None:
+    manage("migrate", "-v0")
+    manage("private_redis", "stop")
+    server = PrivateRedis(Path(manage_environment["PRIVATE_REDIS_DIR"]))
+    with started(["demo", "--count", LONG], manage_environment) as demo:
+        assert demo.stdout
+        while "fixture" not in demo.stdout.readline():
+            assert demo.poll() is None
+        assert server.is_running()
+        # GNU timeout sends it twice.
+        demo.send_signal(number)
+        demo.send_signal(number)
+        _, errors = demo.communicate(timeout=DEADLINE_SECONDS)
+
+    assert (demo.returncode, errors) == (code, "Terminated.\n")
+    assert not server.is_running()
+
+
+def test_a_hangup_that_is_ignored_stays_so(manage: Manage, manage_environment: dict[str, str]) -> None:
+    manage("migrate", "-v0")
+    arguments = ["demo", "--count", "100", "--requests", "5"]
+    with started(arguments, manage_environment, launcher=["nohup"]) as demo:
+        assert demo.stdout
+        while "fixture" not in demo.stdout.readline():
+            assert demo.poll() is None
+        demo.send_signal(signal.SIGHUP)
+        output, _ = demo.communicate(timeout=DEADLINE_SECONDS)
+
+    assert demo.returncode == 0
+    assert "What to try next" in output
+
+
+@pytest.mark.parametrize("option", ["--noreload", "--verbosity=1"])
+def test_sigterm_ends_runserver_with_and_without_its_reloader(
+    option: str, manage: Manage, manage_environment: dict[str, str]
+) -> None:
+    manage("migrate", "-v0")
+    with started(["runserver", "127.0.0.1:0", option], manage_environment) as server:
+        assert server.stdout
+        while "Quit the server" not in server.stdout.readline():
+            assert server.poll() is None
+        server.send_signal(signal.SIGTERM)
+        _, errors = server.communicate(timeout=DEADLINE_SECONDS)
+
+    assert server.returncode in (0, -signal.SIGTERM)
+    assert "Traceback" not in errors
+
+
+def started(
+    arguments: list[str], environment: dict[str, str], *, launcher: list[str] | None = None
+) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*(launcher or []), sys.executable, str(ROOT / "manage.py"), *arguments],
+        env=environment | {"PYTHONUNBUFFERED": "1"},
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=_with_default_signals,  # noqa: PLW1509 - no thread runs here
+    )
+
+
+def _with_default_signals() -> None:
+    """Whoever runs the tests may ignore them, and children inherit that."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)

@@ -1,0 +1,77 @@
+import os
+import signal
+import threading
+from contextlib import suppress
+
+import pytest
+
+from shop.termination import TERMINATING, Terminated, interrupts_deferred, terminations_raised
+
+EVERY = (signal.SIGINT, *TERMINATING)
+
+
+@pytest.mark.parametrize("number", TERMINATING)
+def test_a_termination_unwinds_and_says_which_it_was(number: signal.Signals) -> None:
+    with pytest.raises(Terminated) as raised, terminations_raised():
+        os.kill(os.getpid(), number)
+
+    assert raised.value.code == 128 + number
+    assert signal.getsignal(number) is signal.SIG_DFL
+
+
+def test_a_second_termination_does_not_cut_the_unwinding_short() -> None:
+    put_back = False
+    with suppress(Terminated), terminations_raised():
+        try:
+            # A command that runs another unwinds through both.
+            with terminations_raised():
+                os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGHUP)
+            put_back = True
+
+    assert put_back
+
+
+@pytest.mark.parametrize("handler", [signal.SIG_IGN, lambda number, frame: None])
+def test_a_signal_that_somebody_else_handles_is_left_to_them(handler: signal.Handlers) -> None:
+    before = signal.signal(signal.SIGHUP, handler)
+    try:
+        with terminations_raised():
+            assert signal.getsignal(signal.SIGHUP) is handler
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) is handler
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("number", EVERY)
+def test_what_is_deferred_comes_after_the_block(number: signal.Signals) -> None:
+    came: list[str] = []
+
+    def work() -> None:
+        with interrupts_deferred():
+            os.kill(os.getpid(), number)
+            came.append("the end of the block")
+        came.append("what is after it")
+
+    with pytest.raises((Terminated, KeyboardInterrupt)), terminations_raised():
+        work()
+
+    assert came == ["the end of the block"]
+
+
+@pytest.mark.parametrize("manager", [terminations_raised, interrupts_deferred])
+def test_in_another_thread_nothing_changes(manager: object) -> None:
+    handlers: list[object] = []
+
+    def look() -> None:
+        with manager():  # type: ignore[operator]
+            handlers.extend(map(signal.getsignal, EVERY))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+
+    assert handlers == [*map(signal.getsignal, EVERY)]
