@@ -12,10 +12,14 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from redis import ConnectionPool
 from redis.connection import parse_url
+from redis.exceptions import RedisError
 
 TRUE_WORDS = {"1", "true", "yes", "on"}
 FALSE_WORDS = {"0", "false", "no", "off", ""}
+# Of sqlite3.connect and of Django's backend, those that a URL can say.
+SQLITE_OPTIONS = {"timeout", "transaction_mode", "init_command", "cached_statements"}
 DATABASE_SCHEMES = ("sqlite", "postgres", "postgresql")
 
 
@@ -71,6 +75,8 @@ def read_redis_url(name: str) -> str:
             f"{name} must be like redis://127.0.0.1:6379/1 or unix:///path/redis.sock?db=1, "
             f"got {mask_password(url)!r}."
         )
+    if url and (problem := _problem_of_redis_url(url)):
+        raise ImproperlyConfigured(f"{name} must have {problem}; got {mask_password(url)!r}.")
     return url
 
 
@@ -124,6 +130,32 @@ def _names_a_redis(url: str) -> bool:
         return False
 
 
+def _problem_of_redis_url(url: str) -> str:
+    """What redis-py passes over in silence, or says only when it connects."""
+    parts = urlsplit(url)
+    # unquote and int, as redis-py has it, would take /1/2 for 12 and pass over /shop.
+    if parts.scheme != "unix" and not re.fullmatch(r"/?[0-9]*", parts.path):
+        return "a number for its database, as in redis://127.0.0.1:6379/1"
+    if int(parse_url(url).get("db", 0)) < 0:
+        return "a database of at least 0"
+    try:
+        ConnectionPool.from_url(url).make_connection()
+    except TypeError:
+        return "options that redis-py knows, or none"
+    except RedisError as error:
+        return f"options that redis-py takes ({error})"
+    return ""
+
+
+def _sqlite_options(options: dict[str, object]) -> dict[str, object]:
+    """The options of an URL, with a timeout in seconds as a number. Raises ``ValueError``."""
+    if unknown := options.keys() - SQLITE_OPTIONS:
+        raise ValueError(f"no such option: {', '.join(sorted(unknown))}")
+    if "timeout" in options:
+        options = {**options, "timeout": float(str(options["timeout"]))}
+    return options
+
+
 def _parse_database_url(url: str) -> dict[str, object]:
     parts = urlsplit(url)
     if parts.scheme not in DATABASE_SCHEMES or "@" in parts.path:
@@ -131,4 +163,7 @@ def _parse_database_url(url: str) -> dict[str, object]:
     # sqlite://file has the file's name where a host is: a slash is missing.
     if parts.scheme == "sqlite" and parts.netloc and url != "sqlite://:memory:":
         raise ValueError
-    return dict(environ.Env.db_url_config(url))
+    database = dict(environ.Env.db_url_config(url))
+    if parts.scheme == "sqlite" and "OPTIONS" in database:
+        database["OPTIONS"] = _sqlite_options(database["OPTIONS"])
+    return database

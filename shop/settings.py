@@ -58,8 +58,10 @@ if read_bool("HTTPS", default=False):
     SECURE_SSL_REDIRECT = True
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_HSTS_SECONDS = 60 * 60 * 24 * 365
-    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
-    SECURE_HSTS_PRELOAD = True
+    # These two bind every other host of the domain, and browsers remember: somebody must choose them.
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = read_bool("HSTS_INCLUDE_SUBDOMAINS", default=False)
+    SECURE_HSTS_PRELOAD = read_bool("HSTS_PRELOAD", default=False)
+    SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
 
@@ -117,7 +119,7 @@ REST_FRAMEWORK = {
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-_database = read_database("DATABASE_URL") or {
+_database: dict[str, Any] = read_database("DATABASE_URL") or {
     "ENGINE": "django.db.backends.sqlite3",
     "NAME": BASE_DIR / "db.sqlite3",
 }
@@ -129,11 +131,12 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
         "timeout": 20,  # seconds
         # WAL lets readers go on while one writer writes. NORMAL is safe with it.
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        # What the URL says comes last: sqlite:///shop.sqlite3?timeout=5
+        **_database.get("OPTIONS", {}),
     }
 else:
-    _database["CONN_MAX_AGE"] = 60
-    _database["CONN_HEALTH_CHECKS"] = True
-DATABASES: dict[str, dict[str, Any]] = {"default": _database}
+    _database = {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True} | _database
+DATABASES = {"default": _database}
 
 # Pretend that the database is slow: each request to the API waits so long before its first query.
 SIMULATED_LATENCY_SECONDS = read_seconds("SIMULATED_LATENCY_SECONDS", default=0, maximum=60)

@@ -164,6 +164,39 @@ def test_a_url_that_redis_py_cannot_use_is_refused(url: str, set_variable: SetVa
     )
 
 
+@pytest.mark.parametrize(
+    ("url", "rule"),
+    [
+        ("redis://h/abc", "a number for its database, as in redis://127.0.0.1:6379/1"),
+        ("redis://h/1/2", "a number for its database, as in redis://127.0.0.1:6379/1"),
+        ("redis://h/-1", "a number for its database, as in redis://127.0.0.1:6379/1"),
+        ("unix:///r.sock?db=-1", "a database of at least 0"),
+        ("redis://h/1?foo=bar", "options that redis-py knows, or none"),
+        ("unix:///r.sock?db=1&host=h", "options that redis-py knows, or none"),
+        ("redis://h/1?protocol=9", "options that redis-py takes (protocol must be either 2 or 3)"),
+    ],
+)
+def test_what_redis_py_would_say_too_late_or_never_is_refused(
+    url: str, rule: str, set_variable: SetVariable
+) -> None:
+    set_variable(url)
+
+    with pytest.raises(ImproperlyConfigured) as raised:
+        read_redis_url(NAME)
+
+    assert str(raised.value) == f"{NAME} must have {rule}; got {url!r}."
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["redis://h/", "redis://h/1?max_connections=5&socket_keepalive=yes", "rediss://h/1?ssl_cert_reqs=none"],
+)
+def test_what_redis_py_knows_is_accepted(url: str, set_variable: SetVariable) -> None:
+    set_variable(url)
+
+    assert read_redis_url(NAME) == url
+
+
 @pytest.mark.parametrize("url", ["http://user:pa:ss@h/1", "redis://user:pa:ss@h:port/1"])
 def test_a_refused_url_is_shown_without_its_password(url: str, set_variable: SetVariable) -> None:
     set_variable(url)
@@ -270,6 +303,22 @@ def test_a_slash_in_a_password_is_refused_where_it_would_cut_the_url(set_variabl
 
     with pytest.raises(ImproperlyConfigured, match=r"'postgres://u:\*\*\*@h/db'"):
         read_database(NAME)
+
+
+def test_the_options_of_a_sqlite_url_are_kept(set_variable: SetVariable) -> None:
+    set_variable("sqlite:///shop.sqlite3?timeout=0.5&transaction_mode=DEFERRED")
+
+    assert read_database(NAME)["OPTIONS"] == {"timeout": 0.5, "transaction_mode": "DEFERRED"}
+
+
+@pytest.mark.parametrize("query", ["timeout=long", "foo=1", "database=other"])
+def test_an_option_that_sqlite_does_not_take_is_refused(query: str, set_variable: SetVariable) -> None:
+    set_variable(f"sqlite:///shop.sqlite3?{query}")
+
+    with pytest.raises(ImproperlyConfigured) as raised:
+        read_database(NAME)
+
+    assert str(raised.value) == database_rule(f"sqlite:///shop.sqlite3?{query}")
 
 
 def test_a_sqlite_url_with_two_slashes_is_refused(set_variable: SetVariable) -> None:

@@ -205,6 +205,17 @@ def test_https_is_off_unless_switched_on(value: str, shown: str, python: Run) ->
     assert finished.stdout == f"{shown}\n"
 
 
+@pytest.mark.parametrize("value", ["", "on"])
+def test_hsts_binds_other_hosts_only_where_somebody_chose_it(value: str, python: Run) -> None:
+    finished = python(
+        "from django.conf import settings as s\n"
+        "print(s.SECURE_HSTS_INCLUDE_SUBDOMAINS, s.SECURE_HSTS_PRELOAD)",
+        **PRODUCTION | {"HTTPS": "on", "HSTS_INCLUDE_SUBDOMAINS": value, "HSTS_PRELOAD": value},
+    )
+
+    assert finished.stdout == f"{bool(value)} {bool(value)}\n"
+
+
 # Bad values
 
 
@@ -217,6 +228,7 @@ def test_https_is_off_unless_switched_on(value: str, shown: str, python: Run) ->
         ("SIMULATED_LATENCY_SECONDS", "nan", "'nan'"),
         ("SIMULATED_LATENCY_SECONDS", "61", "'61'"),
         ("REDIS_URL", "http://x", "'http://x'"),
+        ("REDIS_URL", "redis://127.0.0.1:6379/1?foo=bar", "options that redis-py knows"),
         ("REDIS_URL", "http://user:pa:phrase@x/1", "'http://user:***@x/1'"),
         ("DATABASE_URL", "mongodb://user:pa/phrase@h/db", "'mongodb://user:***@h/db'"),
         ("DATABASE_URL", "postgres://user:phrase@h:port/db", "'postgres://user:***@h:port/db'"),
@@ -238,7 +250,8 @@ def test_the_example_lists_every_variable_that_is_read_and_no_other() -> None:
         node.args[0].value
         for file in ("settings.py", "environment.py")
         for node in ast.walk(ast.parse((ROOT / "shop" / file).read_text()))
-        if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        if node.args and isinstance(node.args[0], ast.Constant)
         if re.fullmatch(r"[A-Z_]{3,}", str(node.args[0].value))
     }
 
@@ -341,6 +354,15 @@ def test_sqlite_lets_readers_go_on_and_takes_its_lock_at_the_beginning(python: R
         "busy_timeout": 20_000,
         "another writer": "database is locked",
     }
+
+
+def test_what_a_sqlite_url_says_comes_before_the_defaults(python: Run, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'shop.sqlite3'}?timeout=5"
+    found = python(USE_SQLITE, **PRODUCTION, DATABASE_URL=url)
+
+    assert found.stderr == ""
+    assert json.loads(found.stdout)["busy_timeout"] == 5_000
+    assert json.loads(found.stdout)["journal_mode"] == "wal"
 
 
 # manage.py
