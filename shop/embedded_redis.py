@@ -134,13 +134,16 @@ class PrivateRedis:
         # A start that is cut short would leave a server that nobody knows of.
         with self._lock(), interrupts_deferred():
             if not self.is_running():
+                self._end_orphan()
                 self._start(server)
 
     def stop(self) -> bool:
         """End the server and return whether one was there. Raises ``PrivateRedisError``."""
-        if not self.is_running():
+        if not (self.is_running() or self._pid_path.exists()):
             return False
         with self._lock():
+            if not self.is_running():
+                return self._end_orphan()
             with contextlib.suppress(OSError), self._connect() as connection:
                 connection.sendall(b"SHUTDOWN NOSAVE\r\n")
                 connection.recv(256)
@@ -244,22 +247,49 @@ class PrivateRedis:
             time.sleep(POLL_INTERVAL_SECONDS)
         return True
 
+    def _end_orphan(self) -> bool:
+        """End a server whose socket was removed, and return whether there was one.
+
+        Those who are connected to it would go on with it beside another, and each would miss the
+        other's invalidations.
+        """
+        orphan = self._own_process()
+        if orphan is None:
+            return False
+        with contextlib.suppress(psutil.NoSuchProcess):
+            orphan.kill()
+        deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
+        while self._own_process() and time.monotonic() < deadline:
+            time.sleep(POLL_INTERVAL_SECONDS)
+        return True
+
     def _kill(self) -> None:
         """Kill a server that does not answer, after making sure that the process is this server."""
-        try:
-            server = psutil.Process(int(self._pid_path.read_text()))
-            # The server works in its folder, where nobody else is.
-            is_it = Path(server.cwd()) == self.directory.resolve()
-        except (OSError, ValueError, psutil.Error):
-            server, is_it = None, False
-        if server is None or not is_it:
-            suspect = f"process {server.pid} is not it" if server else "which process it is, is not known"
+        server = self._own_process()
+        if server is None:
             raise PrivateRedisError(
-                f"The private Redis on {self.socket_path} does not answer, and {suspect}. End it by hand."
+                f"The private Redis on {self.socket_path} does not answer, and {self._suspect()}. "
+                "End it by hand."
             )
         server.kill()
         if not self._wait_until(running=False, seconds=STOP_TIMEOUT_SECONDS):
             raise PrivateRedisError(f"The private Redis, process {server.pid}, does not end. End it by hand.")
+
+    def _own_process(self) -> psutil.Process | None:
+        """The process of the pid file, if it is this server: it works in its folder, where nobody else is."""
+        try:
+            process = psutil.Process(int(self._pid_path.read_text()))
+            is_it = Path(process.cwd()) == self.directory.resolve() and process.uids().real == os.getuid()
+        except (OSError, ValueError, psutil.Error):
+            return None
+        return process if is_it else None
+
+    def _suspect(self) -> str:
+        with contextlib.suppress(OSError, ValueError):
+            pid = int(self._pid_path.read_text())
+            if psutil.pid_exists(pid):
+                return f"process {pid} is not it"
+        return "which process it is, is not known"
 
 
 class PrivateRedisConnection(UnixDomainSocketConnection):

@@ -647,6 +647,40 @@ def test_stop_kills_a_hung_server_that_was_started_with_a_small_environment(tmp_
             wait_until(lambda: not is_alive(pid))
 
 
+def test_a_server_whose_socket_was_removed_is_ended_before_another_starts(server: PrivateRedis) -> None:
+    server.ensure_running()
+    orphan = process_id(server)
+    server.socket_path.unlink()
+
+    server.ensure_running()
+
+    assert not is_alive(orphan)
+    assert servers_in(server.directory) == [process_id(server)]
+
+
+def test_stop_ends_a_server_whose_socket_was_removed(server: PrivateRedis) -> None:
+    server.ensure_running()
+    orphan = process_id(server)
+    server.socket_path.unlink()
+
+    assert server.stop() is True
+    assert not is_alive(orphan)
+    assert server.stop() is False
+
+
+def test_an_innocent_process_is_taken_for_no_server(server: PrivateRedis) -> None:
+    server.ensure_running()
+    kill(server)
+    with subprocess.Popen(["sleep", "60"]) as innocent:
+        (server.directory / "redis.pid").write_text(f"{innocent.pid}\n")
+        try:
+            assert server.stop() is False
+            server.ensure_running()
+            assert is_alive(innocent.pid)
+        finally:
+            innocent.terminate()
+
+
 @pytest.mark.usefixtures("short_timeouts")
 @pytest.mark.parametrize("content", [None, "", "no number", NO_PROCESS])
 def test_stop_without_a_usable_pid_file_is_one_error(content: str | None, server: PrivateRedis) -> None:
