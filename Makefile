@@ -1,8 +1,16 @@
-# Each target makes the virtual environment and installs what it needs.
+# The targets share one virtual environment, which the first of them makes.
 #   make demo         fill a catalogue, measure the API with and without its cache
-#   make test         run the tests
-#   make soak         count stale answers of real servers for a minute
 #   make run          serve the shop on http://127.0.0.1:8000/
+#   make bench        measure the API with and without its cache
+#   make soak         count stale answers of real servers for a minute
+#   make redis-cli    open redis-cli on the private Redis
+#   make stop         end the private Redis
+#   make test         run the tests
+#   make lint         ruff, mypy, and Django's own checks
+#   make picture      draw docs/bench_cache.svg anew
+#   make measurements print the figures of docs/measurements.md
+#   make clean        remove the virtual environment and what else was made, but for the database
+# Options of a command: make bench ARGS="--requests 500"
 # Another Python: make test PYTHON=python3.13 VENV=.venvs/3.13
 
 PYTHON ?= python3
@@ -57,20 +65,29 @@ measurements: $(VENV)/run.stamp
 stop:
 	@if [ -x $(BIN)/python ]; then $(MANAGE) private_redis stop; fi
 
-clean: stop
-	rm -rf .venv .venvs .pytest_cache .hypothesis .mypy_cache .ruff_cache .redis
+# It goes on where nothing can be stopped: a half-made environment is what clean is for. The
+# socket of a server that still runs stays, so that make stop finds it.
+clean:
+	@$(MAKE) --no-print-directory stop || true
+	@if [ -f $(VENV)/pyvenv.cfg ]; then echo "rm -rf $(VENV)"; rm -rf $(VENV); fi
+	rm -rf .venv .venvs .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	@if [ -S .redis/redis.sock ]; then echo "The private Redis was not stopped: .redis stays." >&2; \
+	else rm -rf .redis; fi
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(VENV)/bin/python:
+# A stamp, because venv makes bin/python before it can fail. One that is there and works is kept.
+$(VENV)/venv.stamp:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	{ echo "Python 3.11 or newer is needed. Name one: make PYTHON=python3.12" >&2; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || \
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || \
+	$(PYTHON) -m venv $$(if [ -f $(VENV)/pyvenv.cfg ]; then echo --clear; fi) $(VENV) || \
 	{ echo "No virtual environment could be made. On Debian: apt install python3-venv" >&2; exit 1; }
+	@touch $@
 
-$(VENV)/run.stamp: requirements.txt | $(VENV)/bin/python
+$(VENV)/run.stamp: requirements.txt | $(VENV)/venv.stamp
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-$(VENV)/dev.stamp: requirements.txt requirements-dev.txt | $(VENV)/bin/python
+$(VENV)/dev.stamp: requirements.txt requirements-dev.txt | $(VENV)/venv.stamp
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@

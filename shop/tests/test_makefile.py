@@ -1,0 +1,149 @@
+"""make, in a copy of the project: what it makes and what it removes there is nobody's."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT
+from shop.embedded_redis import PrivateRedis
+
+DEADLINE_SECONDS = 120
+VENV_FAILED = "No virtual environment could be made. On Debian: apt install python3-venv\n"
+
+Make = Callable[..., "subprocess.CompletedProcess[str]"]
+
+pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="There is no make.")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    for name in ("Makefile", "manage.py", "shop", "catalog", "requirements.txt", "fixtures"):
+        source = ROOT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, folder / name)
+    return folder
+
+
+@pytest.fixture
+def make(project: Path, manage_environment: dict[str, str]) -> Make:
+    environment = {name: value for name, value in manage_environment.items() if name != "PRIVATE_REDIS_DIR"}
+
+    def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["make", *arguments],
+            env=environment | variables,
+            cwd=project,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_SECONDS,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def environment_of_the_tests(project: Path) -> Path:
+    """A virtual environment whose Python is the one of the tests, with all packages."""
+    return script(project / "venv" / "bin" / "python", f'exec "{sys.executable}" "$@"').parent.parent
+
+
+def script(path: Path, line: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{line}\n")
+    path.chmod(0o755)
+    (path.parent.parent / "pyvenv.cfg").touch()
+    return path
+
+
+def test_help_lists_every_target(make: Make) -> None:
+    declared = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert declared
+
+    listed = re.findall(r"^make (\S+) +\S", make("help").stdout, re.MULTILINE)
+
+    assert sorted(listed) == sorted(set(declared[1].split()) - {"help"})
+
+
+@pytest.mark.parametrize("venv", [".venv", "elsewhere"])
+def test_clean_removes_an_environment_that_does_not_work(venv: str, project: Path, make: Make) -> None:
+    script(project / venv / "bin" / "python", f'exec "{sys.executable}" -S "$@"')  # without packages
+
+    done = make("clean", f"VENV={venv}")
+
+    assert done.returncode == 0, done.stderr
+    assert not (project / venv).exists()
+
+
+def test_clean_stops_the_private_redis(project: Path, environment_of_the_tests: Path, make: Make) -> None:
+    server = PrivateRedis(project / ".redis")
+    server.ensure_running()
+
+    done = make("clean", "VENV=venv")
+
+    assert done.returncode == 0, done.stderr
+    assert not server.is_running()
+    assert not (project / ".redis").exists()
+    assert not environment_of_the_tests.exists()
+
+
+def test_clean_leaves_the_socket_of_a_server_that_it_cannot_stop(
+    project: Path, environment_of_the_tests: Path, make: Make
+) -> None:
+    server = PrivateRedis(project / ".redis")
+    server.ensure_running()
+    try:
+        done = make("clean", "VENV=venv", DEBUG="maybe")
+
+        assert done.returncode == 0, done.stderr
+        assert "DEBUG must be on or off" in done.stderr
+        assert "The private Redis was not stopped: .redis stays.\n" in done.stderr
+        assert server.is_running()
+        assert not environment_of_the_tests.exists()
+    finally:
+        server.stop()
+
+
+def test_clean_removes_no_folder_that_is_no_environment(project: Path, make: Make) -> None:
+    (project / "precious").mkdir()
+
+    make("clean", "VENV=precious")
+
+    assert (project / "precious").exists()
+
+
+def test_an_environment_that_failed_is_made_anew(project: Path, make: Make, tmp_path: Path) -> None:
+    # As on a Debian without python3-venv: bin/python is there, pip is not.
+    without_pip = script(
+        tmp_path / "tools" / "bin" / "python",
+        f'[ "$1 $2" != "-m venv" ] || {{ "{sys.executable}" -m venv --without-pip venv; exit 1; }}',
+    )
+    for _ in range(2):
+        done = make("venv/venv.stamp", "VENV=venv", f"PYTHON={without_pip}")
+        assert done.returncode != 0
+        assert done.stderr.startswith(VENV_FAILED)
+
+    done = make("venv/venv.stamp", "VENV=venv", f"PYTHON={sys.executable}")
+
+    assert done.returncode == 0, done.stderr
+    assert (project / "venv" / "venv.stamp").exists()
+    pip = subprocess.run(
+        [project / "venv" / "bin" / "python", "-m", "pip", "--version"], capture_output=True, check=False
+    )
+    assert pip.returncode == 0
+
+
+def test_an_environment_that_works_is_kept(project: Path, environment_of_the_tests: Path, make: Make) -> None:
+    (environment_of_the_tests / "mine").touch()
+
+    assert make("venv/venv.stamp", "VENV=venv").returncode == 0
+    assert (environment_of_the_tests / "mine").exists()
