@@ -10,6 +10,16 @@ from rest_framework.views import APIView
 
 from catalog.models import Category, Product, Tag
 
+# What the browsable API's dialog says; made from the lookups' names they would be "Price lt".
+LABELS = {
+    "name__iexact": "Name is",
+    "name__icontains": "Name contains",
+    "price": "Price is",
+    "price__lt": "Price is less than",
+    "price__gt": "Price is greater than",
+    "price__range": "Price is from, to (such as 5,20)",
+}
+
 
 class ProductFilter(django_filters.FilterSet):
     """Filters by name, price, category slug and tag name.
@@ -17,9 +27,11 @@ class ProductFilter(django_filters.FilterSet):
     An unknown category or tag is a 400, like any other value that is not valid.
     """
 
-    category = django_filters.ModelChoiceFilter(queryset=Category.objects.all(), to_field_name="slug")
+    category = django_filters.ModelChoiceFilter(
+        queryset=Category.objects.all(), to_field_name="slug", label="Category", empty_label="Any"
+    )
     tag = django_filters.ModelChoiceFilter(
-        field_name="tags", queryset=Tag.objects.all(), to_field_name="name", label="Tag"
+        field_name="tags", queryset=Tag.objects.all(), to_field_name="name", label="Tag", empty_label="Any"
     )
 
     class Meta:
@@ -28,6 +40,15 @@ class ProductFilter(django_filters.FilterSet):
             "name": ["iexact", "icontains"],
             "price": ["exact", "lt", "gt", "range"],
         }
+
+    @classmethod
+    def get_filters(cls) -> dict[str, django_filters.Filter]:
+        filters: dict[str, django_filters.Filter] = super().get_filters()
+        for name, label in LABELS.items():
+            filters[name].label = label
+        # The label says more than "Multiple values may be separated by commas."
+        filters["price__range"].extra["help_text"] = ""
+        return filters
 
 
 ModelT = TypeVar("ModelT", bound=Model)
