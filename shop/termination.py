@@ -32,12 +32,11 @@ def terminations_raised() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    is_ending = False
+    ended_by: list[int] = []
 
     def terminate(number: int, frame: FrameType | None) -> None:
-        nonlocal is_ending
-        if not is_ending:
-            is_ending = True
+        if not ended_by:
+            ended_by.append(number)
             raise Terminated(number)
 
     replaced = [number for number in TERMINATING if signal.getsignal(number) is signal.SIG_DFL]
@@ -45,6 +44,11 @@ def terminations_raised() -> Iterator[None]:
         for number in replaced:
             signal.signal(number, terminate)
         yield
+    except OSError:
+        # After a hangup, a progress bar that is taken away fails: there is no terminal to write to.
+        if ended_by:
+            raise Terminated(ended_by[0]) from None
+        raise
     finally:
         for number in replaced:
             signal.signal(number, signal.SIG_DFL)

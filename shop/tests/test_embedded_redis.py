@@ -647,6 +647,23 @@ def test_stop_kills_a_hung_server_that_was_started_with_a_small_environment(tmp_
             wait_until(lambda: not is_alive(pid))
 
 
+def test_an_interrupt_waits_until_the_server_that_starts_can_be_found(
+    server: PrivateRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = PrivateRedis._start
+
+    def interrupted(server: PrivateRedis, program: Path) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        start(server, program)
+
+    monkeypatch.setattr(PrivateRedis, "_start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        server.ensure_running()
+
+    assert server.is_running()
+    assert servers_in(server.directory) == [process_id(server)]
+
+
 def test_a_server_whose_socket_was_removed_is_ended_before_another_starts(server: PrivateRedis) -> None:
     server.ensure_running()
     orphan = process_id(server)

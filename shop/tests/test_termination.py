@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import threading
@@ -32,6 +33,24 @@ def test_a_second_termination_does_not_cut_the_unwinding_short() -> None:
             put_back = True
 
     assert put_back
+
+
+def test_what_fails_on_the_way_out_does_not_hide_the_termination() -> None:
+    def work() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGHUP)
+        finally:
+            raise OSError(errno.EIO, "The terminal is gone")
+
+    with pytest.raises(Terminated) as raised, terminations_raised():
+        work()
+
+    assert raised.value.code == 129
+
+
+def test_a_failure_without_a_termination_stays_one() -> None:
+    with pytest.raises(OSError, match="No space"), terminations_raised():
+        raise OSError(errno.ENOSPC, "No space")
 
 
 @pytest.mark.parametrize("handler", [signal.SIG_IGN, lambda number, frame: None])
