@@ -13,7 +13,7 @@ from django_redis.client.default import glob_escape
 
 from catalog.benchmarks.overrides import BUILTIN_ALIAS, overrides
 from catalog.cached_pages import redis_client, scan_batches
-from shop.termination import interrupts_deferred as interrupts_deferred  # noqa: PLC0414 - handed on
+from shop.termination import interrupts_deferred
 
 KEY_PREFIX = "bench_cache"
 

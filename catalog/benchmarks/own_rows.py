@@ -10,8 +10,8 @@ from urllib.parse import urlencode
 
 from django.db import transaction
 
-from catalog.benchmarks.isolation import interrupts_deferred
 from catalog.models import Category, Product, Tag
+from shop.termination import interrupts_deferred
 
 MARK = "bench-cache"
 

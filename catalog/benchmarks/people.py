@@ -12,8 +12,8 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.test import Client
 
-from catalog.benchmarks.isolation import interrupts_deferred
 from catalog.benchmarks.own_rows import MARK
+from shop.termination import interrupts_deferred
 
 
 @dataclass(frozen=True, kw_only=True)

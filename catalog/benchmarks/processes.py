@@ -20,9 +20,10 @@ from django.db import connection
 
 from catalog.benchmarks import plug_ins
 from catalog.benchmarks.errors import BenchmarkError
-from catalog.benchmarks.isolation import interrupts_deferred, key_prefix
+from catalog.benchmarks.isolation import key_prefix
 from catalog.benchmarks.strategy import Strategy
 from catalog.caching import engine
+from shop.termination import interrupts_deferred
 
 EXIT_PATIENCE_SECONDS = 30
 

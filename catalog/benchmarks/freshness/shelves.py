@@ -13,8 +13,8 @@ from urllib.parse import urlencode
 
 from django.db import transaction
 
-from catalog.benchmarks.isolation import interrupts_deferred
 from catalog.models import Category, Product, Tag
+from shop.termination import interrupts_deferred
 
 PRODUCTS_PER_WRITER = 2
 # Versions from here on are of writes that are rolled back.

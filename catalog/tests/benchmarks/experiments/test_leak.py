@@ -128,8 +128,14 @@ def test_every_count_but_that_of_the_answers_is_marked() -> None:
     assert [cell.mark for cell in total.rows[0]] == ["", "", *["bad"] * 7]
 
 
+class Nowhere(Strategy):
+    name = "nowhere"
+    url_prefix = "/nowhere"
+    caches = False
+
+
 def test_a_strategy_without_these_pages_is_not_said_to_be_safe() -> None:
-    result = measure(Strategy(name="nowhere", url_prefix="/nowhere", caches=False))
+    result = measure(Nowhere())
 
     assert totals(result, "nowhere")["found"] is None
     assert result.verdicts == ("nowhere: no page was answered, so nothing is known of its leaks.",)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from dataclasses import dataclass
 from typing import Any
 
 import psutil
@@ -23,6 +22,7 @@ from catalog.benchmarks.strategies import READ_CACHE, TEXTBOOK, UNCACHED, Strate
 from catalog.factories import ProductFactory
 from catalog.models import Product
 from catalog.options import InvalidOption
+from shop.termination import Terminated, terminations_raised
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -98,7 +98,7 @@ def test_an_interrupted_load_leaves_no_process_and_no_key(
         assert keys(read_redis)
         os.kill(os.getpid(), signal.SIGTERM)
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Terminated), terminations_raised():
         measure(on_progress=interrupt)
 
     assert children() == before
@@ -119,21 +119,26 @@ def test_a_repeat_that_runs_a_query_is_an_error(
         measure()
 
 
-@dataclass(frozen=True, kw_only=True)
 class OtherPage(Strategy):
+    name = "other"
+    url_prefix = ""
+
     def url(self, path: str) -> str:
         return "/categories/"
 
 
+class Nowhere(Strategy):
+    name = "gone"
+    url_prefix = "/nowhere"
+
+
 def test_a_strategy_whose_server_answers_something_else_is_an_error(products: list[Product]) -> None:
-    other = OtherPage(name="other", url_prefix="", caches=True)
-    gone = Strategy(name="gone", url_prefix="/nowhere", caches=True)
     with isolated_cache(), running_server(workers=1) as server:
         require_equal_answers(server, STRATEGIES, "/products/")
         with pytest.raises(BenchmarkError, match="other answers /products/ with another body"):
-            require_equal_answers(server, [*STRATEGIES, other], "/products/")
+            require_equal_answers(server, [*STRATEGIES, OtherPage()], "/products/")
         with pytest.raises(BenchmarkError, match="/nowhere/products/ answered 404, not 200"):
-            require_equal_answers(server, [*STRATEGIES, gone], "/products/")
+            require_equal_answers(server, [*STRATEGIES, Nowhere()], "/products/")
 
 
 @pytest.mark.parametrize(
