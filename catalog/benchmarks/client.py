@@ -62,6 +62,11 @@ class Requester:
         body = _decoded(self._here.get(UNCACHED.url(path))).replace(_links_of(UNCACHED), b"testserver/")
         floor.prepare(path, gzip.compress(body, mtime=0))
 
+    def see(self, strategy: Strategy, path: str) -> tuple[int, Any]:
+        """The status and the body, also of a page that is not there."""
+        response = self._client.get(strategy.url(path))
+        return response.status_code, _body(response, strategy)
+
     def ask(self, strategy: Strategy, path: str) -> Answer:
         """One request with its queries and its body. Raises ``InvalidOption`` unless it is a 200."""
         url = strategy.url(path)

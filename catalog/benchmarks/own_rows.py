@@ -35,18 +35,28 @@ class OwnRows:
 
 
 @contextmanager
-def own_rows(count: int) -> Iterator[OwnRows]:
+def own_mark() -> Iterator[str]:
+    """What starts the names of rows of a benchmark's own, by which they are removed at the end.
+
+    Products, categories and tags by name or slug, and products by their category's slug.
+    """
     mark = f"{MARK}-{uuid.uuid4().hex[:10]}"
     try:
-        with transaction.atomic():
-            rows = _make(mark, count)
-        yield rows
+        yield mark
     finally:
         with interrupts_deferred(), transaction.atomic():
             Product.objects.filter(category__slug__startswith=mark).delete()
             Product.objects.filter(name__startswith=mark).delete()
             Category.objects.filter(slug__startswith=mark).delete()
             Tag.objects.filter(name__startswith=mark).delete()
+
+
+@contextmanager
+def own_rows(count: int) -> Iterator[OwnRows]:
+    with own_mark() as mark:
+        with transaction.atomic():
+            rows = _make(mark, count)
+        yield rows
 
 
 def _make(mark: str, count: int) -> OwnRows:

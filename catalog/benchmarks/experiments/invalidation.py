@@ -1,83 +1,210 @@
 """Which writes does a cache notice, and at what price?
 
-Measures: the time of ``Product.save()`` with only the strategy's own invalidation connected, and
-whether the next answer, warm before the save, shows it. Leaves out: readers that overlap the write.
+Measures, for every kind of write in ``catalog.benchmarks.writes`` and every strategy, with only
+that strategy's invalidation connected:
+
+- whether the next answer shows the write, of each page that the write changes and that was warm;
+- the same under two races, which are made to happen and not waited for. One reader asks for the
+  pages after the write and before its COMMIT. The other sends its queries before the write and
+  stores what it made of them after the write was acknowledged;
+- how long the write takes, on warm pages.
+
+An answer is stale if the uncached view answers something else. The races are the anomalies of a
+cache that is not written in the database's transaction: Kleppmann, Designing Data-Intensive
+Applications (2017), chapter 11, "Keeping Systems in Sync", and the "stale sets" against which
+Nishtala et al., Scaling Memcache at Facebook, NSDI 2013, section 3.2.1, give out leases. Bailis et
+al., Probabilistically Bounded Staleness for Practical Partial Quorums, VLDB 2012, ask how often
+such things happen by chance: the experiment ``freshness`` does.
+
+Leaves out: the page of statistics, which adds up the whole catalogue each time; a strategy in a
+process of its own; how the time of an invalidation grows with the number of keys in Redis.
 """
 
 from __future__ import annotations
 
-import time
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
+from statistics import median
 
-from catalog.benchmarks.client import Requester
-from catalog.benchmarks.isolation import garbage_collector_off
-from catalog.benchmarks.own_rows import OwnRows, own_rows
+from catalog.benchmarks import trials
 from catalog.benchmarks.plan import Plan, Scale
+from catalog.benchmarks.quantities import say
 from catalog.benchmarks.results import ExperimentResult, Figure, Series
-from catalog.benchmarks.statistics import NANOSECONDS, summarise
-from catalog.benchmarks.strategies import UNCACHED, Strategy, only_invalidation_of
-from catalog.benchmarks.tables import Table, tabulate
-from catalog.models import Product
+from catalog.benchmarks.statistics import summarise
+from catalog.benchmarks.strategies import UNCACHED, Strategy
+from catalog.benchmarks.tables import Table
+from catalog.benchmarks.trials import RACES, Bench, opened_bench
+from catalog.benchmarks.write_tables import notice_table, price_table
+from catalog.benchmarks.writes import KINDS, Kind, Page
 
 QUESTION = "Which writes does a cache notice, and at what price?"
 WRITES = True
 
-ROUNDS = Scale(quick=5, normal=10, thorough=30)
-SECONDS_PER_ROUND = 0.03
-CASE = "save"
+# How often each write is timed. The races end in the same way each time.
+ROUNDS = Scale(quick=5, normal=15, thorough=40)
+STARTING_SECONDS = 2.0
+SECONDS_PER_ROUND = 0.015
+SECONDS_PER_CHECK = 0.1
+# The case of the totals.
+CASE = "invalidation"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What one strategy makes of one kind of write.
+
+    ``pages`` maps each page that the write changes to whether its next answer is stale.
+    ``stale_races`` is how many of the two races ended with a stale page, ``None`` where there was
+    none; ``seconds`` is what the write took, each time.
+    """
+
+    strategy: str
+    kind: str
+    pages: Mapping[Page, bool]
+    stale_races: int | None
+    seconds: tuple[float, ...]
+
+    @property
+    def stale(self) -> bool:
+        return any(self.pages.values())
 
 
 def estimate_seconds(plan: Plan) -> float:
-    return len(plan.strategies) * ROUNDS.at(plan.effort) * SECONDS_PER_ROUND
+    caches = sum(strategy.caches for strategy in plan.strategies)
+    timing = len(plan.strategies) * ROUNDS.at(plan.effort) * SECONDS_PER_ROUND
+    return STARTING_SECONDS + len(KINDS) * (timing + caches * SECONDS_PER_CHECK)
 
 
 def measure(plan: Plan) -> ExperimentResult:
-    figures: list[Figure] = []
-    series = []
-    with own_rows(3) as rows:
-        for strategy in plan.strategies:
-            with only_invalidation_of(strategy), garbage_collector_off():
-                times, stale = _measure_saves(strategy, rows, plan)
-            series.append(Series(strategy=strategy.name, case=CASE, name="write", unit="s", values=times))
-            figure = partial(Figure, strategy=strategy.name, case=CASE)
-            figures += [
-                figure(name="stale", value=stale, unit="count"),
-                figure(name="write", value=summarise(times).p50, unit="s", series="write"),
-            ]
+    strategies = [each for each in plan.strategies if not getattr(each, "own_process", False)]
+    left_out = [each.name for each in plan.strategies if each not in strategies]
+    with opened_bench() as bench:
+        plan.on_progress(STARTING_SECONDS)
+        kinds = [kind for kind in KINDS if bench.process or not kind.is_elsewhere]
+        findings = [finding for kind in kinds for finding in _examine(bench, kind, strategies, plan)]
+        warnings = _warnings(bench, left_out)
     return ExperimentResult(
         experiment="invalidation",
-        parameters={"rounds": ROUNDS.at(plan.effort)},
-        figures=tuple(figures),
-        series=tuple(series),
-        verdicts=tuple(
-            f"{figure.strategy}: {figure.value:g} answers after a save were stale."
-            for figure in figures
-            if figure.name == "stale" and figure.strategy != UNCACHED.name
+        parameters={"kinds": len(kinds), "rounds": ROUNDS.at(plan.effort), "races": len(RACES)},
+        figures=tuple(_figures(findings)),
+        series=tuple(
+            Series(strategy=each.strategy, case=each.kind, name="write", unit="s", values=each.seconds)
+            for each in findings
         ),
+        verdicts=tuple(_verdicts(findings)),
+        warnings=tuple(warnings),
     )
 
 
-def tables(result: ExperimentResult) -> list[Table]:
+def _examine(bench: Bench, kind: Kind, strategies: Sequence[Strategy], plan: Plan) -> list[Finding]:
+    """The checks come first: what a first write imports is no cache's cost."""
+    rounds, chance = ROUNDS.at(plan.effort), random.Random(plan.seed)
+    checked = {strategy.name: _check(bench, strategy, kind, plan) for strategy in strategies}
+    targets = iter(bench.make_targets(rounds * len(strategies)))
+    seconds: dict[str, list[float]] = {strategy.name: [] for strategy in strategies}
+    for _ in range(rounds):
+        for strategy in chance.sample(strategies, len(strategies)):
+            with bench.only_invalidation_of(strategy):
+                taken = trials.time_write(bench, strategy, kind, next(targets))
+            seconds[strategy.name].append(taken)
+            plan.on_progress(SECONDS_PER_ROUND)
     return [
-        tabulate(
-            "A save, and the answer after it",
-            result.figures,
-            columns={"write": "write", "stale": "stale answers"},
-            is_bad=lambda figure: figure.name == "stale" and bool(figure.value),
-        )
+        Finding(strategy=name, kind=kind.name, pages=pages, stale_races=races, seconds=tuple(seconds[name]))
+        for name, (pages, races) in checked.items()
     ]
 
 
-def _measure_saves(strategy: Strategy, rows: OwnRows, plan: Plan) -> tuple[tuple[float, ...], int]:
-    requester, path = Requester(), rows.list_path
-    times, stale = [], 0
-    for number in range(ROUNDS.at(plan.effort)):
-        requester.ask(strategy, path)
-        product = Product.objects.get(pk=rows.products[0])
-        product.stock = number
-        started = time.perf_counter_ns()
-        product.save()
-        times.append((time.perf_counter_ns() - started) / NANOSECONDS)
-        stale += requester.ask(strategy, path).body != requester.ask(UNCACHED, path).body
-        plan.on_progress(SECONDS_PER_ROUND)
-    return tuple(times), stale
+def _check(bench: Bench, strategy: Strategy, kind: Kind, plan: Plan) -> tuple[dict[Page, bool], int | None]:
+    """The pages after the write alone, and the number of races that end with a stale one."""
+    if not strategy.caches:
+        # It is what the others are compared with.
+        return {}, 0
+    alone, *overlapped = bench.make_targets(1 + len(RACES))
+    with bench.only_invalidation_of(strategy):
+        pages = trials.find_stale_pages(bench, strategy, kind, alone)
+        races = zip(RACES, overlapped, strict=True) if bench.readers else ()
+        lost = [race(bench, strategy, kind, target) for race, target in races]
+    plan.on_progress(SECONDS_PER_CHECK)
+    return pages, sum(lost) if bench.readers else None
+
+
+def _figures(findings: Sequence[Finding]) -> Iterator[Figure]:
+    for each in findings:
+        figure = partial(Figure, strategy=each.strategy, case=each.kind)
+        yield figure(name="stale", value=int(each.stale), unit="count")
+        for page, is_stale in each.pages.items():
+            yield figure(name=f"stale_{page}", value=int(is_stale), unit="count")
+        yield figure(name="stale_race", value=each.stale_races, unit="count")
+        yield figure(name="write", value=summarise(each.seconds).p50, unit="s", series="write")
+    for strategy, own in _by_strategy(findings).items():
+        total = partial(Figure, strategy=strategy, case=CASE)
+        yield total(name="kinds", value=len(own), unit="count", better="neither")
+        yield total(name="stale", value=sum(each.stale for each in own), unit="count")
+        yield total(name="stale_race", value=_count_stale_under_race(own), unit="count")
+        if strategy != UNCACHED.name:
+            yield total(name="write_cost", value=_write_cost(own, findings), unit="ratio")
+            yield total(name="write_extra", value=_write_extra(own, findings), unit="s")
+
+
+def _by_strategy(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
+    found: dict[str, list[Finding]] = {}
+    for each in findings:
+        found.setdefault(each.strategy, []).append(each)
+    return found
+
+
+def _count_stale_under_race(findings: Sequence[Finding]) -> int | None:
+    """The kinds that at least one race missed; ``None`` without races."""
+    races = [each.stale_races for each in findings if each.stale_races is not None]
+    return sum(bool(number) for number in races) if races else None
+
+
+def _write_cost(own: Sequence[Finding], findings: Sequence[Finding]) -> float:
+    """The median over the kinds of the ratio to the median without any invalidation."""
+    return median(taken / plain for taken, plain in _medians(own, findings))
+
+
+def _write_extra(own: Sequence[Finding], findings: Sequence[Finding]) -> float:
+    """The same of the difference in seconds."""
+    return median(taken - plain for taken, plain in _medians(own, findings))
+
+
+def _medians(own: Sequence[Finding], findings: Sequence[Finding]) -> list[tuple[float, float]]:
+    """For each kind, the seconds with the strategy's invalidation and without any."""
+    plain = {each.kind: median(each.seconds) for each in findings if each.strategy == UNCACHED.name}
+    return [(median(each.seconds), plain[each.kind]) for each in own]
+
+
+def _warnings(bench: Bench, left_out: Sequence[str]) -> Iterator[str]:
+    if bench.readers is None:
+        yield (
+            "The races and the second process were left out: nobody else can read a database in memory "
+            "while it is written. Set DATABASE_URL to a file or to PostgreSQL."
+        )
+    for name in left_out:
+        yield f"{name}: its invalidation was not measured, because it serves from a process of its own."
+
+
+def _verdicts(findings: Sequence[Finding]) -> Iterator[str]:
+    for strategy, own in _by_strategy(findings).items():
+        if strategy == UNCACHED.name:
+            continue
+        stale, under_race = sum(each.stale for each in own), _count_stale_under_race(own)
+        price = (
+            f"a write takes {_write_cost(own, findings):.2f} times as long "
+            f"({say(_write_extra(own, findings), 's')} more)"
+        )
+        if stale or under_race:
+            race = "" if under_race is None else f", {under_race} under race"
+            yield (f"{strategy}: {stale} of {len(own)} kinds of write leave a page STALE{race}; {price}.")
+        else:
+            race = "" if under_race is None else ", under race too"
+            yield f"{strategy}: every one of {len(own)} kinds of write is seen at once{race}; {price}."
+
+
+def tables(result: ExperimentResult) -> list[Table]:
+    strategies = list(dict.fromkeys(figure.strategy for figure in result.figures))
+    kinds = [case for case in dict.fromkeys(figure.case for figure in result.figures) if case != CASE]
+    return [notice_table(result, strategies, kinds), price_table(result, strategies, kinds)]
