@@ -5,7 +5,6 @@ How a statement is told from a read: ``test_statements.py``. Overlaps and crashe
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -13,30 +12,28 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 import pytest
 from django.conf import settings as django_settings
 from django.contrib.auth.models import User
-from django.core import serializers
-from django.core.management import call_command
 from django.db import connection, connections, transaction
 from django.db.backends.signals import connection_created
-from django.db.models import F
-from django.forms import model_to_dict
 from django.test import Client
 from rest_framework.test import APIClient
 
 from catalog import seeding
+from catalog.benchmarks.writes import KINDS, Admin, Kind, Page, Target, make_targets
+from catalog.benchmarks.writes.kinds import Write
+from catalog.benchmarks.writes.products import save, update
+from catalog.benchmarks.writes.relations import clear_the_tags, rename_the_category, rename_the_tag
+from catalog.benchmarks.writes.statements import raw_sql
 from catalog.caching import writes
 from catalog.caching.writes import Watch, rotate, rotated
-from catalog.factories import CategoryFactory, ProductFactory, TagFactory
 from catalog.models import Category, Product, Tag
 
 T = TypeVar("T")
-Write = Callable[[Product], object]
 
 ROOT = Path(__file__).parents[3]
 PATIENCE_SECONDS = 60
@@ -47,16 +44,12 @@ in_its_own_transactions = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def product() -> Product:
-    """A product with a category and a tag of its own."""
-    return ProductFactory.create(
-        name="Old",
-        sku="OLD-1",
-        price="10.00",
-        stock=5,
-        category=CategoryFactory.create(name="Kitchen"),
-        tags=[TagFactory.create(name="old")],
-    )
+def target() -> Target:
+    """Two products with a category and a tag of their own."""
+    user, browser = User.objects.create_superuser("wilhelmina"), Client()
+    browser.force_login(user)
+    [made] = make_targets("Old", 1, admin=Admin(user=user, browser=browser))
+    return made
 
 
 class Undo(Exception):
@@ -82,9 +75,19 @@ def truth(url: str) -> Any:
     return APIClient().get(f"/uncached{url}").json()
 
 
-def pages_of(product: Product) -> list[str]:
-    """Each page that shows something of the product, its category or its tags."""
-    return [LIST, f"{LIST}{product.pk}/", STATS, CATEGORIES, f"{CATEGORIES}{product.category.slug}/"]
+def named_pages(target: Target) -> dict[Page, str]:
+    slug = target.category.slug
+    return {
+        "list": LIST,
+        "detail": f"{LIST}{target.product.pk}/",
+        "statistics": STATS,
+        "category": f"{CATEGORIES}{slug}/",
+    }
+
+
+def pages_of(target: Target) -> list[str]:
+    """Each page that shows something of the products, their category or their tag."""
+    return [*named_pages(target).values(), CATEGORIES]
 
 
 def warm(pages: list[str]) -> dict[str, Any]:
@@ -121,253 +124,17 @@ def execute(sql: str, parameters: Any = ()) -> None:
         cursor.execute(sql, parameters)
 
 
-# The kinds of writes
+# The kinds of writes: all that are measured in this process, and one whose rows are not its own
 
 
-def save(product: Product) -> None:
-    product.name = "New"
-    product.save()
-
-
-def save_one_field(product: Product) -> None:
-    product.price = "12.50"
-    product.save(update_fields=["price"])
-
-
-def create(product: Product) -> None:
-    Product.objects.create(name="New", price=1, stock=1, category=product.category)
-
-
-def delete(product: Product) -> None:
-    Product.objects.get(pk=product.pk).delete()
-
-
-def update(product: Product) -> None:
-    Product.objects.filter(pk=product.pk).update(price="12.50")
-
-
-def update_by_an_expression(product: Product) -> None:
-    Product.objects.filter(pk=product.pk).update(stock=F("stock") - 5)
-
-
-def save_an_expression(product: Product) -> None:
-    changed = Product.objects.get(pk=product.pk)
-    changed.stock = F("stock") + 1
-    changed.save()
-
-
-def delete_by_a_query(product: Product) -> None:
-    Product.objects.filter(pk=product.pk).delete()
-
-
-def delete_without_the_cascade(product: Product) -> None:
-    Product.tags.through.objects.filter(product_id=product.pk)._raw_delete("default")
-
-
-def _made(product: Product, sku: str) -> Product:
-    return Product(name="New", price=1, stock=1, category=product.category, sku=sku)
-
-
-def bulk_create(product: Product) -> None:
-    Product.objects.bulk_create([_made(product, "NEW-1"), _made(product, "NEW-2")])
-
-
-def bulk_create_ignoring_conflicts(product: Product) -> None:
-    Product.objects.bulk_create([_made(product, "OLD-1"), _made(product, "NEW-1")], ignore_conflicts=True)
-
-
-def bulk_create_updating_conflicts(product: Product) -> None:
-    Product.objects.bulk_create(
-        [_made(product, "OLD-1")], update_conflicts=True, unique_fields=["sku"], update_fields=["name"]
-    )
-
-
-def bulk_update(product: Product) -> None:
-    changed = Product.objects.get(pk=product.pk)
-    changed.name = "New"
-    Product.objects.bulk_update([changed], ["name"])
-
-
-def add_a_tag(product: Product) -> None:
-    product.tags.add(Tag.objects.create(name="new"))
-
-
-def add_a_tag_that_is_there(product: Product) -> None:
-    product.tags.through.objects.all().delete()
-    product.tags.add(Tag.objects.get(name="old"))
-    product.tags.remove(Tag.objects.get(name="old"))
-
-
-def remove_a_tag(product: Product) -> None:
-    product.tags.remove(Tag.objects.get(name="old"))
-
-
-def set_the_tags(product: Product) -> None:
-    product.tags.set([Tag.objects.create(name="new")])
-
-
-def clear_the_tags(product: Product) -> None:
-    product.tags.clear()
-
-
-def add_from_the_other_side(product: Product) -> None:
-    Tag.objects.create(name="new").products.add(product)
-
-
-def rename_the_tag(product: Product) -> None:
-    Tag.objects.filter(name="old").update(name="renamed")
-
-
-def rename_the_category(product: Product) -> None:
-    category = Category.objects.get(pk=product.category_id)
-    category.name = "Renamed"
-    category.save()
-
-
-def change_the_category_s_slug(product: Product) -> None:
-    Category.objects.filter(pk=product.category_id).update(slug="renamed")
-
-
-def delete_the_tag_with_its_rows(product: Product) -> None:
-    Tag.objects.get(name="old").delete()
-
-
-def delete_the_category_with_its_products(product: Product) -> None:
-    Product.objects.filter(category=product.category_id).delete()
-    Category.objects.get(pk=product.category_id).delete()
-
-
-def get_or_create(product: Product) -> None:
-    Product.objects.get_or_create(sku="NEW-1", defaults=model_fields(product))
-
-
-def update_or_create(product: Product) -> None:
-    Product.objects.update_or_create(sku="OLD-1", defaults={"name": "New"})
-
-
-def model_fields(product: Product) -> dict[str, Any]:
-    return {"name": "New", "price": 1, "stock": 1, "category": product.category}
-
-
-def raw_sql(product: Product) -> None:
-    execute("UPDATE catalog_product SET name = 'New' WHERE id = %s", [product.pk])
-
-
-def raw_sql_with_a_comment(product: Product) -> None:
-    execute("/* SELECT */ -- SELECT\n UPDATE catalog_product SET name = 'New'")
-
-
-def executemany(product: Product) -> None:
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            "INSERT INTO catalog_category (name, slug) VALUES (%s, %s)", [("A", "a"), ("B", "b")]
-        )
-
-
-def a_cte(product: Product) -> None:
-    if IS_POSTGRESQL:
-        execute(
-            "WITH changed AS (UPDATE catalog_product SET name = 'New' RETURNING id) SELECT id FROM changed"
-        )
-    else:
-        execute(
-            "WITH new (name, slug) AS (VALUES ('New', 'new')) "
-            "INSERT INTO catalog_category (name, slug) SELECT name, slug FROM new"
-        )
-
-
-def a_cte_after_a_literal(product: Product) -> None:
-    """The literal looks like the start of a comment."""
-    if IS_POSTGRESQL:
-        execute(
-            "WITH a AS (SELECT '--'), b AS (UPDATE catalog_product SET name = 'New' RETURNING id) SELECT 1"
-        )
-    else:
-        execute(
-            "WITH new (name, slug) AS (VALUES ('--', 'new')) "
-            "INSERT INTO catalog_category (name, slug) SELECT name, slug FROM new"
-        )
-
-
-def an_upsert(product: Product) -> None:
-    execute("INSERT INTO catalog_tag (name) VALUES ('old') ON CONFLICT (name) DO UPDATE SET name = 'renamed'")
-
-
-def save_in_the_admin(product: Product) -> None:
-    client = Client()
-    client.force_login(User.objects.create_superuser("wilhelmina"))
-    form = model_to_dict(product, fields=["name", "description", "price", "stock", "category"])
-    saved = client.post(f"/admin/catalog/product/{product.pk}/change/", {**form, "name": "New"})
-    assert saved.status_code == 302
-
-
-def delete_by_an_admin_s_action(product: Product) -> None:
-    client = Client()
-    client.force_login(User.objects.create_superuser("wilhelmina"))
-    form = {"action": "delete_selected", "_selected_action": [product.pk], "post": "yes"}
-    assert client.post("/admin/catalog/product/", form).status_code == 302
-
-
-def save_through_the_api(product: Product) -> None:
-    client = APIClient()
-    client.force_authenticate(User.objects.create_superuser("wilhelmina"))
-    saved = client.patch(f"{LIST}{product.pk}/", {"name": "New", "tags": []}, format="json")
-    assert saved.status_code == 200
-
-
-def loaddata(product: Product) -> None:
-    [record] = json.loads(serializers.serialize("json", [product]))
-    record["fields"]["name"] = "New"
-    with TemporaryDirectory() as directory:
-        path = Path(directory) / "products.json"
-        path.write_text(json.dumps([record]))
-        call_command("loaddata", path, verbosity=0)
-
-
-def seed(product: Product) -> None:
+def seed(target: Target) -> None:
     seeding.carry_out(seeding.plan_seeding(count=3))
 
 
-WRITES: list[Write] = [
-    save,
-    save_one_field,
-    create,
-    delete,
-    update,
-    update_by_an_expression,
-    save_an_expression,
-    delete_by_a_query,
-    delete_without_the_cascade,
-    bulk_create,
-    bulk_create_ignoring_conflicts,
-    bulk_create_updating_conflicts,
-    bulk_update,
-    add_a_tag,
-    add_a_tag_that_is_there,
-    remove_a_tag,
-    set_the_tags,
-    clear_the_tags,
-    add_from_the_other_side,
-    rename_the_tag,
-    rename_the_category,
-    change_the_category_s_slug,
-    delete_the_tag_with_its_rows,
-    delete_the_category_with_its_products,
-    get_or_create,
-    update_or_create,
-    raw_sql,
-    raw_sql_with_a_comment,
-    executemany,
-    a_cte,
-    a_cte_after_a_literal,
-    an_upsert,
-    save_in_the_admin,
-    delete_by_an_admin_s_action,
-    save_through_the_api,
-    loaddata,
-    seed,
-]
-every_kind_of_write = pytest.mark.parametrize("write", WRITES, ids=lambda write: write.__name__)
+SEED = Kind(name="seed", changes=frozenset({"list", "statistics"}), write=seed)
+every_kind_of_write = pytest.mark.parametrize(
+    "kind", [*(kind for kind in KINDS if not kind.is_elsewhere), SEED], ids=lambda kind: kind.name
+)
 
 
 # The matrix of writes and transactions
@@ -375,26 +142,26 @@ every_kind_of_write = pytest.mark.parametrize("write", WRITES, ids=lambda write:
 
 @in_its_own_transactions
 @every_kind_of_write
-def test_a_write_of_its_own_is_seen_by_the_next_read(write: Write, product: Product) -> None:
-    pages = pages_of(product)
+def test_a_write_of_its_own_is_seen_by_the_next_read(kind: Kind, target: Target) -> None:
+    named, pages = named_pages(target), pages_of(target)
     old = warm(pages)
 
-    write(product)
+    kind.write(target)
 
-    assert any(truth(url) != old[url] for url in pages)
+    assert {page for page, url in named.items() if truth(url) != old[url]} == kind.changes
     assert_right(pages)
 
 
 @in_its_own_transactions
 @every_kind_of_write
 def test_a_write_in_a_transaction_is_seen_inside_at_once_and_outside_after_the_commit(
-    write: Write, product: Product
+    kind: Kind, target: Target
 ) -> None:
-    pages = pages_of(product)
+    pages = pages_of(target)
     old = warm(pages)
 
     with transaction.atomic():
-        write(product)
+        kind.write(target)
         for url in pages:
             shown, status = get(url)
             assert shown == truth(url)
@@ -408,16 +175,14 @@ def test_a_write_in_a_transaction_is_seen_inside_at_once_and_outside_after_the_c
 
 @in_its_own_transactions
 @every_kind_of_write
-def test_a_write_that_a_savepoint_undid_leaves_the_write_around_it_seen(
-    write: Write, product: Product
-) -> None:
-    pages = pages_of(product)
+def test_a_write_that_a_savepoint_undid_leaves_the_write_around_it_seen(kind: Kind, target: Target) -> None:
+    pages = pages_of(target)
     old = warm(pages)
 
     with transaction.atomic():
         with undone():
-            write(product)
-        Product.objects.filter(pk=product.pk).update(description="Outer")
+            kind.write(target)
+        Product.objects.filter(pk=target.product.pk).update(description="Outer")
 
     assert truth(LIST) != old[LIST]
     assert_right(pages)
@@ -425,12 +190,12 @@ def test_a_write_that_a_savepoint_undid_leaves_the_write_around_it_seen(
 
 @in_its_own_transactions
 @pytest.mark.parametrize("write", [save, update, clear_the_tags, rename_the_category, raw_sql, seed])
-def test_a_write_around_a_savepoint_that_is_undone_is_seen(write: Write, product: Product) -> None:
-    pages = pages_of(product)
+def test_a_write_around_a_savepoint_that_is_undone_is_seen(write: Write, target: Target) -> None:
+    pages = pages_of(target)
     old = warm(pages)
 
     with transaction.atomic():
-        write(product)
+        write(target)
         with undone():
             Product.objects.update(description="Inner")
             Product.tags.through.objects.all().delete()
@@ -441,12 +206,12 @@ def test_a_write_around_a_savepoint_that_is_undone_is_seen(write: Write, product
 
 @in_its_own_transactions
 @every_kind_of_write
-def test_a_write_that_was_rolled_back_leaves_the_pages_right(write: Write, product: Product) -> None:
-    pages = pages_of(product)
+def test_a_write_that_was_rolled_back_leaves_the_pages_right(kind: Kind, target: Target) -> None:
+    pages = pages_of(target)
     old = warm(pages)
 
     with undone():
-        write(product)
+        kind.write(target)
         assert in_another_thread(lambda: {url: get(url)[0] for url in pages}) == old
 
     assert {url: truth(url) for url in pages} == old
@@ -469,8 +234,8 @@ def test_a_write_that_was_rolled_back_leaves_the_pages_right(write: Write, produ
         'UPDATE "public"."catalog_product" SET name = \'New\'',
     ],
 )
-def test_a_statement_that_only_postgresql_has_is_seen(sql: str, product: Product) -> None:
-    pages = pages_of(product)
+def test_a_statement_that_only_postgresql_has_is_seen(sql: str, target: Target) -> None:
+    pages = pages_of(target)
     old = warm(pages)
 
     execute(sql)
@@ -482,11 +247,11 @@ def test_a_statement_that_only_postgresql_has_is_seen(sql: str, product: Product
 @pytest.mark.skipif(not IS_POSTGRESQL, reason="only psycopg composes statements and takes bytes")
 @in_its_own_transactions
 @pytest.mark.parametrize("form", ["composed", "bytes"])
-def test_a_statement_that_is_not_a_string_is_seen(form: str, product: Product) -> None:
+def test_a_statement_that_is_not_a_string_is_seen(form: str, target: Target) -> None:
     from psycopg import sql  # not there for SQLite alone
 
     composed = sql.SQL("UPDATE {} SET name = 'New'").format(sql.Identifier("public", "catalog_product"))
-    pages = pages_of(product)
+    pages = pages_of(target)
     warm(pages)
 
     execute(composed if form == "composed" else b"UPDATE catalog_product SET name = 'New'")  # type: ignore[arg-type]
@@ -500,20 +265,20 @@ def test_a_statement_that_is_not_a_string_is_seen(form: str, product: Product) -
 
 @in_its_own_transactions
 @pytest.mark.parametrize("atomic", [False, True], ids=["alone", "in a transaction"])
-def test_a_write_of_another_thread_is_seen(atomic: bool, product: Product) -> None:
-    pages = pages_of(product)
+def test_a_write_of_another_thread_is_seen(atomic: bool, target: Target) -> None:
+    pages = pages_of(target)
     warm(pages)
 
     def write() -> None:
         if atomic:
             with transaction.atomic():
-                save(product)
+                save(target)
         else:
-            save(product)
+            save(target)
 
     in_another_thread(write)
 
-    assert truth(LIST)["results"][0]["name"] == "New"
+    assert truth(LIST)["results"][0]["name"] == target.new_name
     assert_right(pages)
 
 
@@ -549,8 +314,8 @@ def process_environment() -> dict[str, str]:
     ],
     ids=["alone", "in a transaction", "rolled back"],
 )
-def test_a_write_of_another_process_is_seen(code: str, is_kept: bool, product: Product) -> None:
-    pages = pages_of(product)
+def test_a_write_of_another_process_is_seen(code: str, is_kept: bool, target: Target) -> None:
+    pages = pages_of(target)
     warm(pages)
     start = "import django; django.setup(); from django.db import transaction; "
     script = f"{start}from catalog.models import Product\n{code}\n"
@@ -563,14 +328,14 @@ def test_a_write_of_another_process_is_seen(code: str, is_kept: bool, product: P
         timeout=PATIENCE_SECONDS,
     )
 
-    assert truth(LIST)["results"][0]["name"] == ("New" if is_kept else "Old")
+    assert truth(LIST)["results"][0]["name"] == ("New" if is_kept else target.mark)
     assert_right(pages)
 
 
 @in_its_own_transactions
 @pytest.mark.parametrize("atomic", [False, True], ids=["alone", "in a transaction"])
-def test_a_write_on_another_alias_is_seen(atomic: bool, product: Product) -> None:
-    pages = pages_of(product)
+def test_a_write_on_another_alias_is_seen(atomic: bool, target: Target) -> None:
+    pages = pages_of(target)
     warm(pages)
     connections["other"] = connection.copy()
     try:
@@ -592,8 +357,8 @@ def watches() -> list[Watch]:
 
 
 @in_its_own_transactions
-def test_a_connection_that_was_there_before_the_watch_is_watched_too(product: Product) -> None:
-    pages = pages_of(product)
+def test_a_connection_that_was_there_before_the_watch_is_watched_too(target: Target) -> None:
+    pages = pages_of(target)
     warm(pages)
 
     def write_on_an_old_connection() -> None:
@@ -604,35 +369,35 @@ def test_a_connection_that_was_there_before_the_watch_is_watched_too(product: Pr
         finally:
             writes.install()
         with transaction.atomic():
-            save(product)
+            save(target)
 
     in_another_thread(write_on_an_old_connection)
 
-    assert truth(LIST)["results"][0]["name"] == "New"
+    assert truth(LIST)["results"][0]["name"] == target.new_name
     assert_right(pages)
 
 
 @in_its_own_transactions
-def test_a_connection_is_watched_once_however_often_it_is_opened(product: Product) -> None:
+def test_a_connection_is_watched_once_however_often_it_is_opened(target: Target) -> None:
     writes.install()
     connection.close()
     connection.ensure_connection()
     writes.install()
 
     with rotations() as seen, transaction.atomic():
-        save(product)
+        save(target)
 
     assert len(watches()) == 1
     assert seen == [{"catalog_product"}]
 
 
 @in_its_own_transactions
-def test_a_transaction_that_is_cut_off_promises_nothing_to_the_next(product: Product) -> None:
-    pages = pages_of(product)
+def test_a_transaction_that_is_cut_off_promises_nothing_to_the_next(target: Target) -> None:
+    pages = pages_of(target)
     warm(pages)
 
     with undone():
-        save(product)
+        save(target)
         connection.close()
 
     assert not writes.has_written()
@@ -671,12 +436,12 @@ def manual_transaction() -> Iterator[None]:
 
 
 @in_its_own_transactions
-def test_a_manual_transaction_is_seen_inside_at_once_and_outside_after_its_commit(product: Product) -> None:
-    pages = pages_of(product)
+def test_a_manual_transaction_is_seen_inside_at_once_and_outside_after_its_commit(target: Target) -> None:
+    pages = pages_of(target)
     old = warm(pages)
 
     with manual_transaction():
-        update(product)
+        update(target)
         shown, status = get(LIST)
         assert shown == truth(LIST) != old[LIST]
         assert status == "shop; fwd=bypass; detail=uncommitted-write"
@@ -689,12 +454,12 @@ def test_a_manual_transaction_is_seen_inside_at_once_and_outside_after_its_commi
 
 
 @in_its_own_transactions
-def test_a_manual_transaction_that_is_rolled_back_leaves_the_pages_right(product: Product) -> None:
-    pages = pages_of(product)
+def test_a_manual_transaction_that_is_rolled_back_leaves_the_pages_right(target: Target) -> None:
+    pages = pages_of(target)
     old = warm(pages)
 
     with rotations() as seen, manual_transaction():
-        update(product)
+        update(target)
         transaction.rollback()
         assert not writes.has_written()
 
@@ -704,13 +469,13 @@ def test_a_manual_transaction_that_is_rolled_back_leaves_the_pages_right(product
 
 
 @in_its_own_transactions
-def test_an_atomic_block_in_a_manual_transaction_is_seen_after_the_commit(product: Product) -> None:
-    pages = pages_of(product)
+def test_an_atomic_block_in_a_manual_transaction_is_seen_after_the_commit(target: Target) -> None:
+    pages = pages_of(target)
     old = warm(pages)
 
     with manual_transaction():
         with transaction.atomic():
-            update(product)
+            update(target)
         assert in_another_thread(lambda: {url: get(url)[0] for url in pages}) == old
         transaction.commit()
 
@@ -720,27 +485,27 @@ def test_an_atomic_block_in_a_manual_transaction_is_seen_after_the_commit(produc
 
 @pytest.mark.skipif(IS_POSTGRESQL, reason="psycopg refuses it")
 @in_its_own_transactions
-def test_switching_autocommit_on_commits_on_sqlite_and_is_seen(product: Product) -> None:
-    pages = pages_of(product)
+def test_switching_autocommit_on_commits_on_sqlite_and_is_seen(target: Target) -> None:
+    pages = pages_of(target)
     warm(pages)
 
     transaction.set_autocommit(False)
     try:
-        update(product)
+        update(target)
     finally:
         transaction.set_autocommit(True)
 
-    assert in_another_thread(lambda: truth(LIST))["results"][0]["price"] == "12.50"
+    assert in_another_thread(lambda: truth(LIST))["results"][0]["price"] == str(target.new_price)
     assert_right(pages)
 
 
 @in_its_own_transactions
-def test_a_transaction_in_raw_sql_is_seen_after_its_commit(product: Product) -> None:
-    pages = pages_of(product)
+def test_a_transaction_in_raw_sql_is_seen_after_its_commit(target: Target) -> None:
+    pages = pages_of(target)
     old = warm(pages)
 
     execute("BEGIN")
-    update(product)
+    update(target)
     assert in_another_thread(lambda: {url: get(url)[0] for url in pages}) == old
     execute("COMMIT")
 
@@ -749,23 +514,23 @@ def test_a_transaction_in_raw_sql_is_seen_after_its_commit(product: Product) -> 
 
 
 @in_its_own_transactions
-def test_the_application_s_hooks_find_the_rotation_done(product: Product) -> None:
-    pages = pages_of(product)
+def test_the_application_s_hooks_find_the_rotation_done(target: Target) -> None:
+    pages = pages_of(target)
     warm(pages)
     seen: list[Any] = []
 
     with transaction.atomic():
         # Registered before the write, so run before whatever the write registers.
         transaction.on_commit(lambda: seen.append(in_another_thread(lambda: get(LIST)[0])))
-        update(product)
+        update(target)
 
     assert seen == [truth(LIST)]
-    assert seen[0]["results"][0]["price"] == "12.50"
+    assert seen[0]["results"][0]["price"] == str(target.new_price)
 
 
 @in_its_own_transactions
-def test_a_hook_of_the_application_that_fails_does_not_keep_the_rotation_away(product: Product) -> None:
-    pages = pages_of(product)
+def test_a_hook_of_the_application_that_fails_does_not_keep_the_rotation_away(target: Target) -> None:
+    pages = pages_of(target)
     warm(pages)
 
     def fail() -> None:
@@ -774,15 +539,15 @@ def test_a_hook_of_the_application_that_fails_does_not_keep_the_rotation_away(pr
     # The hooks run after the COMMIT.
     with suppress(Undo), transaction.atomic():
         transaction.on_commit(fail)
-        update(product)
+        update(target)
 
-    assert truth(LIST)["results"][0]["price"] == "12.50"
+    assert truth(LIST)["results"][0]["price"] == str(target.new_price)
     assert_right(pages)
 
 
 @in_its_own_transactions
-def test_a_statement_that_fails_leaves_the_pages_right(product: Product) -> None:
-    pages = pages_of(product)
+def test_a_statement_that_fails_leaves_the_pages_right(target: Target) -> None:
+    pages = pages_of(target)
     old = warm(pages)
 
     with pytest.raises(Exception, match="no_such_column"):
@@ -794,11 +559,11 @@ def test_a_statement_that_fails_leaves_the_pages_right(product: Product) -> None
 
 @pytest.mark.django_db
 def test_callbacks_that_a_test_captures_rotate_where_they_are_executed(
-    product: Product, django_capture_on_commit_callbacks: Any
+    target: Target, django_capture_on_commit_callbacks: Any
 ) -> None:
     with rotations() as seen:
         with django_capture_on_commit_callbacks(execute=True):
-            update(product)
+            update(target)
             # Written before the block too: only what that has not promised is promised here.
             execute("DELETE FROM catalog_tag WHERE name = 'nobody'")
         assert seen == []
@@ -832,51 +597,51 @@ def test_a_test_s_transaction_promises_rotations_that_capturing_executes(
 
 
 @in_its_own_transactions
-def test_the_signal_names_the_tags_once_a_transaction_after_its_commit(product: Product) -> None:
+def test_the_signal_names_the_tags_once_a_transaction_after_its_commit(target: Target) -> None:
     with rotations() as seen, transaction.atomic():
-        save(product)
-        rename_the_category(product)
-        save(product)
+        save(target)
+        rename_the_category(target)
+        save(target)
         assert seen == []
 
     assert seen == [{"catalog_product", "catalog_category"}]
 
 
 @in_its_own_transactions
-def test_a_transaction_that_is_rolled_back_sends_no_signal(product: Product) -> None:
+def test_a_transaction_that_is_rolled_back_sends_no_signal(target: Target) -> None:
     with rotations() as seen, undone():
-        save(product)
+        save(target)
 
     assert seen == []
 
 
 @in_its_own_transactions
-def test_only_what_the_transaction_kept_is_rotated(product: Product) -> None:
+def test_only_what_the_transaction_kept_is_rotated(target: Target) -> None:
     with rotations() as seen, transaction.atomic():
         with undone():
-            rename_the_tag(product)
-        update(product)
+            rename_the_tag(target)
+        update(target)
 
     assert seen == [{"catalog_product"}]
 
 
 @in_its_own_transactions
-def test_a_receiver_that_fails_does_not_fail_the_write(product: Product) -> None:
+def test_a_receiver_that_fails_does_not_fail_the_write(target: Target) -> None:
     def fail(**kwargs: Any) -> None:
         raise Undo
 
     rotated.connect(fail)
     try:
-        update(product)
+        update(target)
     finally:
         rotated.disconnect(fail)
 
-    assert Product.objects.get(pk=product.pk).price == 12.5
+    assert Product.objects.get(pk=target.product.pk).price == 12.5
 
 
 @in_its_own_transactions
-def test_rotate_makes_the_pages_of_a_model_dead_and_no_others(product: Product) -> None:
-    pages = pages_of(product)
+def test_rotate_makes_the_pages_of_a_model_dead_and_no_others(target: Target) -> None:
+    pages = pages_of(target)
     warm(pages)
 
     with rotations() as seen:
@@ -914,12 +679,12 @@ def counted(read_redis: Any) -> Iterator[Callable[[], tuple[int, int, int]]]:
 @in_its_own_transactions
 @pytest.mark.parametrize("statements", [1, 10, 100])
 def test_a_transaction_costs_one_guard_and_one_rotation_whatever_its_statements(
-    statements: int, product: Product, read_redis: Any
+    statements: int, target: Target, read_redis: Any
 ) -> None:
     with counted(read_redis) as cost:
         with transaction.atomic():
             for number in range(statements):
-                Product.objects.filter(pk=product.pk).update(stock=number)
+                Product.objects.filter(pk=target.product.pk).update(stock=number)
             inside = cost()
         outside = cost()
 
@@ -930,7 +695,7 @@ def test_a_transaction_costs_one_guard_and_one_rotation_whatever_its_statements(
 
 @in_its_own_transactions
 def test_each_tag_is_guarded_when_it_is_first_touched_and_all_are_rotated_at_once(
-    product: Product, read_redis: Any
+    target: Target, read_redis: Any
 ) -> None:
     with counted(read_redis) as cost, transaction.atomic():
         for _ in range(3):
@@ -943,25 +708,25 @@ def test_each_tag_is_guarded_when_it_is_first_touched_and_all_are_rotated_at_onc
 
 
 @in_its_own_transactions
-def test_a_write_without_a_transaction_costs_two_round_trips(product: Product, read_redis: Any) -> None:
+def test_a_write_without_a_transaction_costs_two_round_trips(target: Target, read_redis: Any) -> None:
     with counted(read_redis) as cost:
-        Product.objects.filter(pk=product.pk).update(stock=1)
+        Product.objects.filter(pk=target.product.pk).update(stock=1)
 
     assert cost() == (2, 2, 1)
 
 
 @in_its_own_transactions
-def test_a_transaction_that_is_rolled_back_costs_its_guard_only(product: Product, read_redis: Any) -> None:
+def test_a_transaction_that_is_rolled_back_costs_its_guard_only(target: Target, read_redis: Any) -> None:
     with counted(read_redis) as cost, undone():
-        Product.objects.filter(pk=product.pk).update(stock=1)
+        Product.objects.filter(pk=target.product.pk).update(stock=1)
 
     assert cost() == (1, 1, 1)
 
 
 @in_its_own_transactions
-def test_what_concerns_no_declared_table_costs_redis_nothing(product: Product, read_redis: Any) -> None:
+def test_what_concerns_no_declared_table_costs_redis_nothing(target: Target, read_redis: Any) -> None:
     with counted(read_redis) as cost:
-        User.objects.create_user("wilhelmina")
+        User.objects.create_user("walter")
         list(Product.objects.select_for_update().none())
         list(Product.objects.all())
         with transaction.atomic():
