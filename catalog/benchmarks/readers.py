@@ -22,17 +22,19 @@ class Readers:
     """Each has a database connection of its own, which sees nothing of an open transaction."""
 
     def __init__(self, threads: Sequence[ThreadPoolExecutor]) -> None:
-        self._threads = threads
-        self._requester = Requester()
+        # A browser each, since none can be used by two at a time.
+        self._visitors = [(thread, Requester()) for thread in threads]
 
     def read(self, strategy: Strategy, paths: Sequence[str]) -> None:
         """To the end, while the caller waits."""
 
+        thread, requester = self._visitors[0]
+
         def read_all() -> None:
             for path in paths:
-                self._requester.see(strategy, path)
+                requester.see(strategy, path)
 
-        self._threads[0].submit(read_all).result(PATIENCE_SECONDS)
+        thread.submit(read_all).result(PATIENCE_SECONDS)
 
     @contextmanager
     def after_their_queries(self, strategy: Strategy, queries: Mapping[str, int]) -> Iterator[None]:
@@ -43,9 +45,10 @@ class Readers:
         go_on = Event()
         readings: list[tuple[Event, Future[None]]] = []
         try:
-            for thread, (path, number) in zip(self._threads, queries.items(), strict=False):
+            for (thread, requester), (path, number) in zip(self._visitors, queries.items(), strict=False):
                 has_queried = Event()
-                reading = thread.submit(self._read_and_wait, strategy, path, number, has_queried, go_on)
+                see = partial(requester.see, strategy, path)
+                reading = thread.submit(_read_and_wait, see, number, has_queried, go_on)
                 # A reader that sends fewer queries than that is not waited for.
                 reading.add_done_callback(partial(_set, has_queried))
                 readings.append((has_queried, reading))
@@ -57,22 +60,21 @@ class Readers:
         for _, reading in readings:
             reading.result(PATIENCE_SECONDS)
 
-    def _read_and_wait(
-        self, strategy: Strategy, path: str, number: int, has_queried: Event, go_on: Event
-    ) -> None:
-        queries = 0
 
-        def wait_after_the_last(execute: Callable[..., Any], *statement: Any) -> Any:
-            nonlocal queries
-            result = execute(*statement)
-            queries += 1
-            if queries == number:
-                has_queried.set()
-                go_on.wait(PATIENCE_SECONDS)
-            return result
+def _read_and_wait(see: Callable[[], object], number: int, has_queried: Event, go_on: Event) -> None:
+    queries = 0
 
-        with connection.execute_wrapper(wait_after_the_last):
-            self._requester.see(strategy, path)
+    def wait_after_the_last(execute: Callable[..., Any], *statement: Any) -> Any:
+        nonlocal queries
+        result = execute(*statement)
+        queries += 1
+        if queries == number:
+            has_queried.set()
+            go_on.wait(PATIENCE_SECONDS)
+        return result
+
+    with connection.execute_wrapper(wait_after_the_last):
+        see()
 
 
 def _set(event: Event, _: Future[None]) -> None:

@@ -54,7 +54,7 @@ class Bench:
 
 
 @contextmanager
-def opened_bench() -> Iterator[Bench]:
+def opened_bench(*, needs_process: bool) -> Iterator[Bench]:
     with ExitStack() as stack:
         mark = stack.enter_context(own_mark())
         admin = stack.enter_context(own_admin(mark))
@@ -62,8 +62,9 @@ def opened_bench() -> Iterator[Bench]:
         queries = _count_queries(mark, admin, requester)
         others: dict[str, Any] = {}
         if not is_in_memory():
-            others["process"] = stack.enter_context(second_process())
             others["readers"] = stack.enter_context(readers(len(ASKED)))
+            if needs_process:
+                others["process"] = stack.enter_context(second_process())
         yield Bench(mark=mark, admin=admin, requester=requester, queries=queries, **others)
 
 

@@ -80,7 +80,7 @@ def estimate_seconds(plan: Plan) -> float:
 def measure(plan: Plan) -> ExperimentResult:
     strategies = [each for each in plan.strategies if not getattr(each, "own_process", False)]
     left_out = [each.name for each in plan.strategies if each not in strategies]
-    with opened_bench() as bench:
+    with opened_bench(needs_process=any(kind.is_elsewhere for kind in KINDS)) as bench:
         plan.on_progress(STARTING_SECONDS)
         kinds = [kind for kind in KINDS if bench.process or not kind.is_elsewhere]
         findings = [finding for kind in kinds for finding in _examine(bench, kind, strategies, plan)]

@@ -1,0 +1,257 @@
+"""Each kind of write against each strategy, and that the check of it can fail in every way it should."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import psutil
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
+from django.db import transaction
+from django.db.models.signals import post_save
+
+from catalog import signals
+from catalog.benchmarks import trials
+from catalog.benchmarks.client import BenchmarkError
+from catalog.benchmarks.experiments import invalidation
+from catalog.benchmarks.isolation import isolated_cache
+from catalog.benchmarks.plan import Effort, Plan, Scale
+from catalog.benchmarks.results import ExperimentResult
+from catalog.benchmarks.strategies import READ_CACHE, TEXTBOOK, UNCACHED, Strategy
+from catalog.benchmarks.writes import KINDS, Kind, Target
+from catalog.caching import writes
+from catalog.factories import ProductFactory, TagFactory
+from catalog.models import Category, Product, Tag
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+SEEN_BY_THE_TEXTBOOK = ["save", "save_in_the_admin", "save_through_the_api", "loaddata", "second_process"]
+UNSEEN_BY_THE_TEXTBOOK = ["create", "update", "bulk_create", "add_a_tag", "rename_the_category", "raw_sql"]
+
+
+@pytest.fixture(autouse=True)
+def once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(invalidation, "ROUNDS", Scale(quick=1, normal=1, thorough=1))
+
+
+@pytest.fixture
+def choose(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Leave these kinds of write only."""
+
+    def leave(*chosen: str | Kind) -> None:
+        by_name = {kind.name: kind for kind in KINDS}
+        kinds = [by_name[each] if isinstance(each, str) else each for each in chosen]
+        monkeypatch.setattr(invalidation, "KINDS", kinds)
+
+    return leave
+
+
+def measure(*strategies: Strategy, on_progress: Callable[[float], None] = lambda _: None) -> ExperimentResult:
+    plan = Plan(strategies=(UNCACHED, *strategies), effort=Effort.QUICK, on_progress=on_progress)
+    with isolated_cache():
+        return invalidation.measure(plan)
+
+
+def value(result: ExperimentResult, path: str) -> float | None:
+    figure = result.figure(*path.split("."))
+    assert figure is not None, path
+    return figure.value
+
+
+def state(redis: Any, read_redis: Any) -> list[Any]:
+    """All that is stored, and who works on it."""
+    models = (Product, Category, Tag, Product.tags.through, User, Session, LogEntry)
+    rows = [list(model._default_manager.order_by("pk").values()) for model in models]
+    keys = [sorted(client.keys("bench_cache*")) for client in (redis, read_redis)]
+    return [*rows, *keys, {child.pid for child in psutil.Process().children(recursive=True)}]
+
+
+def test_the_read_cache_sees_every_kind_of_write_under_race_too() -> None:
+    result = measure(READ_CACHE)
+
+    assert value(result, "readcache.invalidation.kinds") == len(KINDS)
+    assert value(result, "readcache.invalidation.stale") == 0
+    assert value(result, "readcache.invalidation.stale_race") == 0
+    start = f"readcache: every one of {len(KINDS)} kinds of write is seen at once, under race too; "
+    assert result.verdicts[0].startswith(start)
+
+
+def test_the_textbook_sees_what_sends_a_product_s_signals_and_nothing_under_race(
+    choose: Callable[..., None],
+) -> None:
+    choose(*SEEN_BY_THE_TEXTBOOK, *UNSEEN_BY_THE_TEXTBOOK)
+
+    result = measure(TEXTBOOK)
+
+    kinds = [*SEEN_BY_THE_TEXTBOOK, *UNSEEN_BY_THE_TEXTBOOK]
+    assert [kind for kind in kinds if not value(result, f"textbook.{kind}.stale")] == SEEN_BY_THE_TEXTBOOK
+    assert {value(result, f"textbook.{kind}.stale_race") for kind in kinds} == {2}
+    assert value(result, "textbook.invalidation.stale_race") == len(kinds)
+    assert value(result, "textbook.create.stale_list") == 0
+    assert value(result, "textbook.create.stale_category") == 1
+    assert result.verdicts[0].startswith(
+        "textbook: 6 of 11 kinds of write leave a page STALE, 11 under race; "
+    )
+
+
+# That the check can fail
+
+
+def test_a_read_cache_that_does_not_rotate_is_found_out(
+    choose: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choose("save", "rename_the_tag")
+    monkeypatch.setattr(writes, "rotate_tags", lambda tags: None)
+
+    result = measure(READ_CACHE)
+
+    assert value(result, "readcache.invalidation.stale") == 2
+    assert {value(result, f"readcache.{name}.stale_race") for name in ("save", "rename_the_tag")} == {2}
+
+
+@contextmanager
+def clearing_after_commit() -> Iterator[None]:
+    """The textbook's invalidation, but at the right time. It cannot help against a late fill."""
+
+    def clear(**kwargs: Any) -> None:
+        transaction.on_commit(lambda: signals.clear_product_cache(sender=Product))
+
+    post_save.connect(clear, sender=Product)
+    try:
+        yield
+    finally:
+        post_save.disconnect(clear, sender=Product)
+
+
+def test_each_race_is_told_from_the_other(choose: Callable[..., None]) -> None:
+    choose("save")
+    with signals.disconnected(), clearing_after_commit():
+        on_commit = measure(TEXTBOOK)
+
+    assert value(on_commit, "textbook.save.stale") == 0
+    assert value(on_commit, "textbook.save.stale_race") == 1
+    assert value(measure(TEXTBOOK), "textbook.save.stale_race") == 2
+
+
+def change_nothing(target: Target) -> None:
+    Product.objects.filter(pk=target.product.pk).update(stock=target.product.stock)
+
+
+def test_a_write_that_does_not_change_its_pages_is_an_error(choose: Callable[..., None]) -> None:
+    choose(Kind(name="change_nothing", changes=frozenset({"detail"}), write=change_nothing))
+
+    with pytest.raises(BenchmarkError, match=r"The write change_nothing was to change /products/\d+/"):
+        measure(READ_CACHE)
+
+
+def test_the_time_of_an_invalidation_is_part_of_its_writes_and_of_no_others(
+    choose: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choose("save")
+    slow = SimpleNamespace(delete_pattern=lambda pattern: time.sleep(0.2))
+    monkeypatch.setattr(signals, "cache", slow)
+
+    result = measure(TEXTBOOK, READ_CACHE)
+
+    assert value(result, "textbook.save.write") > 0.2  # type: ignore[operator]
+    assert value(result, "textbook.invalidation.write_extra") > 0.1  # type: ignore[operator]
+    assert max(value(result, f"{name}.save.write") or 1 for name in ("uncached", "readcache")) < 0.2
+    assert len(result.samples("textbook", "save", "write")) == 1
+
+
+# What is left behind
+
+
+def fail(target: Target) -> None:
+    raise ConnectionError
+
+
+def interrupt(target: Target) -> None:
+    Product.objects.filter(pk=target.product.pk).update(name="interrupted")
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.fixture
+def bystander() -> Product:
+    return ProductFactory.create(tags=[TagFactory.create()])
+
+
+@pytest.mark.usefixtures("bystander")
+@pytest.mark.parametrize(
+    ("last", "error"),
+    [("second_process", None), (fail, ConnectionError), (interrupt, KeyboardInterrupt)],
+    ids=["done", "failed", "interrupted"],
+)
+def test_everything_is_left_as_it_was_found(
+    last: Any, error: type[BaseException] | None, choose: Callable[..., None], redis: Any, read_redis: Any
+) -> None:
+    before = state(redis, read_redis)
+    chosen = ["save_in_the_admin", "delete_in_the_admin", "change_the_slug", "bulk_create"]
+    kind = Kind(name="last", changes=frozenset({"list"}), write=last) if error else last
+    choose(*chosen, kind)
+
+    if error:
+        with pytest.raises(error):
+            measure(TEXTBOOK)
+    else:
+        measure(TEXTBOOK)
+
+    assert state(redis, read_redis) == before
+    assert post_save.has_listeners(Product)
+
+
+# What cannot be measured
+
+
+def test_a_database_in_memory_has_no_races_and_no_second_process(
+    choose: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choose("save", "update", "second_process")
+    monkeypatch.setattr(trials, "is_in_memory", lambda: True)
+
+    result = measure(TEXTBOOK)
+
+    assert value(result, "textbook.invalidation.kinds") == 2
+    assert value(result, "textbook.invalidation.stale") == 1
+    assert value(result, "textbook.invalidation.stale_race") is None
+    assert value(result, "textbook.save.stale_race") is None
+    assert "nobody else can read a database in memory" in result.warnings[0]
+    assert result.verdicts[0].startswith("textbook: 1 of 2 kinds of write leave a page STALE; ")
+
+
+# What is shown
+
+
+def test_the_tables_have_a_row_a_kind_and_mark_what_is_stale(choose: Callable[..., None]) -> None:
+    choose("save", "create", "update", "raw_sql_after_a_comment")
+
+    notice, price = invalidation.tables(measure(TEXTBOOK, READ_CACHE))
+
+    assert notice.heads == ("write", "uncached", "textbook", "readcache")
+    assert [[(cell.text, cell.mark) for cell in row] for row in notice.rows] == [
+        [("save", ""), ("fresh", ""), ("stale under race", "bad"), ("fresh", "")],
+        [("create", ""), ("fresh", ""), ("stale: category", "bad"), ("fresh", "")],
+        [("update", ""), ("fresh", ""), ("stale", "bad"), ("fresh", "")],
+        [("raw sql after a comment", ""), ("fresh", ""), ("stale", "bad"), ("fresh", "")],
+    ]
+    heads = ("write", "uncached ms", "textbook ms", "/ uncached", "readcache ms", "/ uncached")
+    assert price.heads == heads
+    assert all(float(cell.text) > 0 for row in price.rows for cell in row[1:])
+
+
+def test_the_progress_adds_up_to_the_estimate(choose: Callable[..., None]) -> None:
+    choose("update", "second_process")
+    done: list[float] = []
+
+    measure(TEXTBOOK, READ_CACHE, on_progress=done.append)
+
+    plan = Plan(strategies=(UNCACHED, TEXTBOOK, READ_CACHE), effort=Effort.QUICK)
+    assert sum(done) == pytest.approx(invalidation.estimate_seconds(plan))
