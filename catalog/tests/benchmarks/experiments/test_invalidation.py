@@ -248,7 +248,7 @@ def test_the_tables_have_a_row_a_kind_and_mark_what_is_stale(choose: Callable[..
 
 
 def test_the_progress_adds_up_to_the_estimate(choose: Callable[..., None]) -> None:
-    choose("update", "second_process")
+    choose("update", "save")
     done: list[float] = []
 
     measure(TEXTBOOK, READ_CACHE, on_progress=done.append)
