@@ -52,7 +52,10 @@ def price_table(result: ExperimentResult, strategies: Sequence[str], kinds: Sequ
         title="What a write takes, at the median",
         heads=tuple(heads),
         rows=tuple((Cell(_title(kind)), *_times_of(result, strategies, kind)) for kind in kinds),
-        legend=f"/ {UNCACHED.name}: against the same write when no cache is told.",
+        legend=(
+            f"/ {UNCACHED.name}: against the same write when no cache is told. A cache that does not notice "
+            "a write spends nothing on it."
+        ),
     )
 
 

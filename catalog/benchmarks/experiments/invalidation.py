@@ -72,13 +72,14 @@ class Finding:
 
 
 def estimate_seconds(plan: Plan) -> float:
-    caches = sum(strategy.caches for strategy in plan.strategies)
-    timing = len(plan.strategies) * ROUNDS.at(plan.effort) * SECONDS_PER_ROUND
+    strategies = _measurable(plan)
+    caches = sum(strategy.caches for strategy in strategies)
+    timing = len(strategies) * ROUNDS.at(plan.effort) * SECONDS_PER_ROUND
     return STARTING_SECONDS + len(KINDS) * (timing + caches * SECONDS_PER_CHECK)
 
 
 def measure(plan: Plan) -> ExperimentResult:
-    strategies = [each for each in plan.strategies if not getattr(each, "own_process", False)]
+    strategies = _measurable(plan)
     left_out = [each.name for each in plan.strategies if each not in strategies]
     with opened_bench(needs_process=any(kind.is_elsewhere for kind in KINDS)) as bench:
         plan.on_progress(STARTING_SECONDS)
@@ -96,6 +97,11 @@ def measure(plan: Plan) -> ExperimentResult:
         verdicts=tuple(_verdicts(findings)),
         warnings=tuple(warnings),
     )
+
+
+def _measurable(plan: Plan) -> list[Strategy]:
+    """Those whose invalidation can be connected in this process, where the writes are."""
+    return [strategy for strategy in plan.strategies if not getattr(strategy, "own_process", False)]
 
 
 def _examine(bench: Bench, kind: Kind, strategies: Sequence[Strategy], plan: Plan) -> list[Finding]:

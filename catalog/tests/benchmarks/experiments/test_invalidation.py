@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import psutil
 import pytest
@@ -225,6 +225,18 @@ def test_a_database_in_memory_has_no_races_and_no_second_process(
     assert value(result, "textbook.save.stale_race") is None
     assert "nobody else can read a database in memory" in result.warnings[0]
     assert result.verdicts[0].startswith("textbook: 1 of 2 kinds of write leave a page STALE; ")
+
+
+def test_a_strategy_in_a_process_of_its_own_is_left_out_and_said_so(choose: Callable[..., None]) -> None:
+    choose("save")
+    elsewhere = cast("Strategy", SimpleNamespace(name="elsewhere", caches=True, own_process=True))
+
+    result = measure(elsewhere, READ_CACHE)
+
+    assert {figure.strategy for figure in result.figures} == {"uncached", "readcache"}
+    assert result.warnings == (
+        "elsewhere: its invalidation was not measured, because it serves from a process of its own.",
+    )
 
 
 # What is shown
