@@ -156,6 +156,8 @@ def test_the_time_of_an_invalidation_is_part_of_its_writes_and_of_no_others(
     choose: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     choose("save")
+    monkeypatch.setattr(invalidation, "ROUNDS", Scale(quick=3, normal=1, thorough=1))
+    monkeypatch.setattr(invalidation, "MOST_SECONDS", 0.1)
     slow = SimpleNamespace(delete_pattern=lambda pattern: time.sleep(0.2))
     monkeypatch.setattr(signals, "cache", slow)
 
@@ -164,7 +166,9 @@ def test_the_time_of_an_invalidation_is_part_of_its_writes_and_of_no_others(
     assert value(result, "textbook.save.write") > 0.2  # type: ignore[operator]
     assert value(result, "textbook.invalidation.write_extra") > 0.1  # type: ignore[operator]
     assert max(value(result, f"{name}.save.write") or 1 for name in ("uncached", "readcache")) < 0.2
+    # What is slow is not done as often.
     assert len(result.samples("textbook", "save", "write")) == 1
+    assert len(result.samples("readcache", "save", "write")) == 3
 
 
 # What is left behind
