@@ -64,8 +64,8 @@ class Requester:
 
     def see(self, strategy: Strategy, path: str) -> tuple[int, Any]:
         """The status and the body, also of a page that is not there."""
-        response = self._client.get(strategy.url(path))
-        return response.status_code, _body(response, strategy)
+        exchange = self._site(strategy).get(strategy.url(path))
+        return exchange.status, _json(exchange, strategy)
 
     def ask(self, strategy: Strategy, path: str) -> Answer:
         """One request with its queries and its body. Raises ``InvalidOption`` unless it is a 200."""
@@ -76,7 +76,7 @@ class Requester:
                 f"--path must be a page of the API that answers 200, but {url} answered "
                 f"{exchange.status}. Try --path /products/?page=2"
             )
-        body = json.loads(_decoded(exchange).replace(_links_of(strategy), b"testserver/"))
+        body = _json(exchange, strategy)
         return Answer(nanoseconds=exchange.nanoseconds, queries=exchange.queries, body=body)
 
     def run(self, strategy: Strategy, function: Callable[..., Any], **arguments: Any) -> Any:
@@ -106,6 +106,10 @@ def require_path(path: str) -> None:
     """Raises ``InvalidOption``."""
     if not path.startswith("/"):
         raise InvalidOption(f"--path must start with /, got {path!r}. Try --path /products/?page=2")
+
+
+def _json(exchange: Exchange, strategy: Strategy) -> Any:
+    return json.loads(_decoded(exchange).replace(_links_of(strategy), b"testserver/"))
 
 
 def _decoded(exchange: Exchange) -> bytes:

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from functools import partial
 from statistics import median
 
-from catalog.benchmarks import trials
+from catalog.benchmarks import plug_ins, trials
 from catalog.benchmarks.plan import Plan, Scale
 from catalog.benchmarks.quantities import say
 from catalog.benchmarks.results import ExperimentResult, Figure, Series
@@ -103,7 +103,7 @@ def measure(plan: Plan) -> ExperimentResult:
 
 def _measurable(plan: Plan) -> list[Strategy]:
     """Those whose invalidation can be connected in this process, where the writes are."""
-    return [strategy for strategy in plan.strategies if not getattr(strategy, "own_process", False)]
+    return [strategy for strategy in plan.strategies if not plug_ins.is_elsewhere(strategy)]
 
 
 def _examine(bench: Bench, kind: Kind, strategies: Sequence[Strategy], plan: Plan) -> list[Finding]:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import psutil
 import pytest
@@ -231,11 +231,15 @@ def test_a_database_in_memory_has_no_races_and_no_second_process(
     assert result.verdicts[0].startswith("textbook: 1 of 2 kinds of write leave a page STALE; ")
 
 
+class Elsewhere(Strategy):
+    name = "elsewhere"
+    own_process = True
+
+
 def test_a_strategy_in_a_process_of_its_own_is_left_out_and_said_so(choose: Callable[..., None]) -> None:
     choose("save")
-    elsewhere = cast("Strategy", SimpleNamespace(name="elsewhere", caches=True, own_process=True))
 
-    result = measure(elsewhere, READ_CACHE)
+    result = measure(Elsewhere(), READ_CACHE)
 
     assert {figure.strategy for figure in result.figures} == {"uncached", "readcache"}
     assert result.warnings == (
