@@ -43,7 +43,7 @@ QUESTION = "Which writes does a cache notice, and at what price?"
 WRITES = True
 
 # How often each write is timed. The races end in the same way each time.
-ROUNDS = Scale(quick=5, normal=15, thorough=40)
+ROUNDS = Scale(quick=5, normal=8, thorough=30)
 STARTING_SECONDS = 2.0
 # For one kind and strategy. To walk a Redis of a million keys takes seconds, each time.
 MOST_SECONDS = 1.0
