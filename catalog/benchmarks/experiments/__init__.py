@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from catalog.benchmarks.experiments import freshness, invalidation, latency, leak, stampede, throughput
+from catalog.benchmarks.experiments import (
+    freshness,
+    growth,
+    invalidation,
+    latency,
+    leak,
+    stampede,
+    throughput,
+)
 from catalog.benchmarks.plan import Plan
 from catalog.benchmarks.results import ExperimentResult
 from catalog.benchmarks.tables import Table
@@ -35,6 +43,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "freshness": freshness,
     "stampede": stampede,
     "leak": leak,
+    "growth": growth,
 }
 DEFAULT_EXPERIMENTS = ("latency", "invalidation")
 ALL = "all"

@@ -1,0 +1,188 @@
+"""The time of an invalidation, and the memory, with several numbers of keys in Redis."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import connection
+from redis.exceptions import RedisError
+
+from catalog.benchmarks.client import BenchmarkError, Requester
+from catalog.benchmarks.growth.copies import StoredPage, look_at_page
+from catalog.benchmarks.growth.redis_servers import RedisServer, redis_server
+from catalog.benchmarks.isolation import garbage_collector_off
+from catalog.benchmarks.own_rows import OwnRows, own_rows
+from catalog.benchmarks.plan import Plan, Scale
+from catalog.benchmarks.quantities import say
+from catalog.benchmarks.statistics import NANOSECONDS
+from catalog.benchmarks.strategies import Strategy, only_invalidation_of
+from catalog.models import Product
+
+ROUNDS = Scale(quick=4, normal=5, thorough=3)
+# As long as they leave the keys where they are: filling takes longer than saving.
+SAVES_PER_ROUND = 5
+SECONDS_PER_KEY = 12e-6
+SECONDS_PER_ROUND = 0.04
+# A place in Redis's tables of the keys and of the times at which they run out.
+BYTES_OF_TABLES_PER_KEY = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A strategy, what it keeps of a page at ``path``, and the product that is saved.
+
+    ``invalidates`` says whether the page is computed anew after a save.
+    """
+
+    strategy: Strategy
+    path: str
+    page: StoredPage
+    page_bytes: int
+    product: Product
+    invalidates: bool
+
+
+@dataclass(kw_only=True)
+class KeyFindings:
+    """Of one strategy with one number of keys; ``bytes`` are those of all keys.
+
+    ``invalidations`` are seconds: what a save takes besides the database.
+    """
+
+    pages: int = 0
+    invalidations: list[float] = field(default_factory=list)
+    bytes: list[float] = field(default_factory=list)
+    failures: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyResult:
+    """``findings[size][strategy]``. ``from_server``: the bytes are the server's, tables and all."""
+
+    findings: dict[int, dict[str, KeyFindings]]
+    invalidates: dict[str, bool]
+    from_server: bool
+    warnings: tuple[str, ...]
+
+
+def estimate_seconds(plan: Plan, size: int) -> float:
+    return len(plan.strategies) * ROUNDS.at(plan.effort) * _fill_seconds(size)
+
+
+def _fill_seconds(size: int) -> float:
+    return SECONDS_PER_ROUND + size * SECONDS_PER_KEY
+
+
+def measure_keys(
+    plan: Plan, sizes: Sequence[int], *, on_progress: Callable[[float], None] = lambda _: None
+) -> KeyResult:
+    """Within ``isolated_cache()``. ``on_progress`` is called with the seconds of the estimate that are
+    done.
+
+    Raises ``BenchmarkError``.
+    """
+    chance = random.Random(plan.seed)
+    seconds = 20 * sum(estimate_seconds(plan, size) for size in sizes)
+    with own_rows(2) as rows, redis_server(seconds=seconds) as server:
+        subjects = [_look_at(strategy, rows, server) for strategy in plan.strategies]
+        fitting, warnings = _fitting(subjects, sizes, server)
+        findings = {size: {each.strategy.name: KeyFindings() for each in subjects} for size in fitting}
+        pairs = [(size, subject) for size in fitting for subject in subjects]
+        for _ in range(ROUNDS.at(plan.effort)):
+            # In another order each time, so that a busy moment of the machine hits all alike.
+            for size, subject in chance.sample(pairs, len(pairs)):
+                _measure_once(subject, size, server, findings[size][subject.strategy.name])
+                on_progress(_fill_seconds(size))
+        server.empty()
+    invalidates = {each.strategy.name: each.invalidates for each in subjects}
+    return KeyResult(
+        findings=findings, invalidates=invalidates, from_server=server.is_scratch, warnings=warnings
+    )
+
+
+def _look_at(strategy: Strategy, rows: OwnRows, server: RedisServer) -> Subject:
+    # The first product of all is the catalogue's where it has any, and its page a real one.
+    first = Product.objects.order_by("pk").values_list("pk", flat=True)[0]
+    path, requester = f"/products/{first}/", Requester()
+    product = Product.objects.get(pk=rows.products[0])
+    server.empty()
+    page = look_at_page(strategy, path, rows.detail_path(1))
+    page_bytes = page.bytes()
+    with only_invalidation_of(strategy):
+        product.save()
+    invalidates = requester.ask(strategy, path).queries > 0
+    return Subject(
+        strategy=strategy,
+        path=path,
+        page=page,
+        page_bytes=page_bytes,
+        product=product,
+        invalidates=invalidates,
+    )
+
+
+def _fitting(
+    subjects: Sequence[Subject], sizes: Sequence[int], server: RedisServer
+) -> tuple[list[int], tuple[str, ...]]:
+    room = server.room_bytes()
+    needed = {size: max(_needed_bytes(each, size) for each in subjects) for size in sizes}
+    fitting = [size for size in sizes if needed[size] <= room]
+    warnings = [
+        f"{size:,} keys were left out: they need {say(needed[size], 'bytes')} of Redis's memory, and half of "
+        f"what is free is {say(room, 'bytes')}. Raise maxmemory, or set REDIS_URL to another Redis."
+        for size in sizes
+        if size not in fitting
+    ]
+    return fitting, tuple(warnings)
+
+
+def _needed_bytes(subject: Subject, size: int) -> int:
+    return subject.page.pages_of(size) * subject.page_bytes + size * BYTES_OF_TABLES_PER_KEY
+
+
+def _measure_once(subject: Subject, size: int, server: RedisServer, found: KeyFindings) -> None:
+    server.empty()
+    with only_invalidation_of(subject.strategy):
+        # A warm-up, while there is nothing to remove.
+        subject.product.save()
+    before = server.used_bytes()
+    found.pages = subject.page.pages_of(size)
+    subject.page.store(found.pages)
+    if found.pages:
+        weighed = server.used_bytes() - before if server.is_scratch else found.pages * subject.page_bytes
+        found.bytes.append(weighed)
+    if subject.strategy.caches and found.pages and Requester().ask(subject.strategy, subject.path).queries:
+        raise BenchmarkError(f"{subject.strategy.name} does not serve {subject.path} from what it stored.")
+    with only_invalidation_of(subject.strategy), garbage_collector_off():
+        for _ in range(SAVES_PER_ROUND):
+            found.invalidations.append(_time_invalidation(subject.product, found))
+            if not subject.page.is_there():
+                return
+
+
+def _time_invalidation(product: Product, found: KeyFindings) -> float:
+    """The seconds of a save that are not the database's: on some, a COMMIT takes longer than Redis."""
+    database_ns = 0
+
+    def count(execute: Callable[..., Any], *arguments: Any) -> Any:
+        nonlocal database_ns
+        started = time.perf_counter_ns()
+        try:
+            return execute(*arguments)
+        finally:
+            database_ns += time.perf_counter_ns() - started
+
+    product.stock += 1
+    # The innermost of the wrappers: what the read cache does around a statement is not the database's.
+    with connection.execute_wrapper(count):
+        started = time.perf_counter_ns()
+        try:
+            product.save()
+        except RedisError:
+            # Redis did not answer in time: the row was written, and the pages are stale.
+            found.failures += 1
+        return (time.perf_counter_ns() - started - database_ns) / NANOSECONDS

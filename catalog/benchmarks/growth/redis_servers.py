@@ -1,0 +1,117 @@
+"""The Redis that is filled with keys: a scratch server, or the user's, and what it has room for.
+
+The private server is bounded at 256 MB and evicts, so a server of the same program without these
+bounds stands in for it, which also tells how much memory it uses. A user's own Redis is filled
+itself, as far as half of its free memory goes: other people's keys are in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import quote
+
+import psutil
+from django.conf import settings
+from django.test.utils import override_settings
+from redis import Redis
+
+from catalog.benchmarks.client import BenchmarkError
+from catalog.benchmarks.isolation import KEY_PREFIX, empty_cache
+from catalog.benchmarks.processes import EXIT_PATIENCE_SECONDS, running_process
+from catalog.cached_pages import redis_client
+from shop.embedded_redis import NO_SERVER_MESSAGE, SERVER_NAMES, PrivateRedis, find_program
+
+# Takes the process's place. The alarm, which outlives exec, ends the server even where the benchmark
+# was killed.
+LAUNCHER = "import os, signal, sys; signal.alarm(int(sys.argv[1])); os.execv(sys.argv[2], sys.argv[2:])"
+ROOM_SHARE = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class RedisServer:
+    """``is_scratch`` means that nobody else uses it."""
+
+    is_scratch: bool
+
+    @property
+    def client(self) -> Redis:
+        return redis_client()
+
+    def used_bytes(self) -> int:
+        return int(self._memory()["used_memory"])
+
+    def room_bytes(self) -> int:
+        """What may be stored: half of what is free, by the server's limit and the machine's memory."""
+        memory = self._memory()
+        used, limit = int(memory["used_memory"]), int(memory.get("maxmemory", 0))
+        total = int(memory.get("total_system_memory", 0))
+        machine = psutil.virtual_memory()
+        # Another total is another machine's, of which only the total is known.
+        free = machine.available if total in (0, machine.total) else total - used
+        return int(ROOM_SHARE * max(0, min(free, limit - used) if limit else free))
+
+    def empty(self) -> None:
+        """Of all keys of the benchmark, with their memory given back where nobody else's are there."""
+        if self.is_scratch:
+            self.client.flushall()
+        else:
+            empty_cache()
+
+    def _memory(self) -> dict[str, Any]:
+        return dict(self.client.info("memory"))
+
+
+@contextmanager
+def redis_server(*, seconds: float) -> Iterator[RedisServer]:
+    """Inside, every cache is on it. A scratch server ends by itself some time after ``seconds``."""
+    if not settings.USES_PRIVATE_REDIS:
+        yield RedisServer(is_scratch=False)
+        return
+    with TemporaryDirectory(prefix=f"{KEY_PREFIX}.") as folder:
+        socket_path = Path(folder) / "redis.sock"
+        with _running_redis(Path(folder), socket_path, seconds), _caches_on(socket_path):
+            yield RedisServer(is_scratch=True)
+
+
+@contextmanager
+def _running_redis(folder: Path, socket_path: Path, seconds: float) -> Iterator[None]:
+    program = find_program(SERVER_NAMES)
+    if program is None:
+        raise BenchmarkError(NO_SERVER_MESSAGE)
+    configuration = folder / "redis.conf"
+    configuration.write_text(
+        f'port 0\nunixsocket "{socket_path}"\nunixsocketperm 700\ndir "{folder}"\nsave ""\nappendonly no\n'
+    )
+    limit_seconds = int(seconds) + 4 * EXIT_PATIENCE_SECONDS
+    command = ["-c", LAUNCHER, str(limit_seconds), str(program), str(configuration)]
+    with running_process(command, folder / "log") as process:
+        lines: Any = process.popen.stdout
+        if not any("eady to accept connections" in line for line in lines):
+            raise BenchmarkError(f"{program} did not start. {process.last_words()}")
+        yield
+
+
+@contextmanager
+def _caches_on(socket_path: Path) -> Iterator[None]:
+    private = PrivateRedis(settings.PRIVATE_REDIS_DIR).url(database=0).partition("?")[0]
+    scratch = f"unix://{quote(str(socket_path))}"
+    moved = _rewritten(settings.CACHES, lambda text: text.replace(private, scratch))
+    with override_settings(CACHES=moved):
+        try:
+            yield
+        finally:
+            for alias in settings.CACHES:
+                redis_client(alias).connection_pool.disconnect()
+
+
+def _rewritten(value: Any, rewrite: Callable[[str], str]) -> Any:
+    """The settings with their texts rewritten, without what starts the private server."""
+    if isinstance(value, dict):
+        starters = {"server"} | ({"connection_class"} if "server" in value else set())
+        return {key: _rewritten(each, rewrite) for key, each in value.items() if key not in starters}
+    return rewrite(value) if isinstance(value, str) else value

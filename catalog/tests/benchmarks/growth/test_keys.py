@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db.backends.utils import CursorWrapper
+from django.db.models.signals import post_save
+from django.test.utils import override_settings
+from redis.exceptions import TimeoutError as RedisTimeout
+
+from catalog.benchmarks.growth import keys
+from catalog.benchmarks.growth.keys import KeyFindings, _time_invalidation, measure_keys
+from catalog.benchmarks.isolation import isolated_cache
+from catalog.benchmarks.plan import Effort, Plan, Scale
+from catalog.benchmarks.strategies import READ_CACHE, TEXTBOOK, Strategy
+from catalog.factories import ProductFactory
+from catalog.models import Product
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+QUIET = Strategy(name="quiet", url_prefix="/textbook", caches=True)
+
+
+def plan(*strategies: Strategy) -> Plan:
+    return Plan(strategies=strategies, effort=Effort.QUICK)
+
+
+@pytest.fixture(autouse=True)
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "ROUNDS", Scale(quick=2, normal=2, thorough=2))
+
+
+@pytest.fixture
+def isolated() -> Iterator[None]:
+    with isolated_cache():
+        yield
+
+
+@pytest.mark.usefixtures("isolated")
+def test_a_strategy_that_invalidates_nothing_is_found_out() -> None:
+    result = measure_keys(plan(QUIET, TEXTBOOK), [100])
+
+    assert result.invalidates == {"quiet": False, "textbook": True}
+
+
+@override_settings(USES_PRIVATE_REDIS=False)
+@pytest.mark.usefixtures("isolated")
+def test_keys_that_do_not_fit_into_a_users_redis_are_left_out(redis: Any) -> None:
+    redis.set("precious", 1)
+    limit = redis.config_get("maxmemory")["maxmemory"]
+    redis.config_set("maxmemory", redis.info("memory")["used_memory"] + 2**20)
+    try:
+        result = measure_keys(plan(READ_CACHE), [100, 100_000])
+    finally:
+        redis.config_set("maxmemory", limit)
+
+    assert list(result.findings) == [100]
+    assert not result.from_server
+    assert result.warnings[0].startswith("100,000 keys were left out: they need ")
+    assert redis.get("precious") == b"1"
+
+
+def test_a_save_for_which_redis_takes_too_long_is_counted_as_a_failure() -> None:
+    product, found = ProductFactory.create(), KeyFindings()
+
+    def time_out(**kwargs: Any) -> None:
+        raise RedisTimeout
+
+    post_save.connect(time_out, sender=Product)
+    try:
+        seconds = _time_invalidation(product, found)
+    finally:
+        post_save.disconnect(time_out, sender=Product)
+
+    assert found.failures == 1
+    assert seconds > 0
+
+
+def test_the_time_of_an_invalidation_is_not_the_databases(monkeypatch: pytest.MonkeyPatch) -> None:
+    product = ProductFactory.create()
+
+    execute = CursorWrapper._execute  # type: ignore[attr-defined]
+
+    def execute_slowly(*arguments: Any) -> Any:
+        time.sleep(0.3)
+        return execute(*arguments)
+
+    def invalidate(**kwargs: Any) -> None:
+        time.sleep(0.1)
+
+    monkeypatch.setattr(CursorWrapper, "_execute", execute_slowly)
+    post_save.connect(invalidate, sender=Product)
+    try:
+        seconds = _time_invalidation(product, KeyFindings())
+    finally:
+        post_save.disconnect(invalidate, sender=Product)
+
+    assert 0.1 <= seconds < 0.3
