@@ -13,6 +13,7 @@ from django.db import connection
 
 from catalog.benchmarks.experiments import growth
 from catalog.benchmarks.growth import keys, products
+from catalog.benchmarks.growth.keys import KeyResult
 from catalog.benchmarks.growth.products import ProductTimes
 from catalog.benchmarks.isolation import isolated_cache
 from catalog.benchmarks.plan import Effort, Plan, Scale
@@ -55,9 +56,9 @@ def verdict(result: ExperimentResult, strategy: str) -> str:
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(growth, "PRODUCTS", Scale(quick=(60, 240), normal=(), thorough=()))
-    monkeypatch.setattr(growth, "KEYS", Scale(quick=(100, 3_000), normal=(), thorough=()))
+    monkeypatch.setattr(growth, "KEYS", Scale(quick=(200, 6_000), normal=(), thorough=()))
     monkeypatch.setattr(products, "TURNS", Scale(quick=2, normal=2, thorough=2))
-    monkeypatch.setattr(keys, "ROUNDS", Scale(quick=2, normal=2, thorough=2))
+    monkeypatch.setattr(keys, "ROUNDS", Scale(quick=3, normal=3, thorough=3))
     # So that another run's folders are not taken for this one's. Not tmp_path, which is long for a
     # socket's folder.
     with tempfile.TemporaryDirectory() as folder:
@@ -79,7 +80,7 @@ def test_every_strategy_is_measured_at_every_size_and_nothing_is_left(redis: Any
     assert redis.keys() == [b"precious"]
     assert not read_redis.keys("bench_cache*")
     assert sum(done) == pytest.approx(growth.estimate_seconds(PLAN))
-    assert (result.parameters["products"], result.parameters["keys"]) == ([60, 240], [100, 3_000])
+    assert (result.parameters["products"], result.parameters["keys"]) == ([60, 240], [200, 6_000])
     for name, strategy in STRATEGIES.items():
         for size in (60, 240):
             times = [result.samples(name, f"products_{size}", what) for what in ("hit", "miss", "write")]
@@ -87,19 +88,19 @@ def test_every_strategy_is_measured_at_every_size_and_nothing_is_left(redis: Any
             assert min(map(min, times)) > 0
         for what in ("hit", "miss", "write"):
             assert result.figure(name, "slope_products", what) is not None
-        for size in (100, 3_000):
+        for size in (200, 6_000):
             assert result.figure(name, f"keys_{size}", "invalidation") is not None
             assert bool(result.figure(name, f"keys_{size}", "memory_per_page")) is strategy.caches
     assert [line.partition(":")[0] for line in result.verdicts] == list(STRATEGIES)
     assert value(result, "textbook", "slope_keys", "invalidation") > 0.6
     assert value(result, "readcache", "slope_keys", "invalidation") < 0.4
-    assert value(result, "textbook", "keys_3000", "pages") == 1_500
-    assert value(result, "readcache", "keys_3000", "pages") == 3_000
-    weight = value(result, "readcache", "keys_3000", "memory_per_page")
-    assert 100 < weight < value(result, "textbook", "keys_3000", "memory_per_page") / 2
+    assert value(result, "textbook", "keys_6000", "pages") == 3_000
+    assert value(result, "readcache", "keys_6000", "pages") == 6_000
+    weight = value(result, "readcache", "keys_6000", "memory_per_page")
+    assert 100 < weight < value(result, "textbook", "keys_6000", "memory_per_page") / 2
     by_products, by_keys, slopes = growth.tables(result)
     assert [row[0].text for row in by_products.rows][:: len(STRATEGIES)] == ["60", "240"]
-    assert [row[0].text for row in by_keys.rows][:: len(STRATEGIES)] == ["100", "3,000"]
+    assert [row[0].text for row in by_keys.rows][:: len(STRATEGIES)] == ["200", "6,000"]
     column = slopes.heads.index("invalidation")
     marks = {row[0].text: row[column].mark for row in slopes.rows}
     assert (marks["textbook"], marks["readcache"]) == ("bad", "")
@@ -120,14 +121,27 @@ def test_ctrl_c_leaves_nothing(part: str, redis: Any, monkeypatch: pytest.Monkey
     assert redis.keys() == []
 
 
-def test_a_part_that_was_left_out_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    nothing = ProductTimes(warnings=("No schema.",))
-    monkeypatch.setattr(growth, "measure_products", lambda *args, **kwargs: nothing)
-    monkeypatch.setattr(growth, "KEYS", Scale(quick=(50, 100), normal=(), thorough=()))
+def test_parts_that_were_left_out_are_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_products = ProductTimes(warnings=("No schema.",))
+    without_keys = KeyResult(
+        findings={},
+        invalidates={name: name != "textbook" for name in STRATEGIES},
+        from_server=False,
+        warnings=("No memory.",),
+    )
+    monkeypatch.setattr(growth, "measure_products", lambda *args, **kwargs: without_products)
+    monkeypatch.setattr(growth, "measure_keys", lambda *args, **kwargs: without_keys)
 
-    with isolated_cache():
-        result = growth.measure(PLAN)
+    result = growth.measure(PLAN)
 
-    assert "No schema." in result.warnings
-    assert "a hit was not measured with more products" in result.verdicts[-1]
-    assert all(figure.case.startswith(("keys_", "slope_keys")) for figure in result.figures)
+    assert result.warnings == ("No schema.", "No memory.")
+    assert result.figures == ()
+    assert verdict(result, "uncached") == "uncached: an answer was not measured with more products."
+    assert verdict(result, "textbook") == (
+        "textbook: a hit was not measured with more products; a save invalidates NOTHING."
+    )
+    assert verdict(result, "readcache") == (
+        "readcache: a hit was not measured with more products; "
+        "an invalidation was not measured with more keys."
+    )
+    assert "MEMORY USAGE" in growth.tables(result)[1].legend
