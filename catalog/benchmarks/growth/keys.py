@@ -29,6 +29,8 @@ SECONDS_PER_KEY = 12e-6
 SECONDS_PER_ROUND = 0.04
 # A place in Redis's tables of the keys and of the times at which they run out.
 BYTES_OF_TABLES_PER_KEY = 100
+# So many keys of others, of the fewest of the benchmark's, flatten the growth.
+FOREIGN_SHARE = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +100,7 @@ def measure_keys(
                 _measure_once(subject, size, server, findings[size][subject.strategy.name])
                 on_progress(_fill_seconds(size))
         server.empty()
+        warnings += _disturbances(server, fitting)
     invalidates = {each.strategy.name: each.invalidates for each in subjects}
     return KeyResult(
         findings=findings, invalidates=invalidates, from_server=server.is_scratch, warnings=warnings
@@ -138,6 +141,17 @@ def _fitting(
         if size not in fitting
     ]
     return fitting, tuple(warnings)
+
+
+def _disturbances(server: RedisServer, sizes: Sequence[int]) -> tuple[str, ...]:
+    foreign = server.foreign_keys()
+    if not sizes or foreign < FOREIGN_SHARE * min(sizes):
+        return ()
+    warning = (
+        f"Redis has {foreign:,} keys of others where the benchmark's are, and an invalidation that walks "
+        "all keys walks these too. Let REDIS_URL name an empty database."
+    )
+    return (warning,)
 
 
 def _needed_bytes(subject: Subject, size: int) -> int:

@@ -18,7 +18,6 @@ from catalog.benchmarks.growth.databases import (
     scratch_database,
 )
 from catalog.benchmarks.growth.work import HITS_PER_TURN, WRITES_PER_TURN, Task, Times
-from catalog.benchmarks.isolation import key_prefix
 from catalog.benchmarks.plan import Plan, Scale
 from catalog.benchmarks.processes import EXIT_PATIENCE_SECONDS, Process, running_process
 from catalog.benchmarks.quantities import say
@@ -52,8 +51,7 @@ def measure_products(
 ) -> ProductTimes:
     """A process and a scratch database for each size, which take turns. Raises ``BenchmarkError``.
 
-    Each has keys of its own within the isolated cache. ``on_progress`` is called with the seconds of
-    the estimate that are done.
+    ``on_progress`` is called with the seconds of the estimate that are done.
     """
     fitting, warnings = _fitting(sizes)
     with ExitStack() as stack:
@@ -94,8 +92,6 @@ def _task(plan: Plan, size: int, database: ScratchDatabase) -> Task:
 def _process(size: int, database: ScratchDatabase, folder: Path) -> AbstractContextManager[Process]:
     environment = {
         **database.environment,
-        # Below the isolated cache's own, with whose keys they go.
-        "BENCH_KEY_PREFIX": f"{key_prefix()}:{size}",
         # A wait as long in a small catalogue as in a large one would hide the growth.
         "SIMULATED_LATENCY_SECONDS": "0",
     }

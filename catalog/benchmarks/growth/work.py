@@ -91,6 +91,7 @@ class Turns:
         }
 
     def take(self) -> None:
+        # Also of what a process of another size left there.
         empty_cache()
         self._time(MISS, self._ask)
         self._check_hits()

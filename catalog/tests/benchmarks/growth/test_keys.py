@@ -10,7 +10,9 @@ from django.db.models.signals import post_save
 from django.test.utils import override_settings
 from redis.exceptions import TimeoutError as RedisTimeout
 
+from catalog.benchmarks.client import BenchmarkError
 from catalog.benchmarks.growth import keys
+from catalog.benchmarks.growth.copies import StoredPage
 from catalog.benchmarks.growth.keys import KeyFindings, _time_invalidation, measure_keys
 from catalog.benchmarks.isolation import isolated_cache
 from catalog.benchmarks.plan import Effort, Plan, Scale
@@ -43,6 +45,19 @@ def test_a_strategy_that_invalidates_nothing_is_found_out() -> None:
     result = measure_keys(plan(QUIET, TEXTBOOK), [100])
 
     assert result.invalidates == {"quiet": False, "textbook": True}
+    # As many saves as there may be on keys that stay, and one on keys that go.
+    counts = {name: len(found.invalidations) for name, found in result.findings[100].items()}
+    assert counts == {"quiet": 10, "textbook": 2}
+
+
+@pytest.mark.usefixtures("isolated")
+def test_copies_that_are_not_served_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(StoredPage, "store", lambda page, pages: None)
+
+    with pytest.raises(BenchmarkError, match="textbook does not serve /products/[0-9]+/ from what it stored"):
+        measure_keys(plan(TEXTBOOK), [100])
+
+    assert not Product.objects.exists()
 
 
 @override_settings(USES_PRIVATE_REDIS=False)
@@ -59,7 +74,20 @@ def test_keys_that_do_not_fit_into_a_users_redis_are_left_out(redis: Any) -> Non
     assert list(result.findings) == [100]
     assert not result.from_server
     assert result.warnings[0].startswith("100,000 keys were left out: they need ")
-    assert redis.get("precious") == b"1"
+    assert redis.keys() == [b"precious"]
+
+
+@override_settings(USES_PRIVATE_REDIS=False)
+@pytest.mark.usefixtures("isolated")
+@pytest.mark.parametrize(("foreign", "is_warned_of"), [(5, False), (20, True)])
+def test_keys_of_others_are_warned_of(foreign: int, is_warned_of: bool, redis: Any) -> None:
+    redis.mset({f"precious:{number}": 1 for number in range(foreign)})
+
+    warnings = measure_keys(plan(READ_CACHE), [100]).warnings
+
+    expected = [f"Redis has {foreign} keys of others where the benchmark's are"] if is_warned_of else []
+    assert [warning.partition(",")[0] for warning in warnings] == expected
+    assert redis.dbsize() == foreign
 
 
 def test_a_save_for_which_redis_takes_too_long_is_counted_as_a_failure() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 import psutil
@@ -8,6 +9,8 @@ from django.conf import settings
 from django.core.cache import cache
 from django.test.utils import override_settings
 
+from catalog.benchmarks.client import BenchmarkError
+from catalog.benchmarks.growth import redis_servers
 from catalog.benchmarks.growth.redis_servers import redis_server
 from catalog.benchmarks.isolation import isolated_cache
 from catalog.cached_pages import redis_client
@@ -51,6 +54,19 @@ def test_a_scratch_server_ends_with_the_experiment_that_is_interrupted() -> None
 
     assert meanwhile > before
     assert children() == before
+
+
+def test_a_server_that_does_not_start_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = shutil.which("false")
+    assert program
+    monkeypatch.setattr(redis_servers, "find_program", lambda names: program)
+
+    with (
+        isolated_cache(),
+        pytest.raises(BenchmarkError, match=r"false did not start\. It said nothing\."),
+        redis_server(seconds=10),
+    ):
+        pass
 
 
 @override_settings(USES_PRIVATE_REDIS=False)

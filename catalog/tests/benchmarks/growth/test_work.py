@@ -8,9 +8,10 @@ from dataclasses import asdict
 import pytest
 
 from catalog import textbook, views
-from catalog.benchmarks.client import BenchmarkError
-from catalog.benchmarks.growth.work import Task, Turns, work
+from catalog.benchmarks.client import BenchmarkError, Requester
+from catalog.benchmarks.growth.work import PATH, Task, Turns, work
 from catalog.benchmarks.isolation import isolated_cache
+from catalog.benchmarks.strategies import TEXTBOOK, UNCACHED
 from catalog.factories import ProductFactory
 from catalog.models import Product
 
@@ -52,3 +53,15 @@ def test_a_hit_that_runs_a_query_is_an_error(monkeypatch: pytest.MonkeyPatch) ->
 
     with isolated_cache(), pytest.raises(BenchmarkError, match="textbook ran 3 queries to repeat /products/"):
         Turns(TASK).take()
+
+
+def test_a_save_is_timed_with_its_own_strategys_invalidation_only() -> None:
+    ProductFactory.create_batch(3)
+    turns, requester = Turns(TASK), Requester()
+
+    with isolated_cache():
+        requester.ask(TEXTBOOK, PATH)
+        turns._save(UNCACHED)
+        assert requester.ask(TEXTBOOK, PATH).queries == 0
+        turns._save(TEXTBOOK)
+        assert requester.ask(TEXTBOOK, PATH).queries > 0
