@@ -6,20 +6,19 @@ Asking for a million pages would take hours; their values differ, but what they 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.conf import settings
 from django_redis.client.default import glob_escape
 from redis import Redis
 
 from catalog.benchmarks.client import Requester
 from catalog.benchmarks.isolation import key_prefix
 from catalog.benchmarks.strategies import Strategy
-from catalog.cached_pages import redis_client, scan_batches
+from catalog.cached_pages import scan_batches
 
-# So few at a time that Redis answers within the shortest of the caches' time-outs.
+# So few at a time that Redis has a moment for everybody else.
 COPIES_PER_CALL = 1_000
 DIGEST = re.compile(rb"[0-9a-f]{32}")
 LAST_NUMBER = re.compile(rb"\d+(?!.*\d)")
@@ -82,18 +81,18 @@ class StoredPage:
         return all(each.client.exists(each.key) for each in self.own)
 
 
-def look_at_page(strategy: Strategy, path: str, other_path: str) -> StoredPage:
+def look_at_page(strategy: Strategy, path: str, other_path: str, clients: Sequence[Redis]) -> StoredPage:
     """Asks for both pages; what the second adds is its own. Nothing may be cached before."""
     requester = Requester()
     requester.ask(strategy, other_path)
-    before = {(number, key) for number, _, key in _keys()}
+    before = {(client, key) for client, key in _keys(clients)}
     requester.ask(strategy, path)
     own: list[Original] = []
     others: list[Original] = []
-    for number, client, key in _keys():
+    for client, key in _keys(clients):
         ttl_ms = max(0, int(client.pttl(key)))
         original = Original(client=client, key=key, dump=_dump(client, key), ttl_ms=ttl_ms)
-        (others if (number, key) in before else own).append(original)
+        (others if (client, key) in before else own).append(original)
     return StoredPage(own=tuple(own), others=tuple(others))
 
 
@@ -101,18 +100,11 @@ def _dump(client: Any, key: bytes) -> bytes:
     return bytes(client.dump(key))
 
 
-def _keys() -> Iterator[tuple[int, Redis, bytes]]:
-    """The benchmark's keys with the number of their database, each once."""
-    seen = set()
-    for number, alias in enumerate(settings.CACHES):
-        client = redis_client(alias)
-        address = client.connection_pool.connection_kwargs
-        place = tuple(address.get(name) for name in ("host", "port", "path", "db"))
-        if place in seen:
-            continue
-        seen.add(place)
+def _keys(clients: Sequence[Redis]) -> Iterator[tuple[Redis, bytes]]:
+    """The benchmark's."""
+    for client in clients:
         for batch in scan_batches(client, f"{glob_escape(key_prefix())}:*"):
-            yield from ((number, client, key) for key in batch)
+            yield from ((client, key) for key in batch)
 
 
 def _split(key: bytes) -> tuple[bytes, bytes, bytes]:

@@ -113,7 +113,7 @@ def _look_at(strategy: Strategy, rows: OwnRows, server: RedisServer) -> Subject:
     path, requester = f"/products/{first}/", Requester()
     product = Product.objects.get(pk=rows.products[0])
     server.empty()
-    page = look_at_page(strategy, path, rows.detail_path(1))
+    page = look_at_page(strategy, path, rows.detail_path(1), server.clients)
     page_bytes = page.bytes()
     with only_invalidation_of(strategy):
         product.save()

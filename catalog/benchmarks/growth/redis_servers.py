@@ -18,7 +18,7 @@ from urllib.parse import quote
 import psutil
 from django.conf import settings
 from django.test.utils import override_settings
-from redis import Redis
+from redis import ConnectionPool, Redis
 
 from catalog.benchmarks.client import BenchmarkError
 from catalog.benchmarks.isolation import KEY_PREFIX, empty_cache
@@ -30,17 +30,22 @@ from shop.embedded_redis import NO_SERVER_MESSAGE, SERVER_NAMES, PrivateRedis, f
 # was killed.
 LAUNCHER = "import os, signal, sys; signal.alarm(int(sys.argv[1])); os.execv(sys.argv[2], sys.argv[2:])"
 ROOM_SHARE = 0.5
+PATIENCE_SECONDS = 60
 
 
 @dataclass(frozen=True, kw_only=True)
 class RedisServer:
-    """``is_scratch`` means that nobody else uses it."""
+    """``is_scratch`` means that nobody else uses it. ``clients`` has one for each database of the caches.
+
+    They wait for long: what they do to a million keys takes longer than a page may wait for.
+    """
 
     is_scratch: bool
+    clients: tuple[Redis, ...]
 
     @property
     def client(self) -> Redis:
-        return redis_client()
+        return self.clients[0]
 
     def used_bytes(self) -> int:
         return int(self._memory()["used_memory"])
@@ -64,7 +69,7 @@ class RedisServer:
 
     def foreign_keys(self) -> int:
         """Of others, in the databases of the caches, counted while the benchmark has none there."""
-        return max(int(redis_client(alias).dbsize()) for alias in settings.CACHES)
+        return max(int(client.dbsize()) for client in self.clients)
 
     def _memory(self) -> dict[str, Any]:
         return dict(self.client.info("memory"))
@@ -74,12 +79,33 @@ class RedisServer:
 def redis_server(*, seconds: float) -> Iterator[RedisServer]:
     """Inside, every cache is on it. A scratch server ends by itself some time after ``seconds``."""
     if not settings.USES_PRIVATE_REDIS:
-        yield RedisServer(is_scratch=False)
+        with _patient_clients() as clients:
+            yield RedisServer(is_scratch=False, clients=clients)
         return
     with TemporaryDirectory(prefix=f"{KEY_PREFIX}.") as folder:
         socket_path = Path(folder) / "redis.sock"
-        with _running_redis(Path(folder), socket_path, seconds), _caches_on(socket_path):
-            yield RedisServer(is_scratch=True)
+        with (
+            _running_redis(Path(folder), socket_path, seconds),
+            _caches_on(socket_path),
+            _patient_clients() as clients,
+        ):
+            yield RedisServer(is_scratch=True, clients=clients)
+
+
+@contextmanager
+def _patient_clients() -> Iterator[tuple[Redis, ...]]:
+    clients: dict[tuple[Any, ...], Redis] = {}
+    for alias in settings.CACHES:
+        pool = redis_client(alias).connection_pool
+        address = tuple(pool.connection_kwargs.get(name) for name in ("host", "port", "path", "db"))
+        patience = {**pool.connection_kwargs, "socket_timeout": PATIENCE_SECONDS}
+        own_pool = ConnectionPool(connection_class=pool.connection_class, **patience)
+        clients.setdefault(address, Redis(connection_pool=own_pool))
+    try:
+        yield tuple(clients.values())
+    finally:
+        for client in clients.values():
+            client.connection_pool.disconnect()
 
 
 @contextmanager

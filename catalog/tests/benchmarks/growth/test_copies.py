@@ -7,6 +7,7 @@ import pytest
 
 from catalog.benchmarks.client import Requester
 from catalog.benchmarks.growth.copies import look_at_page
+from catalog.benchmarks.growth.redis_servers import redis_server
 from catalog.benchmarks.isolation import isolated_cache
 from catalog.benchmarks.strategies import READ_CACHE, STRATEGIES, TEXTBOOK, UNCACHED, only_invalidation_of
 from catalog.caching.entries import decode
@@ -26,7 +27,7 @@ def paths() -> Iterator[tuple[str, str]]:
 def test_the_textbooks_copies_are_two_keys_a_page_and_all_go_at_one_save(
     paths: tuple[str, str], redis: Any
 ) -> None:
-    page = look_at_page(TEXTBOOK, *paths)
+    page = look_at_page(TEXTBOOK, *paths, [redis])
     redis.flushall()
 
     page.store(page.pages_of(3_000))
@@ -38,6 +39,7 @@ def test_the_textbooks_copies_are_two_keys_a_page_and_all_go_at_one_save(
     assert len({len(key) for key in keys}) == 2
     # Two pages and what both vary on.
     assert len({redis.get(key) for key in keys}) == 3
+    assert redis.pttl(page.own[0].key) > 890_000
     assert all(890_000 < redis.pttl(key) <= 900_000 for key in keys[::100])
     assert Requester().ask(TEXTBOOK, paths[0]).queries == 0
     with only_invalidation_of(TEXTBOOK):
@@ -49,7 +51,7 @@ def test_the_textbooks_copies_are_two_keys_a_page_and_all_go_at_one_save(
 def test_the_read_caches_copies_are_entries_that_one_rotation_kills(
     paths: tuple[str, str], read_redis: Any
 ) -> None:
-    page = look_at_page(READ_CACHE, *paths)
+    page = look_at_page(READ_CACHE, *paths, [read_redis])
     read_redis.flushall()
 
     page.store(page.pages_of(1_500))
@@ -66,20 +68,21 @@ def test_the_read_caches_copies_are_entries_that_one_rotation_kills(
 
 
 def test_what_a_page_weighs_is_the_memory_of_its_keys(paths: tuple[str, str], redis: Any) -> None:
-    page = look_at_page(TEXTBOOK, *paths)
+    page = look_at_page(TEXTBOOK, *paths, [redis])
 
     assert page.bytes() == sum(redis.memory_usage(each.key) for each in page.own)
     assert page.bytes() > 1_000
 
 
-def test_uncached_keeps_nothing(paths: tuple[str, str]) -> None:
-    page = look_at_page(UNCACHED, *paths)
+def test_uncached_keeps_nothing(paths: tuple[str, str], redis: Any) -> None:
+    page = look_at_page(UNCACHED, *paths, [redis])
 
     assert page.own == ()
     assert page.pages_of(1_000) == 0
 
 
 def test_every_strategy_that_caches_is_looked_at(paths: tuple[str, str], redis: Any) -> None:
-    for strategy in STRATEGIES.values():
-        redis.flushall()
-        assert bool(look_at_page(strategy, *paths).own) is strategy.caches, strategy.name
+    with redis_server(seconds=10) as server:
+        for strategy in STRATEGIES.values():
+            server.empty()
+            assert bool(look_at_page(strategy, *paths, server.clients).own) is strategy.caches, strategy.name

@@ -54,9 +54,7 @@ def test_a_strategy_that_invalidates_nothing_is_found_out() -> None:
 def test_copies_that_are_not_served_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(StoredPage, "store", lambda page, pages: None)
 
-    with pytest.raises(
-        BenchmarkError, match=r"textbook does not serve /products/[0-9]+/ from what it stored"
-    ):
+    with pytest.raises(BenchmarkError, match="textbook does not serve /products/"):
         measure_keys(plan(TEXTBOOK), [100])
 
     assert not Product.objects.exists()

@@ -89,3 +89,12 @@ def test_a_users_own_redis_is_filled_up_to_half_of_what_is_free_below_its_limit(
             assert 24 * MIB < server.room_bytes() <= (64 * MIB - server.used_bytes()) / 2
         finally:
             redis.config_set("maxmemory", limit)
+
+
+def test_what_takes_redis_longer_than_a_page_may_wait_is_waited_for() -> None:
+    with isolated_cache(), redis_server(seconds=10) as server:
+        timeouts = [client.connection_pool.connection_kwargs["socket_timeout"] for client in server.clients]
+        of_caches = redis_client().connection_pool.connection_kwargs["socket_timeout"]
+
+    assert len(timeouts) >= 2
+    assert min(timeouts) >= 60 > of_caches
