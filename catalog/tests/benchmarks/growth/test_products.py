@@ -45,4 +45,4 @@ def test_sizes_for_which_the_disk_is_too_small_are_left_out(monkeypatch: pytest.
     fitting, warnings = products._fitting([100, 1_000, 10_000, 100_000])
 
     assert fitting == [100, 1_000]
-    assert warnings[0].startswith("10,000 products and more were left out: the temporary folder has 3.58 MiB")
+    assert warnings[0].startswith("10,000 products and more were left out: the temporary folder has 1.43 MiB")
