@@ -81,9 +81,10 @@ class StoredPage:
         return all(each.client.exists(each.key) for each in self.own)
 
 
-def look_at_page(strategy: Strategy, path: str, other_path: str, clients: Sequence[Redis]) -> StoredPage:
+def look_at_page(
+    requester: Requester, strategy: Strategy, path: str, other_path: str, clients: Sequence[Redis]
+) -> StoredPage:
     """Asks for both pages; what the second adds is its own. Nothing may be cached before."""
-    requester = Requester()
     requester.ask(strategy, other_path)
     before = {(client, key) for client, key in _keys(clients)}
     requester.ask(strategy, path)

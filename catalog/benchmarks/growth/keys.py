@@ -19,7 +19,7 @@ from catalog.benchmarks.own_rows import OwnRows, own_rows
 from catalog.benchmarks.plan import Plan, Scale
 from catalog.benchmarks.quantities import say
 from catalog.benchmarks.statistics import NANOSECONDS
-from catalog.benchmarks.strategies import Strategy, only_invalidation_of
+from catalog.benchmarks.strategies import Strategy
 from catalog.models import Product
 
 ROUNDS = Scale(quick=4, normal=5, thorough=3)
@@ -35,17 +35,25 @@ FOREIGN_SHARE = 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """A strategy, what it keeps of a page at ``path``, and the product that is saved.
+    """A strategy, what it keeps of a page at ``path``, and the key of the product that is saved.
 
-    ``invalidates`` says whether the page is computed anew after a save.
+    ``invalidates`` says whether a page that was cached is computed anew after a save.
     """
 
+    requester: Requester
     strategy: Strategy
     path: str
     page: StoredPage
     page_bytes: int
-    product: Product
+    product: int
     invalidates: bool
+
+    def is_hit(self) -> bool:
+        return self.requester.ask(self.strategy, self.path).queries == 0
+
+    def save(self) -> tuple[float, bool]:
+        seconds, failed = self.requester.run(self.strategy, time_invalidation, pk=self.product)
+        return seconds, failed
 
 
 @dataclass(kw_only=True)
@@ -89,9 +97,11 @@ def measure_keys(
     """
     chance = random.Random(plan.seed)
     seconds = 20 * sum(estimate_seconds(plan, size) for size in sizes)
-    with own_rows(2) as rows, redis_server(seconds=seconds) as server:
-        subjects = [_look_at(strategy, rows, server) for strategy in plan.strategies]
+    with own_rows(2) as rows, redis_server(seconds=seconds) as server, Requester() as requester:
+        looked_at = [_look_at(strategy, requester, rows, server) for strategy in plan.strategies]
+        subjects = [each for each in looked_at if _can_be_copied(each, server)]
         fitting, warnings = _fitting(subjects, sizes, server)
+        warnings += tuple(_not_copied(each) for each in looked_at if each not in subjects)
         findings = {size: {each.strategy.name: KeyFindings() for each in subjects} for size in fitting}
         pairs = [(size, subject) for size in fitting for subject in subjects]
         for _ in range(ROUNDS.at(plan.effort)):
@@ -101,30 +111,46 @@ def measure_keys(
                 on_progress(_fill_seconds(size))
         server.empty()
         warnings += _disturbances(server, fitting)
-    invalidates = {each.strategy.name: each.invalidates for each in subjects}
+    invalidates = {each.strategy.name: each.invalidates for each in looked_at}
     return KeyResult(
         findings=findings, invalidates=invalidates, from_server=server.is_scratch, warnings=warnings
     )
 
 
-def _look_at(strategy: Strategy, rows: OwnRows, server: RedisServer) -> Subject:
+def _look_at(strategy: Strategy, requester: Requester, rows: OwnRows, server: RedisServer) -> Subject:
     # The first product of all is the catalogue's where it has any, and its page a real one.
     first = Product.objects.order_by("pk").values_list("pk", flat=True)[0]
-    path, requester = f"/products/{first}/", Requester()
-    product = Product.objects.get(pk=rows.products[0])
+    path = f"/products/{first}/"
     server.empty()
-    page = look_at_page(strategy, path, rows.detail_path(1), server.clients)
+    page = look_at_page(requester, strategy, path, rows.detail_path(1), server.clients)
     page_bytes = page.bytes()
-    with only_invalidation_of(strategy):
-        product.save()
-    invalidates = requester.ask(strategy, path).queries > 0
+    requester.run(strategy, time_invalidation, pk=rows.products[0])
+    # Of a page that is never cached nothing can be said.
+    invalidates = not page.own or requester.ask(strategy, path).queries > 0
     return Subject(
+        requester=requester,
         strategy=strategy,
         path=path,
         page=page,
         page_bytes=page_bytes,
-        product=product,
+        product=rows.products[0],
         invalidates=invalidates,
+    )
+
+
+def _can_be_copied(subject: Subject, server: RedisServer) -> bool:
+    """Whether a page is served again from what was stored of it."""
+    if not subject.page.own:
+        return not subject.strategy.caches
+    server.empty()
+    subject.page.store(pages=2)
+    return subject.is_hit()
+
+
+def _not_copied(subject: Subject) -> str:
+    return (
+        f"{subject.strategy.name} was left out of the growth with keys: it does not serve {subject.path} "
+        "from copies of what it keeps in Redis."
     )
 
 
@@ -160,27 +186,33 @@ def _needed_bytes(subject: Subject, size: int) -> int:
 
 def _measure_once(subject: Subject, size: int, server: RedisServer, found: KeyFindings) -> None:
     server.empty()
-    with only_invalidation_of(subject.strategy):
-        # A warm-up, while there is nothing to remove.
-        subject.product.save()
+    # A warm-up, while there is nothing to remove.
+    subject.save()
     before = server.used_bytes()
     found.pages = subject.page.pages_of(size)
-    subject.page.store(found.pages)
     if found.pages:
+        subject.page.store(found.pages)
         weighed = server.used_bytes() - before if server.is_scratch else found.pages * subject.page_bytes
         found.bytes.append(weighed)
-    if subject.strategy.caches and found.pages and Requester().ask(subject.strategy, subject.path).queries:
-        raise BenchmarkError(f"{subject.strategy.name} does not serve {subject.path} from what it stored.")
-    with only_invalidation_of(subject.strategy), garbage_collector_off():
+        if not subject.is_hit():
+            raise BenchmarkError(
+                f"{subject.strategy.name} does not serve {subject.path} from what it stored."
+            )
+    with garbage_collector_off():
         for _ in range(SAVES_PER_ROUND):
-            found.invalidations.append(_time_invalidation(subject.product, found))
+            seconds, failed = subject.save()
+            found.invalidations.append(seconds)
+            found.failures += failed
             if not subject.page.is_there():
                 return
 
 
-def _time_invalidation(product: Product, found: KeyFindings) -> float:
-    """The seconds of a save that are not the database's: on some, a COMMIT takes longer than Redis."""
-    database_ns = 0
+def time_invalidation(*, pk: int) -> tuple[float, bool]:
+    """The seconds of a save that are not the database's, and whether Redis failed.
+
+    Not the database's, since on some a COMMIT takes longer than Redis.
+    """
+    product, database_ns, failed = Product.objects.get(pk=pk), 0, False
 
     def count(execute: Callable[..., Any], *arguments: Any) -> Any:
         nonlocal database_ns
@@ -197,6 +229,6 @@ def _time_invalidation(product: Product, found: KeyFindings) -> float:
         try:
             product.save()
         except RedisError:
-            # Redis did not answer in time: the row was written, and the pages are stale.
-            found.failures += 1
-        return (time.perf_counter_ns() - started - database_ns) / NANOSECONDS
+            # It did not answer in time: the row was written, and the pages are stale.
+            failed = True
+        return (time.perf_counter_ns() - started - database_ns) / NANOSECONDS, failed

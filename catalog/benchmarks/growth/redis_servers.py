@@ -22,6 +22,7 @@ from redis import ConnectionPool, Redis
 
 from catalog.benchmarks.client import BenchmarkError
 from catalog.benchmarks.isolation import KEY_PREFIX, empty_cache
+from catalog.benchmarks.overrides import BUILTIN_ALIAS
 from catalog.benchmarks.processes import EXIT_PATIENCE_SECONDS, running_process
 from catalog.cached_pages import redis_client
 from shop.embedded_redis import NO_SERVER_MESSAGE, SERVER_NAMES, PrivateRedis, find_program
@@ -95,7 +96,7 @@ def redis_server(*, seconds: float) -> Iterator[RedisServer]:
 @contextmanager
 def _patient_clients() -> Iterator[tuple[Redis, ...]]:
     clients: dict[tuple[Any, ...], Redis] = {}
-    for alias in settings.CACHES:
+    for alias in _aliases():
         pool = redis_client(alias).connection_pool
         address = tuple(pool.connection_kwargs.get(name) for name in ("host", "port", "path", "db"))
         patience = {**pool.connection_kwargs, "socket_timeout": PATIENCE_SECONDS}
@@ -130,13 +131,22 @@ def _running_redis(folder: Path, socket_path: Path, seconds: float) -> Iterator[
 def _caches_on(socket_path: Path) -> Iterator[None]:
     private = PrivateRedis(settings.PRIVATE_REDIS_DIR).url(database=0).partition("?")[0]
     scratch = f"unix://{quote(str(socket_path))}"
-    moved = _rewritten(settings.CACHES, lambda text: text.replace(private, scratch))
-    with override_settings(CACHES=moved):
+    moved = {
+        name: _rewritten(getattr(settings, name), lambda text: text.replace(private, scratch))
+        for name in ("CACHES", "REDIS_URL", "READ_REDIS_URL")
+    }
+    # The processes of strategies that have one of their own are told by the URLs.
+    with override_settings(USES_PRIVATE_REDIS=False, **moved):
         try:
             yield
         finally:
-            for alias in settings.CACHES:
+            for alias in _aliases():
                 redis_client(alias).connection_pool.disconnect()
+
+
+def _aliases() -> list[str]:
+    """Those of django-redis. Django's own backend is where "default" is."""
+    return [alias for alias in settings.CACHES if alias != BUILTIN_ALIAS]
 
 
 def _rewritten(value: Any, rewrite: Callable[[str], str]) -> Any:

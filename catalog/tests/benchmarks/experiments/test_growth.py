@@ -106,6 +106,7 @@ def test_every_strategy_is_measured_at_every_size_and_nothing_is_left(redis: Any
     assert (marks["textbook"], marks["readcache"]) == ("bad", "")
     assert "an invalidation GROWS" in verdict(result, "textbook")
     assert "an invalidation GROWS" not in verdict(result, "readcache")
+    assert verdict(result, "builtin").endswith("; a save invalidates NOTHING.")
 
 
 @pytest.mark.parametrize("part", ["measure_products", "measure_keys"])

@@ -27,7 +27,7 @@ def paths() -> Iterator[tuple[str, str]]:
 def test_the_textbooks_copies_are_two_keys_a_page_and_all_go_at_one_save(
     paths: tuple[str, str], redis: Any
 ) -> None:
-    page = look_at_page(TEXTBOOK, *paths, [redis])
+    page = look_at_page(Requester(), TEXTBOOK, *paths, [redis])
     redis.flushall()
 
     page.store(page.pages_of(3_000))
@@ -51,7 +51,7 @@ def test_the_textbooks_copies_are_two_keys_a_page_and_all_go_at_one_save(
 def test_the_read_caches_copies_are_entries_that_one_rotation_kills(
     paths: tuple[str, str], read_redis: Any
 ) -> None:
-    page = look_at_page(READ_CACHE, *paths, [read_redis])
+    page = look_at_page(Requester(), READ_CACHE, *paths, [read_redis])
     read_redis.flushall()
 
     page.store(page.pages_of(1_500))
@@ -68,14 +68,14 @@ def test_the_read_caches_copies_are_entries_that_one_rotation_kills(
 
 
 def test_what_a_page_weighs_is_the_memory_of_its_keys(paths: tuple[str, str], redis: Any) -> None:
-    page = look_at_page(TEXTBOOK, *paths, [redis])
+    page = look_at_page(Requester(), TEXTBOOK, *paths, [redis])
 
     assert page.bytes() == sum(redis.memory_usage(each.key) for each in page.own)
     assert page.bytes() > 1_000
 
 
 def test_uncached_keeps_nothing(paths: tuple[str, str], redis: Any) -> None:
-    page = look_at_page(UNCACHED, *paths, [redis])
+    page = look_at_page(Requester(), UNCACHED, *paths, [redis])
 
     assert page.own == ()
     assert page.pages_of(1_000) == 0
@@ -85,4 +85,6 @@ def test_every_strategy_that_caches_is_looked_at(paths: tuple[str, str], redis: 
     with redis_server(seconds=10) as server:
         for strategy in STRATEGIES.values():
             server.empty()
-            assert bool(look_at_page(strategy, *paths, server.clients).own) is strategy.caches, strategy.name
+            assert bool(look_at_page(Requester(), strategy, *paths, server.clients).own) is strategy.caches, (
+                strategy.name
+            )

@@ -13,16 +13,22 @@ from redis.exceptions import TimeoutError as RedisTimeout
 from catalog.benchmarks.client import BenchmarkError
 from catalog.benchmarks.growth import keys
 from catalog.benchmarks.growth.copies import StoredPage
-from catalog.benchmarks.growth.keys import KeyFindings, _time_invalidation, measure_keys
+from catalog.benchmarks.growth.keys import measure_keys, time_invalidation
 from catalog.benchmarks.isolation import isolated_cache
 from catalog.benchmarks.plan import Effort, Plan, Scale
-from catalog.benchmarks.strategies import READ_CACHE, TEXTBOOK, Strategy
+from catalog.benchmarks.strategies import READ_CACHE, TEXTBOOK, UNCACHED, Strategy
 from catalog.factories import ProductFactory
 from catalog.models import Product
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-QUIET = Strategy(name="quiet", url_prefix="/textbook", caches=True)
+
+class Quiet(Strategy):
+    name = "quiet"
+    url_prefix = "/textbook"
+
+
+QUIET = Quiet()
 
 
 def plan(*strategies: Strategy) -> Plan:
@@ -52,12 +58,23 @@ def test_a_strategy_that_invalidates_nothing_is_found_out() -> None:
 
 @pytest.mark.usefixtures("isolated")
 def test_copies_that_are_not_served_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(StoredPage, "store", lambda page, pages: None)
+    store = StoredPage.store
+    monkeypatch.setattr(StoredPage, "store", lambda page, pages: pages > 2 or store(page, pages))
 
     with pytest.raises(BenchmarkError, match="textbook does not serve /products/"):
         measure_keys(plan(TEXTBOOK), [100])
 
     assert not Product.objects.exists()
+
+
+@pytest.mark.usefixtures("isolated")
+def test_a_strategy_whose_pages_cannot_be_copied_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(StoredPage, "store", lambda page, pages: None)
+
+    result = measure_keys(plan(UNCACHED, TEXTBOOK), [100])
+
+    assert list(result.findings[100]) == ["uncached"]
+    assert result.warnings[0].startswith("textbook was left out of the growth with keys: ")
 
 
 @override_settings(USES_PRIVATE_REDIS=False)
@@ -91,18 +108,18 @@ def test_keys_of_others_are_warned_of(foreign: int, is_warned_of: bool, redis: A
 
 
 def test_a_save_for_which_redis_takes_too_long_is_counted_as_a_failure() -> None:
-    product, found = ProductFactory.create(), KeyFindings()
+    product = ProductFactory.create()
 
     def time_out(**kwargs: Any) -> None:
         raise RedisTimeout
 
     post_save.connect(time_out, sender=Product)
     try:
-        seconds = _time_invalidation(product, found)
+        seconds, failed = time_invalidation(pk=product.pk)
     finally:
         post_save.disconnect(time_out, sender=Product)
 
-    assert found.failures == 1
+    assert failed
     assert seconds > 0
 
 
@@ -121,7 +138,7 @@ def test_the_time_of_an_invalidation_is_not_the_databases(monkeypatch: pytest.Mo
     monkeypatch.setattr(CursorWrapper, "_execute", execute_slowly)
     post_save.connect(invalidate, sender=Product)
     try:
-        seconds = _time_invalidation(product, KeyFindings())
+        seconds, _ = time_invalidation(pk=product.pk)
     finally:
         post_save.disconnect(invalidate, sender=Product)
 

@@ -33,7 +33,7 @@ def test_a_process_in_another_database_than_the_scratch_one_fills_nothing(
 
 def test_a_turn_times_each_strategy_alike() -> None:
     ProductFactory.create_batch(3)
-    turns = Turns(TASK)
+    turns = Turns(TASK, Requester())
 
     with isolated_cache():
         turns.take()
@@ -52,12 +52,13 @@ def test_a_hit_that_runs_a_query_is_an_error(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(textbook.ProductListCreateAPIView, "list", views.ProductListCreateAPIView.list)
 
     with isolated_cache(), pytest.raises(BenchmarkError, match="textbook ran 3 queries to repeat /products/"):
-        Turns(TASK).take()
+        Turns(TASK, Requester()).take()
 
 
 def test_a_save_is_timed_with_its_own_strategys_invalidation_only() -> None:
     ProductFactory.create_batch(3)
-    turns, requester = Turns(TASK), Requester()
+    requester = Requester()
+    turns = Turns(TASK, requester)
 
     with isolated_cache():
         requester.ask(TEXTBOOK, PATH)
