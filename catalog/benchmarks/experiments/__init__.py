@@ -11,6 +11,7 @@ from catalog.benchmarks.experiments import (
     invalidation,
     latency,
     leak,
+    outage,
     stampede,
     throughput,
 )
@@ -43,6 +44,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "freshness": freshness,
     "stampede": stampede,
     "leak": leak,
+    "outage": outage,
     "growth": growth,
 }
 DEFAULT_EXPERIMENTS = ("latency", "invalidation")
