@@ -81,6 +81,8 @@ def _observe(
     redis.empty()
     steady_since = _reach_steady_state(sites, stock)
     time.sleep(timing.steady)
+    for site in sites:
+        site.visitor.waits_for(Request.is_any, since=steady_since, until=steady_since + PATIENCE_SECONDS)
     steady = [tuple(site.visitor.since(steady_since)) for site in sites]
     times = _go_through(case, redis, sites, timing, stock + 1)
     saves = [site.writer.collect() for site in sites]
@@ -89,19 +91,31 @@ def _observe(
         if site.strategy.caches:
             until = times.returned + timing.longest_recovery
             site.visitor.waits_for(Request.is_cached, since=times.returned, until=until)
-    return [
-        Observation(
-            strategy=site.strategy,
-            case=case,
-            times=times,
-            steady=calm,
-            requests=tuple(site.visitor.since(times.began)),
-            save=save,
-            saved_stock=stock + 1,
-            written_stock=Product.objects.values_list("stock", flat=True).get(pk=site.product),
-        )
-        for site, calm, save in zip(sites, steady, saves, strict=True)
-    ]
+    with _paused(sites, until=time.monotonic() + PATIENCE_SECONDS):
+        observations = [
+            Observation(
+                strategy=site.strategy,
+                case=case,
+                times=times,
+                steady=calm,
+                requests=tuple(site.visitor.since(times.began)),
+                save=save,
+                saved_stock=stock + 1,
+                written_stock=Product.objects.values_list("stock", flat=True).get(pk=site.product),
+            )
+            for site, calm, save in zip(sites, steady, saves, strict=True)
+        ]
+    _require_requests(observations)
+    return observations
+
+
+def _require_requests(observations: Sequence[Observation]) -> None:
+    for seen in observations:
+        if not (seen.steady and seen.during):
+            raise BenchmarkError(
+                f"{seen.strategy.name} answered no request that was asked while Redis was {seen.case}, "
+                f"or before, within {PATIENCE_SECONDS:g} s. Try a lower --simulate-latency."
+            )
 
 
 def _reach_steady_state(sites: Sequence[Site], stock: int) -> float:
@@ -122,7 +136,8 @@ def _reach_steady_state(sites: Sequence[Site], stock: int) -> float:
         if not site.visitor.waits_for(wanted, since=saved, until=saved + PATIENCE_SECONDS):
             raise BenchmarkError(
                 f"{site.strategy.name} does not answer {site.visitor.url} as it was saved"
-                f"{', from its cache,' if caches else ''} although Redis is there."
+                f"{', from its cache,' if caches else ''} within {PATIENCE_SECONDS:g} s although Redis "
+                "is there. Try a lower --simulate-latency."
             )
     return time.monotonic()
 
@@ -137,7 +152,7 @@ def _go_through(
             outage.enter_context(BREAKS[case](redis))
             if case == RESTARTED:
                 _order_saves(sites, stock, time.monotonic() + timing.longest_outage)
-        began = time.monotonic()
+            began = time.monotonic()
         latest = began + timing.longest_outage
         if case != RESTARTED:
             time.sleep(timing.noticing)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from catalog.benchmarks.outage.visitors import NO_ANSWER, SteadyVisitor
+from catalog.benchmarks.outage.visitors import NO_ANSWER, Request, SteadyVisitor
 from catalog.benchmarks.strategies import TEXTBOOK
 from catalog.benchmarks.visitors import QUERIES_HEADER
 
@@ -119,9 +119,9 @@ def test_what_was_asked_before_is_not_waited_for(site: Site, visitor: SteadyVisi
     site.answer()
     wait_for_requests(visitor, 1)
 
-    assert not visitor.waits_for(lambda request: True, since=asked, until=asked)
+    assert not visitor.waits_for(Request.is_any, since=asked, until=asked)
     site.answer()
-    assert visitor.waits_for(lambda request: request.is_ok, since=asked, until=asked + PATIENCE_SECONDS)
+    assert visitor.waits_for(Request.is_cached, since=asked, until=asked + PATIENCE_SECONDS)
 
 
 def test_a_server_that_is_not_there_is_no_answer(site: Site) -> None:
