@@ -197,10 +197,11 @@ def _request_faults(observations: Sequence[Observation]) -> Iterator[str]:
     if failed:
         texts = (f"{len(seen.during) - len(seen.ok)} of {len(seen.during)} {seen.case}" for seen in failed)
         yield f"FAILED requests ({', '.join(texts)})"
-    slowest = max(observations, key=lambda seen: max(request.seconds for request in seen.during))
-    longest = max(request.seconds for request in slowest.during)
-    if longest >= LONG_SECONDS:
-        yield f"a request WAITED for {say(longest, 's')} ({slowest.case})"
+    waits = [(request, seen) for seen in observations for request in seen.during]
+    longest, seen = max(waits, key=lambda wait: wait[0].seconds)
+    if longest.seconds >= LONG_SECONDS:
+        until = ", until Redis was back" if longest.answered >= seen.times.returned > seen.times.began else ""
+        yield f"a request WAITED for {say(longest.seconds, 's')}{until} ({seen.case})"
 
 
 def _save_faults(observations: Sequence[Observation]) -> Iterator[str]:

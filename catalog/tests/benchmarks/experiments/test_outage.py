@@ -273,6 +273,15 @@ def test_the_verdict_names_the_faults() -> None:
     )
 
 
+def test_the_verdict_says_of_a_request_that_only_the_return_of_redis_ended_it() -> None:
+    (verdict,) = sum_up(observe(request(101, seconds=10), strategy=UNCACHED)).verdicts
+
+    assert verdict == (
+        "uncached: every request was answered, within 10.0 s at the longest; "
+        "a request WAITED for 10.0 s, until Redis was back (refused)."
+    )
+
+
 def test_the_tables_mark_what_is_wrong() -> None:
     save = Save(ended=102, seconds=2, error="ConnectionError: Refused.")
     good = observe(request(101), request(111, is_hit=True), strategy=replace(READ_CACHE, name="good"))

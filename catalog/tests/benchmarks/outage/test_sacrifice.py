@@ -30,7 +30,7 @@ def server() -> Iterator[SacrificialRedis]:
 @pytest.fixture
 def client(server: SacrificialRedis) -> Iterator[Any]:
     """A connection that is made and in use, with a key stored; it tries nothing twice."""
-    client: Any = Redis.from_url(server.url, socket_timeout=None, retry=Retry(NoBackoff(), 0))
+    client: Any = Redis.from_url(server.url, socket_timeout=5, retry=Retry(NoBackoff(), 0))
     client.set("page", "old")
     yield client
     client.close()
