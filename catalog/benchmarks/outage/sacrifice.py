@@ -106,13 +106,12 @@ class SacrificialRedis:
         yield
 
     def end(self) -> None:
-        """Whatever it does. Its socket goes too, so that it is refused and not waited for."""
+        """Whatever it is doing."""
         with interrupts_deferred():
             if self._process is not None:
                 self._process.end()
             self._process = None
             self._client.connection_pool.disconnect()
-            self._socket_path.unlink(missing_ok=True)
 
     def _shut_down(self, *, save: bool) -> None:
         self._client.shutdown(save=save, nosave=not save)
