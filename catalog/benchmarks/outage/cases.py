@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from catalog.benchmarks.client import BenchmarkError
+from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.outage.observations import Observation, OutageTimes
 from catalog.benchmarks.outage.sacrifice import SacrificialRedis, sacrificial_redis
 from catalog.benchmarks.outage.sites import Site, running_sites
@@ -78,8 +78,7 @@ def observe_outages(
 def _observe(
     case: str, redis: SacrificialRedis, sites: Sequence[Site], timing: Timing, *, stock: int
 ) -> list[Observation]:
-    redis.empty()
-    steady_since = _reach_steady_state(sites, stock)
+    steady_since = _reach_steady_state(redis, sites, stock)
     time.sleep(timing.steady)
     for site in sites:
         site.visitor.waits_for(Request.is_any, since=steady_since, until=steady_since + PATIENCE_SECONDS)
@@ -118,7 +117,7 @@ def _require_requests(observations: Sequence[Observation]) -> None:
             )
 
 
-def _reach_steady_state(sites: Sequence[Site], stock: int) -> float:
+def _reach_steady_state(redis: SacrificialRedis, sites: Sequence[Site], stock: int) -> float:
     """Save once, so that writers are connected too, and wait until answers come from the cache.
 
     Returns since when they do. Raises ``BenchmarkError``.
@@ -129,6 +128,8 @@ def _reach_steady_state(sites: Sequence[Site], stock: int) -> float:
             site.writer.order(stock)
             if error := site.writer.collect().error:
                 raise BenchmarkError(f"{site.strategy.name} cannot save although Redis is there. {error}")
+        # Also for a strategy that does not notice the save.
+        redis.empty()
         saved = time.monotonic()
     for site in sites:
         caches = site.strategy.caches

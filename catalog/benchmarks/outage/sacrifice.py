@@ -19,7 +19,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from catalog.benchmarks.client import BenchmarkError
+from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.isolation import interrupts_deferred
 from catalog.benchmarks.processes import EXIT_PATIENCE_SECONDS, Process
 from shop.embedded_redis import SERVER_NAMES, find_program

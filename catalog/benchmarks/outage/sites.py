@@ -37,7 +37,13 @@ def running_sites(
             # One worker, that waits for nothing but what it was asked for; whether it is there is
             # what the one visitor finds out.
             server = stack.enter_context(
-                running_server(workers=1, seconds=seconds, counts_queries=True, environment=environment)
+                running_server(
+                    workers=1,
+                    seconds=seconds,
+                    counts_queries=True,
+                    environment=environment,
+                    strategy=strategy,
+                )
             )
             product, log = rows.products[place], folder / f"log-{place}"
             writer = stack.enter_context(running_writer(strategy, product, log, environment))

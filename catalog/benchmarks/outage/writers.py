@@ -10,9 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO
 
-from catalog.benchmarks.client import BenchmarkError
 from catalog.benchmarks.processes import EXIT_PATIENCE_SECONDS, Process, running_process
 from catalog.benchmarks.strategies import Strategy, find_strategy, only_invalidation_of
 from catalog.models import Product
@@ -44,23 +42,12 @@ class Writer:
 
     def has_ended(self, *, within_seconds: float) -> bool:
         """Whether there is something to collect, within that time."""
-        return bool(select.select([self._reports], [], [], max(0.0, within_seconds))[0])
+        reports = self._process.popen.stdout
+        return reports is not None and bool(select.select([reports], [], [], max(0.0, within_seconds))[0])
 
     def collect(self) -> Save:
         """Raises ``BenchmarkError`` if it takes longer than anything that is bounded."""
-        if not self.has_ended(within_seconds=EXIT_PATIENCE_SECONDS):
-            raise BenchmarkError(f"A save of the benchmark did not end within {EXIT_PATIENCE_SECONDS:g} s.")
-        line = self._reports.readline()
-        if not line:
-            self._process.popen.wait()
-            raise self._process.failed()
-        return Save(**json.loads(line))
-
-    @property
-    def _reports(self) -> IO[str]:
-        if self._process.popen.stdout is None:
-            raise self._process.failed()
-        return self._process.popen.stdout
+        return Save(**json.loads(self._process.answer(timeout_seconds=EXIT_PATIENCE_SECONDS)))
 
 
 @contextmanager
@@ -68,7 +55,7 @@ def running_writer(
     strategy: Strategy, product: int, log: Path, environment: Mapping[str, str]
 ) -> Iterator[Writer]:
     arguments = ["-c", WORK, strategy.name, str(product)]
-    with running_process(arguments, log, environment=environment) as process:
+    with running_process(arguments, log, environment=environment, strategy=strategy) as process:
         yield Writer(process)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from catalog.benchmarks.client import BenchmarkError
+from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.experiments import outage
 from catalog.benchmarks.isolation import isolated_cache
 from catalog.benchmarks.outage import CASES, Observation, Timing, cases, sacrifice
@@ -282,7 +282,7 @@ def test_the_verdict_says_of_a_request_that_only_the_return_of_redis_ended_it() 
 
 def test_the_tables_mark_what_is_wrong() -> None:
     save = Save(ended=102, seconds=2, error="ConnectionError: Refused.")
-    good = observe(request(101), request(111, is_hit=True), strategy=replace(READ_CACHE, name="good"))
+    good = observe(request(101), request(111, is_hit=True), strategy=TEXTBOOK)
     bad = observe(request(101, status=500, seconds=2), request(112, stock=6), save=save)
 
     requests, saves = outage.tables(sum_up(good, bad))
