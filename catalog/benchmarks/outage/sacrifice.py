@@ -20,9 +20,9 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from catalog.benchmarks.errors import BenchmarkError
-from catalog.benchmarks.isolation import interrupts_deferred
 from catalog.benchmarks.processes import EXIT_PATIENCE_SECONDS, Process
 from shop.embedded_redis import SERVER_NAMES, find_program
+from shop.termination import interrupts_deferred
 
 POLL_SECONDS = 0.002
 START_PATIENCE_SECONDS = 10.0
