@@ -124,8 +124,8 @@ def tables(result: ExperimentResult) -> list[Table]:
 
 LEGEND = (
     "w2c8: 2 workers, 8 clients. answers: the highest rate, each client asking without pause. of floor: "
-    "that rate against the floor's, which answers the same bytes from memory. p50, p99: from when a "
-    "request was due, at half the highest rate; n/a: fewer than 100 requests."
+    "that rate against the floor's of the same round, which answers the same bytes from memory. p50, p99: "
+    "from when a request was due, at half the highest rate; n/a: fewer than 100 requests."
 )
 
 
