@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.cache import caches
 from django.core.signals import setting_changed
 
+from catalog.caching.declarations import declared_tags
 from catalog.caching.store import Store
 
 ALIAS = "read"
@@ -34,6 +35,7 @@ def store() -> Store:
         configured.client.get_client(write=True),
         key_prefix=configured.key_prefix,
         lease_seconds=lease_seconds(),
+        every_tag=declared_tags,
     )
 
 

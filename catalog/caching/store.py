@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from redis import Redis
@@ -43,14 +43,23 @@ class Lookup(NamedTuple):
 class Store:
     """Every method is at most one round trip, and raises ``Outage`` while Redis cannot be used.
 
-    ``lease_seconds`` is how long a guarded or rotated token lives.
+    ``lease_seconds`` is how long a guarded or rotated token lives. ``every_tag`` gives all tags that
+    any entry can have.
     """
 
-    def __init__(self, client: Redis, *, key_prefix: str, lease_seconds: float) -> None:
+    def __init__(
+        self,
+        client: Redis,
+        *,
+        key_prefix: str,
+        lease_seconds: float,
+        every_tag: Callable[[], Iterable[str]],
+    ) -> None:
         self.client = client
         self._connections = Connections(client)
         self._start = f"{key_prefix}:{NAMESPACE}"
         self._lease_ms = max(1, round(lease_seconds * 1000))
+        self._every_tag = every_tag
         self._token_keys: dict[tuple[str, ...], tuple[str, ...]] = {}
         self.breaker = Breaker(self._pay)
 
@@ -144,8 +153,8 @@ class Store:
     def _pay(self, tags: Iterable[str]) -> None:
         # A write, so that a read-only or full Redis does not count as back.
         self.client.set(f"{self._start}:probe", str(time.time()), px=self._lease_ms)
-        if tags:
-            self._rotate(tags)
+        # Others may have written while Redis was away, and not have paid yet, or have ended.
+        self._rotate({*self._every_tag(), *tags})
 
     def _unlocking(self, key: str, lock: bytes | None) -> list[Command]:
         # Only one's own: a filler that took longer than its lock must not take another's away.

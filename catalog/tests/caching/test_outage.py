@@ -27,7 +27,7 @@ from rest_framework.response import Response
 from rest_framework.test import APIClient
 
 from catalog.cached_pages import redis_client
-from catalog.caching import breaker, entries
+from catalog.caching import breaker, entries, writes
 from catalog.caching.breaker import Outage
 from catalog.caching.engine import store
 from catalog.factories import ProductFactory, TagFactory
@@ -506,6 +506,23 @@ def test_the_debt_is_paid_without_any_request(server: Server, product: Product, 
     wait_until(lambda: not store().breaker.is_open)
     assert server.redis.get(token_key) != old
     assert status(get(LIST)) == "fwd=stale; stored"
+
+
+def test_what_another_wrote_meanwhile_and_never_paid_is_shown_after_the_outage(
+    server: Server, product: Product, quick_probes: None
+) -> None:
+    get(LIST)
+    server.freeze()
+    assert status(get(LIST)) == "fwd=bypass; detail=outage"
+
+    # As by a process that ended before Redis was back.
+    with writes.suspended():
+        reprice(product)
+    server.thaw()
+    wait_until(lambda: not store().breaker.is_open)
+
+    assert status(get(LIST)) == "fwd=stale; stored"
+    assert is_hit(get(LIST))
 
 
 def test_nothing_is_served_or_stored_before_the_debt_is_paid(
