@@ -17,6 +17,7 @@ from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.db.models.signals import post_save
+from pytest_django import Settings
 
 from catalog import signals
 from catalog.benchmarks import trials
@@ -245,6 +246,13 @@ def test_a_strategy_in_a_process_of_its_own_is_left_out_and_said_so(choose: Call
     assert result.warnings == (
         "elsewhere: its invalidation was not measured, because it serves from a process of its own.",
     )
+
+
+def test_a_simulated_latency_is_not_waited_for(choose: Callable[..., None], settings: Settings) -> None:
+    choose("update")
+    settings.SIMULATED_LATENCY_SECONDS = 60
+
+    assert value(measure(READ_CACHE), "readcache.update.stale") == 0
 
 
 # What is shown
