@@ -89,14 +89,14 @@ def measure(plan: Plan) -> ExperimentResult:
             "path": PATH,
             "products": list(of_products.times),
             "keys": list(of_keys.findings),
+            "without_invalidation": [name for name in names if not of_keys.invalidates[name]],
             "memory_is": "used_memory" if of_keys.from_server else "MEMORY USAGE of a page x pages",
         },
         figures=tuple(figures),
         series=tuple(series),
         warnings=(*of_products.warnings, *of_keys.warnings),
     )
-    verdicts = (_verdict(result, name, invalidates=of_keys.invalidates[name]) for name in names)
-    return replace(result, verdicts=tuple(verdicts))
+    return replace(result, verdicts=tuple(_verdict(result, name) for name in names))
 
 
 def tables(result: ExperimentResult) -> list[Table]:
@@ -127,7 +127,8 @@ def tables(result: ExperimentResult) -> list[Table]:
             },
             by_case=True,
             case_head="keys",
-            unrated=[UNCACHED.name],
+            # What does nothing is no best.
+            unrated=[UNCACHED.name, *result.parameters["without_invalidation"]],
             is_bad=lambda figure: figure.name == FAILED and bool(figure.value),
             legend=(
                 "invalidation: what a save takes besides the database, Django's own part of it as for "
@@ -172,11 +173,11 @@ def _is_fault(figure: Figure) -> bool:
     )
 
 
-def _verdict(result: ExperimentResult, strategy: str, *, invalidates: bool) -> str:
+def _verdict(result: ExperimentResult, strategy: str) -> str:
     if strategy == UNCACHED.name:
         return f"{strategy}: {_growth(result, strategy, HIT, 'an answer')}."
     hits = _growth(result, strategy, HIT, "a hit")
-    if not invalidates:
+    if strategy in result.parameters["without_invalidation"]:
         return f"{strategy}: {hits}; a save invalidates NOTHING."
     saves = _growth(result, strategy, INVALIDATION, "an invalidation")
     failed = sum(

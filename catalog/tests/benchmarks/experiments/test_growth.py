@@ -106,6 +106,7 @@ def test_every_strategy_is_measured_at_every_size_and_nothing_is_left(redis: Any
     assert (marks["textbook"], marks["readcache"]) == ("bad", "")
     assert "an invalidation GROWS" in verdict(result, "textbook")
     assert "an invalidation GROWS" not in verdict(result, "readcache")
+    assert {row[1].text for row in by_keys.rows if row[2].mark == "best"} == {"readcache"}
     assert verdict(result, "builtin").endswith("; a save invalidates NOTHING.")
 
 
