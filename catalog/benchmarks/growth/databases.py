@@ -16,7 +16,8 @@ from urllib.parse import quote
 from django.db import DatabaseError, connection
 
 from catalog.benchmarks.client import BenchmarkError
-from catalog.benchmarks.isolation import KEY_PREFIX, interrupts_deferred
+from catalog.benchmarks.isolation import KEY_PREFIX
+from shop.termination import interrupts_deferred
 
 
 class NoScratchDatabase(Exception):
