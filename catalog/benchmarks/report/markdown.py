@@ -1,0 +1,28 @@
+"""A run as Markdown."""
+
+from __future__ import annotations
+
+from catalog.benchmarks.report.contents import introduction, sections
+from catalog.benchmarks.results import Run
+from catalog.benchmarks.tables import Cell, Table
+
+
+def render_markdown(run: Run) -> str:
+    parts = [". ".join(introduction(run)) + "."]
+    for section in sections(run):
+        parts += [f"## {section.question}"]
+        for table in section.tables:
+            parts += [f"{table.title}:", render_table(table), table.legend]
+        parts += [f"*Warning: {line}*" for line in section.warnings]
+        parts += ["\n".join(f"- {line}" for line in section.verdicts)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def render_table(table: Table) -> str:
+    rule = ["---" if number < table.words else "---:" for number, _ in enumerate(table.heads)]
+    lines = [[*table.heads], rule, *([_bold(cell) for cell in row] for row in table.rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _bold(cell: Cell) -> str:
+    return f"**{cell.text}**" if cell.mark and cell.text else cell.text
