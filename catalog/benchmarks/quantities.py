@@ -21,7 +21,9 @@ SCALES: dict[Unit, tuple[tuple[str, float], ...]] = {
 def fitting_scale(values: Iterable[float | None], unit: Unit) -> tuple[str, float]:
     """The name and the size of the unit in which the smallest of these is at least 0.1, or the least."""
     magnitudes = [abs(value) for value in values if value]
-    least = min(magnitudes, default=0.0)
+    if not magnitudes:
+        return SCALES[unit][0]
+    least = min(magnitudes)
     for name, size in SCALES[unit]:
         if least >= 0.1 * size:
             return name, size
@@ -33,6 +35,8 @@ def format_quantity(value: float | None, unit: Unit, scale: tuple[str, float]) -
     if value is None:
         return NOT_MEASURED
     scaled = value / scale[1]
+    if scaled == 0:
+        return "0"
     if unit == "count" and scaled == int(scaled):
         return f"{int(scaled):,}"
     magnitude = abs(scaled)
