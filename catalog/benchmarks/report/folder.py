@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from catalog.benchmarks.results import Run
 from catalog.options import InvalidOption
+
+if TYPE_CHECKING:
+    from catalog.benchmarks.report.charts import Form
 
 PAGE = "index.html"
 # What the first lines of a page of ours say, by which a folder is known as an earlier report.
@@ -46,7 +50,7 @@ def write_report(run: Run, folder: Path) -> None:
     write_charts(run, folder, forms=("svg", "png"))
 
 
-def write_charts(run: Run, folder: Path, *, forms: tuple[str, ...]) -> list[str]:
+def write_charts(run: Run, folder: Path, *, forms: Sequence[Form]) -> list[str]:
     """``latency.svg``, ``latency-dark.svg`` …; returns the charts' names."""
     from catalog.benchmarks.report.charts import THEMES, charts_of, overview_charts, render
 

@@ -115,7 +115,7 @@ def _environment(run: Run) -> dict[str, str]:
     }
     if run.simulated_latency_seconds:
         own["Database slowed by"] = f"{run.simulated_latency_seconds:g} s a request"
-    return own | {name: version for name, version in run.environment.versions.items()}
+    return own | dict(run.environment.versions)
 
 
 def _with_code(paragraph: str) -> SafeString:

@@ -145,7 +145,7 @@ class Command(CatalogCommand):
                 self.stdout.write(text, ending="")
 
     def _stored(self, path: Path, options: dict[str, Any]) -> Run:
-        unset = (None, False, [], 0, DEFAULT_PATH)
+        unset: tuple[Any, ...] = (None, False, [], 0, DEFAULT_PATH)
         given = [name for key, name in MEASURING.items() if options.get(key) not in unset]
         if given:
             raise InvalidOption(f"--from measures nothing; leave out {', '.join(given)}, or --from itself.")

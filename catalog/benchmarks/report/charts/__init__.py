@@ -1,4 +1,4 @@
-"""Charts of a run. A module a form: distributions, lines, bars, matrices; and one card of all."""
+"""Charts of a run. A module a form, and one card of all."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 from catalog.benchmarks.report.charts.bars import freshness_charts, stampede_charts
 from catalog.benchmarks.report.charts.distributions import latency_charts
-from catalog.benchmarks.report.charts.lines import growth_charts, throughput_charts
+from catalog.benchmarks.report.charts.growth import growth_charts
 from catalog.benchmarks.report.charts.matrices import invalidation_charts, leak_charts, outage_charts
 from catalog.benchmarks.report.charts.overview import overview_charts
 from catalog.benchmarks.report.charts.style import THEMES, Chart, Form, Theme, render
+from catalog.benchmarks.report.charts.throughput import throughput_charts
 from catalog.benchmarks.results import ExperimentResult, Run
 
 __all__ = ["THEMES", "Chart", "Form", "Theme", "charts_of", "overview_charts", "render"]

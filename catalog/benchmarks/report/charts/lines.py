@@ -1,28 +1,18 @@
-"""What changes with a size: throughput with the number of clients, times with that of products."""
+"""Lines over something that grows: what each point is, the strategies' names or slopes at the ends."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from catalog.benchmarks.quantities import say
-from catalog.benchmarks.report.charts.style import (
-    Chart,
-    Theme,
-    line_style,
-    say_tick,
-    strategies_of,
-    use_log_axis,
-)
+from catalog.benchmarks.report.charts.style import Theme, line_style, say_tick, use_log_axis
 from catalog.benchmarks.results import ExperimentResult, Unit
 
-LOAD = re.compile(r"w(\d+)c(\d+)")
 LABEL_POINTS = 11.5
 Points = list[tuple[float, float]]
 
@@ -39,117 +29,7 @@ class Panel:
     is_logarithmic: bool = True
 
 
-def throughput_charts(result: ExperimentResult) -> list[Chart]:
-    """A column for each number of workers: requests/s above, the 99th percentile below."""
-    loads = sorted(
-        {tuple(map(int, match.groups())) for match in map(LOAD.fullmatch, _cases(result)) if match}
-    )
-    if not loads:
-        return []
-    workers = sorted({load[0] for load in loads})
-    rows = [
-        [_throughput_panel(result, loads, number, name) for number in workers]
-        for name in ("requests_per_second", "p99", "p50")
-    ]
-    rows = [row for row in rows[:2] if any(panel.lines for panel in row)]
-    best = {
-        name: max((y for panel in rows[0] for _, y in panel.lines.get(name, [])), default=None)
-        for name in strategies_of(result.figures)
-    }
-    said = ", ".join(f"{name} {say(value, '1/s')}" for name, value in best.items() if value is not None)
-    return [
-        Chart(
-            name="throughput",
-            title="What a real server gives",
-            caption=(
-                "Requests per second, and the time in which 99 of 100 were answered, by the number of "
-                "clients that ask at once."
-            ),
-            alt=f"Lines by number of clients. The most requests per second: {said}.",
-            height_inches=0.4 + 2.5 * len(rows),
-            draw=partial(_draw_panels, rows=rows, x_label="clients", share_y=True),
-        )
-    ]
-
-
-def growth_charts(result: ExperimentResult) -> list[Chart]:
-    """One chart for products and one for keys, a panel a figure, on log-log axes."""
-    charts = []
-    for prefix, thing, names in (
-        ("products", "products in the catalogue", {"hit": "a hit", "miss": "a miss", "write": "a write"}),
-        ("keys", "keys in Redis", {"invalidation": "an invalidation", "memory_per_page": "memory of a page"}),
-    ):
-        panels = [_growth_panel(result, prefix, name, title) for name, title in names.items()]
-        panels = [panel for panel in panels if panel.lines]
-        if panels:
-            charts.append(_growth_chart(prefix, thing, panels))
-    return charts
-
-
-def _growth_chart(prefix: str, thing: str, panels: Sequence[Panel]) -> Chart:
-    said = "; ".join(
-        f"{panel.title}: " + ", ".join(f"{name} {note}" for name, note in panel.notes.items())
-        for panel in panels
-    )
-    return Chart(
-        name=f"growth-{prefix}",
-        title=f"What happens with more {thing}",
-        caption=(
-            "Both axes are logarithmic. The dashed lines are fitted; beside each is its slope: 0 stays as "
-            "it is, 1 grows as fast as the number does."
-        ),
-        alt=f"Slopes of the fitted lines. {said}.",
-        height_inches=2.9,
-        draw=partial(_draw_panels, rows=[panels], x_label=thing, fits=True),
-    )
-
-
-def _cases(result: ExperimentResult) -> list[str]:
-    return list(dict.fromkeys(figure.case for figure in result.figures))
-
-
-def _throughput_panel(
-    result: ExperimentResult, loads: Sequence[tuple[int, ...]], workers: int, name: str
-) -> Panel:
-    lines = {}
-    for strategy in strategies_of(result.figures):
-        found = [
-            (clients, result.figure(strategy, f"w{workers}c{clients}", name))
-            for number, clients in loads
-            if number == workers
-        ]
-        points = [(float(x), figure.value) for x, figure in found if figure and figure.value is not None]
-        if points:
-            lines[strategy] = points
-    title = f"{workers} worker{'s' if workers > 1 else ''}"
-    is_rate = name == "requests_per_second"
-    return Panel(
-        title=title,
-        y_label="requests per second" if is_rate else f"{name} of the time",
-        unit="1/s" if is_rate else "s",
-        lines=lines,
-        notes=dict.fromkeys(lines, ""),
-        is_logarithmic=not is_rate,
-    )
-
-
-def _growth_panel(result: ExperimentResult, prefix: str, name: str, title: str) -> Panel:
-    lines, notes, unit = {}, {}, "s"
-    sized = [
-        (int(match[1]), case) for case in _cases(result) if (match := re.fullmatch(rf"{prefix}_(\d+)", case))
-    ]
-    for strategy in strategies_of(result.figures):
-        found = [(size, result.figure(strategy, case, name)) for size, case in sorted(sized)]
-        points = [(float(x), figure.value) for x, figure in found if figure and figure.value]
-        unit = next((figure.unit for _, figure in found if figure), unit)
-        if points:
-            lines[strategy] = points
-            slope = result.figure(strategy, f"slope_{prefix}", name)
-            notes[strategy] = "" if slope is None or slope.value is None else f"{slope.value:.2f}"
-    return Panel(title=title.capitalize(), unit=unit, lines=lines, notes=notes)
-
-
-def _draw_panels(
+def draw_panels(
     canvas: Canvas,
     theme: Theme,
     *,
@@ -249,7 +129,8 @@ def _draw_panel(axes: Axes, theme: Theme, panel: Panel, strategies: Sequence[str
 def _fitted(x: Sequence[float], y: Sequence[float]) -> np.ndarray:
     """The least-squares line through the logarithms."""
     slope, start = np.polyfit(np.log10(x), np.log10(y), 1)
-    return 10 ** (start + slope * np.log10(x))
+    fitted: np.ndarray = 10 ** (start + slope * np.log10(x))
+    return fitted
 
 
 def _scale_y(
@@ -274,10 +155,14 @@ def _widen(axes: Axes) -> None:
         axes.set_ylim(low / missing, high * missing)
 
 
-def _formatter(unit: Unit) -> Callable[[float, int], str]:
+def _formatter(unit: Unit) -> Callable[[float, float], str]:
     return lambda value, _: say_tick(value, unit) if value else "0"
 
 
-def _handles(axes: Axes) -> list[tuple[str, object]]:
+def _handles(axes: Axes) -> list[tuple[str, Any]]:
     handles, labels = axes.get_legend_handles_labels()
     return list(zip(labels, handles, strict=True))
+
+
+def cases_of(result: ExperimentResult) -> list[str]:
+    return list(dict.fromkeys(figure.case for figure in result.figures))

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from catalog.benchmarks.results import Figure, Unit
@@ -100,11 +101,13 @@ class Chart:
 
 def render(chart: Chart, theme: Theme, forms: Sequence[Form]) -> list[bytes]:
     """The chart's file in each form: the same bytes for the same figures, no date, no random names."""
-    with matplotlib.rc_context(_settings(theme)):
+    settings: Any = _settings(theme)
+    with matplotlib.rc_context(settings):
         # Without pyplot, which would keep every chart, and choose a window system.
-        canvas = Canvas(figsize=(chart.width_inches, chart.height_inches), layout="constrained")
-        engine = canvas.get_layout_engine()
-        engine.set(w_pad=PAD_INCHES, h_pad=PAD_INCHES)
+        canvas = Canvas(
+            figsize=(chart.width_inches, chart.height_inches),
+            layout=ConstrainedLayoutEngine(w_pad=PAD_INCHES, h_pad=PAD_INCHES),
+        )
         chart.draw(canvas, theme)
         canvas.draw_without_rendering()
         # What has found its place is not to look for it again for every file.

@@ -93,7 +93,7 @@ def latency() -> ExperimentResult:
         figures=tuple(figures),
         series=tuple(series),
         verdicts=tuple(
-            f"{name}: a repeat request is {MEDIANS['uncached'] / MEDIANS[name]:.1f} times faster than uncached."
+            f"{name}: a repeat request is {MEDIANS['uncached'] / MEDIANS[name]:.1f} times faster."
             for name in STRATEGIES[1:]
         ),
         warnings=tuple(

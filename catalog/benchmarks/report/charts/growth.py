@@ -1,0 +1,62 @@
+"""What happens with more products and more keys, on log-log axes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import partial
+
+from catalog.benchmarks.report.charts.lines import Panel, cases_of, draw_panels
+from catalog.benchmarks.report.charts.style import Chart, strategies_of
+from catalog.benchmarks.results import ExperimentResult, Unit
+
+
+def growth_charts(result: ExperimentResult) -> list[Chart]:
+    """One chart for products and one for keys, a panel a figure, on log-log axes."""
+    charts = []
+    for prefix, thing, names in (
+        ("products", "products in the catalogue", {"hit": "a hit", "miss": "a miss", "write": "a write"}),
+        ("keys", "keys in Redis", {"invalidation": "an invalidation", "memory_per_page": "memory of a page"}),
+    ):
+        panels = [_growth_panel(result, prefix, name, title) for name, title in names.items()]
+        panels = [panel for panel in panels if panel.lines]
+        if panels:
+            charts.append(_growth_chart(prefix, thing, panels))
+    return charts
+
+
+def _growth_chart(prefix: str, thing: str, panels: Sequence[Panel]) -> Chart:
+    said = "; ".join(
+        f"{panel.title}: " + ", ".join(f"{name} {note}" for name, note in panel.notes.items())
+        for panel in panels
+    )
+    return Chart(
+        name=f"growth-{prefix}",
+        title=f"What happens with more {thing}",
+        caption=(
+            "Both axes are logarithmic. The dashed lines are fitted; beside each is its slope: 0 stays as "
+            "it is, 1 grows as fast as the number does."
+        ),
+        alt=f"Slopes of the fitted lines. {said}.",
+        height_inches=2.9,
+        draw=partial(draw_panels, rows=[panels], x_label=thing, fits=True),
+    )
+
+
+def _growth_panel(result: ExperimentResult, prefix: str, name: str, title: str) -> Panel:
+    lines, notes = {}, {}
+    unit: Unit = "s"
+    sized = [
+        (int(match[1]), case)
+        for case in cases_of(result)
+        if (match := re.fullmatch(rf"{prefix}_(\d+)", case))
+    ]
+    for strategy in strategies_of(result.figures):
+        found = [(size, result.figure(strategy, case, name)) for size, case in sorted(sized)]
+        points = [(float(x), figure.value) for x, figure in found if figure and figure.value]
+        unit = next((figure.unit for _, figure in found if figure), unit)
+        if points:
+            lines[strategy] = points
+            slope = result.figure(strategy, f"slope_{prefix}", name)
+            notes[strategy] = "" if slope is None or slope.value is None else f"{slope.value:.2f}"
+    return Panel(title=title.capitalize(), unit=unit, lines=lines, notes=notes)

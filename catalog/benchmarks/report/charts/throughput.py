@@ -1,0 +1,72 @@
+"""What a real server gives, by the number of clients that ask at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import partial
+
+from catalog.benchmarks.quantities import say
+from catalog.benchmarks.report.charts.lines import Panel, cases_of, draw_panels
+from catalog.benchmarks.report.charts.style import Chart, strategies_of
+from catalog.benchmarks.results import ExperimentResult
+
+LOAD = re.compile(r"w(\d+)c(\d+)")
+
+
+def throughput_charts(result: ExperimentResult) -> list[Chart]:
+    """A column for each number of workers: requests/s above, the 99th percentile below."""
+    loads = sorted(
+        {tuple(map(int, match.groups())) for match in map(LOAD.fullmatch, cases_of(result)) if match}
+    )
+    if not loads:
+        return []
+    workers = sorted({load[0] for load in loads})
+    rows = [
+        [_throughput_panel(result, loads, number, name) for number in workers]
+        for name in ("requests_per_second", "p99", "p50")
+    ]
+    rows = [row for row in rows[:2] if any(panel.lines for panel in row)]
+    best = {
+        name: max((y for panel in rows[0] for _, y in panel.lines.get(name, [])), default=None)
+        for name in strategies_of(result.figures)
+    }
+    said = ", ".join(f"{name} {say(value, '1/s')}" for name, value in best.items() if value is not None)
+    return [
+        Chart(
+            name="throughput",
+            title="What a real server gives",
+            caption=(
+                "Requests per second, and the time in which 99 of 100 were answered, by the number of "
+                "clients that ask at once."
+            ),
+            alt=f"Lines by number of clients. The most requests per second: {said}.",
+            height_inches=0.4 + 2.5 * len(rows),
+            draw=partial(draw_panels, rows=rows, x_label="clients", share_y=True),
+        )
+    ]
+
+
+def _throughput_panel(
+    result: ExperimentResult, loads: Sequence[tuple[int, ...]], workers: int, name: str
+) -> Panel:
+    lines = {}
+    for strategy in strategies_of(result.figures):
+        found = [
+            (clients, result.figure(strategy, f"w{workers}c{clients}", name))
+            for number, clients in loads
+            if number == workers
+        ]
+        points = [(float(x), figure.value) for x, figure in found if figure and figure.value is not None]
+        if points:
+            lines[strategy] = points
+    title = f"{workers} worker{'s' if workers > 1 else ''}"
+    is_rate = name == "requests_per_second"
+    return Panel(
+        title=title,
+        y_label="requests per second" if is_rate else f"{name} of the time",
+        unit="1/s" if is_rate else "s",
+        lines=lines,
+        notes=dict.fromkeys(lines, ""),
+        is_logarithmic=not is_rate,
+    )
