@@ -18,8 +18,11 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 MANAGE = $(BIN)/python manage.py
 ARGS ?=
+EFFORT ?= --thorough
+MEASURED ?= .measured
+DOCS ?= docs
 
-.PHONY: help demo test soak run bench redis-cli lint picture measurements stop clean
+.PHONY: help demo test soak run bench redis-cli lint measurements stop clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -53,14 +56,13 @@ lint: $(VENV)/dev.stamp
 	SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
 	$(MANAGE) check --deploy --fail-level WARNING
 
-# README's picture and the figures of docs/measurements.md.
-picture: $(VENV)/run.stamp
-	$(MANAGE) bench_cache --requests 500 --format svg --output docs/bench_cache.svg
-
+# docs/measurements.md with its pictures, README's among them, from one run that stays in $(MEASURED).
+# A trial elsewhere: make measurements EFFORT=--quick DOCS=/tmp/docs MEASURED=/tmp/measured
 measurements: $(VENV)/run.stamp
-	$(MANAGE) bench_cache --requests 1000
-	$(MANAGE) bench_freshness --seconds 15
-	$(MANAGE) bench_seeding --rounds 9
+	@mkdir -p $(MEASURED)
+	$(MANAGE) bench_cache all $(EFFORT) --format json --output $(MEASURED)/run.json
+	$(MANAGE) bench_seeding --rounds 9 --format json > $(MEASURED)/seeding.json
+	$(MANAGE) publish_measurements --run $(MEASURED)/run.json --seeding $(MEASURED)/seeding.json --docs $(DOCS)
 
 stop:
 	@if [ -x $(BIN)/python ]; then $(MANAGE) private_redis stop; fi

@@ -9,10 +9,11 @@ is in none of them.
 
 from __future__ import annotations
 
+import json
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
 
@@ -46,6 +47,20 @@ class SeedingComparison:
     @property
     def speed_share_with_tags(self) -> float:
         return _median_ratio(self.bare_with_tags_seconds, self.seeding_seconds)
+
+
+def to_json(comparison: SeedingComparison) -> str:
+    return json.dumps(asdict(comparison))
+
+
+def from_json(text: str) -> SeedingComparison:
+    """Raises ``ValueError`` for what is no comparison."""
+    try:
+        fields = json.loads(text)
+        turns = {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
+        return SeedingComparison(**{**fields, **turns})
+    except (TypeError, AttributeError) as error:
+        raise ValueError(f"it is not a comparison of seeding: {error}") from None
 
 
 def measure_seeding(

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from catalog.benchmarks.experiments import EXPERIMENTS
-from catalog.benchmarks.results import ExperimentResult, Run
+from catalog.benchmarks.results import ExperimentResult, Run, Unit
 from catalog.benchmarks.tables import Table, tabulate
 
 SIGNS = {"": "", "best": "*", "bad": "!"}
@@ -84,7 +84,7 @@ def _section(result: ExperimentResult) -> Section:
         experiment=result.experiment,
         question=known.QUESTION if known else result.experiment.replace("_", " ").capitalize(),
         method=tuple(_method(known)) if known else (),
-        tables=tuple(known.tables(result) if known else [_plain_table(result)]),
+        tables=tuple(known.tables(result) if known else _plain_tables(result)),
         warnings=group_warnings(result.warnings, strategies),
         verdicts=result.verdicts,
     )
@@ -97,7 +97,18 @@ def _method(experiment: object) -> Iterator[str]:
         yield " ".join(paragraph.split())
 
 
-def _plain_table(result: ExperimentResult) -> Table:
-    """For an experiment that this version does not know."""
-    columns = {figure.name: figure.name.replace("_", " ") for figure in result.figures}
-    return tabulate("Figures", result.figures, columns=columns, by_case=True)
+def _plain_tables(result: ExperimentResult) -> Iterator[Table]:
+    """For an experiment that this version does not know: a table for the cases that have the same figures."""
+    units: dict[str, dict[str, Unit]] = {}
+    for figure in result.figures:
+        units.setdefault(figure.case, {})[figure.name] = figure.unit
+    alike: dict[tuple[tuple[str, Unit], ...], list[str]] = {}
+    for case, of_case in units.items():
+        alike.setdefault(tuple(of_case.items()), []).append(case)
+    for names, cases in alike.items():
+        columns = {name: name.replace("_", " ") for name, _ in names}
+        figures = sorted(
+            (figure for figure in result.figures if figure.case in cases),
+            key=lambda figure: cases.index(figure.case),
+        )
+        yield tabulate("Figures", figures, columns=columns, by_case=True)

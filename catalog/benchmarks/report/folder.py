@@ -50,17 +50,19 @@ def write_report(run: Run, folder: Path) -> None:
     write_charts(run, folder, forms=("svg", "png"))
 
 
-def write_charts(run: Run, folder: Path, *, forms: Sequence[Form]) -> list[str]:
-    """``latency.svg``, ``latency-dark.svg`` …; returns the charts' names."""
+def write_charts(run: Run, folder: Path, *, forms: Sequence[Form]) -> list[Path]:
+    """``latency.svg``, ``latency-dark.svg`` …; returns what was written."""
     from catalog.benchmarks.report.charts import THEMES, charts_of, overview_charts, render
 
     charts = [*overview_charts(run), *(chart for of_one in charts_of(run).values() for chart in of_one)]
+    written = []
     for chart in charts:
         for theme_name, theme in THEMES.items():
             suffix = "" if theme_name == "light" else f"-{theme_name}"
             for form, content in zip(forms, render(chart, theme, forms), strict=True):
-                (folder / f"{chart.name}{suffix}.{form}").write_bytes(content)
-    return [chart.name for chart in charts]
+                written.append(folder / f"{chart.name}{suffix}.{form}")
+                written[-1].write_bytes(content)
+    return written
 
 
 def _require_replaceable(path: Path) -> None:

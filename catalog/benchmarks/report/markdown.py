@@ -6,9 +6,11 @@ from catalog.benchmarks.report.contents import introduction, sections
 from catalog.benchmarks.results import Run
 from catalog.benchmarks.tables import Cell, Table
 
+LEGEND = "Bold: the best of its column; with ✗: wrong."
+
 
 def render_markdown(run: Run) -> str:
-    parts = [". ".join(introduction(run)) + "."]
+    parts = [". ".join(introduction(run)) + f". {LEGEND}"]
     for section in sections(run):
         parts += [f"## {section.question}"]
         for table in section.tables:
@@ -25,4 +27,7 @@ def render_table(table: Table) -> str:
 
 
 def _bold(cell: Cell) -> str:
-    return f"**{cell.text}**" if cell.mark and cell.text else cell.text
+    """Bold for both marks; what is wrong has a sign as well."""
+    if not cell.mark or not cell.text:
+        return cell.text
+    return f"**✗ {cell.text}**" if cell.mark == "bad" else f"**{cell.text}**"

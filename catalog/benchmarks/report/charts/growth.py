@@ -27,8 +27,9 @@ def growth_charts(result: ExperimentResult) -> list[Chart]:
 
 def _growth_chart(prefix: str, thing: str, panels: Sequence[Panel]) -> Chart:
     said = "; ".join(
-        f"{panel.title}: " + ", ".join(f"{name} {note}" for name, note in panel.notes.items())
+        f"{panel.title}: " + ", ".join(f"{name} {note}" for name, note in panel.notes.items() if note)
         for panel in panels
+        if any(panel.notes.values())
     )
     return Chart(
         name=f"growth-{prefix}",

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from catalog.benchmarks.report.charts.style import Theme, line_style, say_tick, use_log_axis
+from catalog.benchmarks.report.charts.style import Theme, arrange, line_style, say_tick, use_log_axis
 from catalog.benchmarks.results import ExperimentResult, Unit
 
 LABEL_POINTS = 11.5
@@ -54,7 +54,7 @@ def draw_panels(
         axes.set_title("")
     _add_legend(canvas, grid.flat, strategies)
     # Where the lines end in points is known once everything has its place.
-    canvas.draw_without_rendering()
+    arrange(canvas)
     for row, axes_of_row in zip(rows, grid, strict=True):
         for axes, panel in zip(axes_of_row, row, strict=True):
             if fits:

@@ -109,10 +109,17 @@ def render(chart: Chart, theme: Theme, forms: Sequence[Form]) -> list[bytes]:
             layout=ConstrainedLayoutEngine(w_pad=PAD_INCHES, h_pad=PAD_INCHES),
         )
         chart.draw(canvas, theme)
-        canvas.draw_without_rendering()
+        arrange(canvas)
         # What has found its place is not to look for it again for every file.
         canvas.set_layout_engine("none")
         return [_save(canvas, form) for form in forms]
+
+
+def arrange(canvas: Canvas) -> None:
+    """Give everything its place, so that positions can be asked for."""
+    engine = canvas.get_layout_engine()
+    if engine is not None:
+        engine.execute(canvas)
 
 
 def _save(canvas: Canvas, form: Form) -> bytes:
