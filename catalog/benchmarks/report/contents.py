@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from catalog.benchmarks.experiments import EXPERIMENTS
@@ -84,7 +85,7 @@ def _section(result: ExperimentResult) -> Section:
         experiment=result.experiment,
         question=known.QUESTION if known else result.experiment.replace("_", " ").capitalize(),
         method=tuple(_method(known)) if known else (),
-        tables=tuple(known.tables(result) if known else _plain_tables(result)),
+        tables=tuple(_tables(result)),
         warnings=group_warnings(result.warnings, strategies),
         verdicts=result.verdicts,
     )
@@ -97,8 +98,16 @@ def _method(experiment: object) -> Iterator[str]:
         yield " ".join(paragraph.split())
 
 
+def _tables(result: ExperimentResult) -> Iterator[Table]:
+    # A run that another version stored may lack what this version's tables ask for.
+    with suppress(KeyError, ValueError):
+        if result.experiment in EXPERIMENTS:
+            return iter(EXPERIMENTS[result.experiment].tables(result))
+    return _plain_tables(result)
+
+
 def _plain_tables(result: ExperimentResult) -> Iterator[Table]:
-    """For an experiment that this version does not know: a table for the cases that have the same figures."""
+    """A table for the cases that have the same figures, for what this version does not know."""
     units: dict[str, dict[str, Unit]] = {}
     for figure in result.figures:
         units.setdefault(figure.case, {})[figure.name] = figure.unit

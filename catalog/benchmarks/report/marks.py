@@ -97,6 +97,20 @@ def _share_of_floor(run: Run) -> Mark:
     )
 
 
+def _memory(run: Run) -> Mark:
+    """With the most keys that both strategies were measured with."""
+    cases = {
+        figure.case: int(figure.case.removeprefix("keys_"))
+        for result in run.experiments
+        if result.experiment == "growth"
+        for figure in result.figures
+        if (figure.strategy, figure.name) == (OURS, "memory_per_page")
+    }
+    case = max(cases, key=lambda name: cases[name], default="keys_*")
+    paths = (f"{THEIRS}.{case}.memory_per_page", f"{OURS}.{case}.memory_per_page")
+    return _ratio("a page's memory, less than the textbook's", "growth", paths, at_least=6)(run)
+
+
 def _value(figure: Figure) -> float:
     return figure.value or 0.0
 
@@ -111,6 +125,7 @@ MARKS: tuple[Callable[[Run], Mark], ...] = (
     ),
     _ratio("a miss, against uncached", "latency", (f"{OURS}.cold.p50", f"{NONE}.cold.p50"), at_most=1.05),
     _share_of_floor,
+    _memory,
     _at_most("stale answers", "freshness", f"{OURS}.freshness.stale", 0, "none"),
     _at_most("computations of a cold page", "stampede", f"{OURS}.stampede.computations", 1, "one"),
     _at_most("leaks", "leak", f"{OURS}.leak.found", 0, "none"),

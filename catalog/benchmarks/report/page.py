@@ -48,7 +48,9 @@ def command_of(run: Run) -> str:
     strategies = list(dict.fromkeys(figure.strategy for figure in figures))
     measured = [name for name in strategies if name not in FLOOR_NAMES]
     if set(measured) != set(STRATEGIES):
-        words += [word for name in measured if name != UNCACHED.name for word in ("--strategy", name)]
+        # A stored run has the name of a user's own strategy, and not where it is.
+        references = [name if name in STRATEGIES else "MODULE:CLASS" for name in measured]
+        words += [word for name in references if name != UNCACHED.name for word in ("--strategy", name)]
     words += ["--path", run.path, "--seed", str(run.seed)]
     if run.simulated_latency_seconds:
         words += ["--simulate-latency", f"{run.simulated_latency_seconds:g}"]

@@ -27,25 +27,25 @@ def growth_charts(result: ExperimentResult) -> list[Chart]:
 
 def _growth_chart(prefix: str, thing: str, panels: Sequence[Panel]) -> Chart:
     said = "; ".join(
-        f"{panel.title}: " + ", ".join(f"{name} {note}" for name, note in panel.notes.items() if note)
+        f"{panel.title}: " + ", ".join(f"{name} {slope:.2f}" for name, slope in panel.slopes.items())
         for panel in panels
-        if any(panel.notes.values())
+        if panel.slopes
     )
     return Chart(
         name=f"growth-{prefix}",
         title=f"What happens with more {thing}",
         caption=(
-            "Both axes are logarithmic. The dashed lines are fitted; beside each is its slope: 0 stays as "
-            "it is, 1 grows as fast as the number does."
+            "Both axes are logarithmic. The dashed lines have the fitted slopes, which stand beside them: 0 "
+            "stays as it is, 1 grows as fast as the number does."
         ),
         alt=f"Slopes of the fitted lines. {said}.",
         height_inches=2.9,
-        draw=partial(draw_panels, rows=[panels], x_label=thing, fits=True),
+        draw=partial(draw_panels, rows=[panels], x_label=thing),
     )
 
 
 def _growth_panel(result: ExperimentResult, prefix: str, name: str, title: str) -> Panel:
-    lines, notes = {}, {}
+    lines, slopes = {}, {}
     unit: Unit = "s"
     sized = [
         (int(match[1]), case)
@@ -54,10 +54,13 @@ def _growth_panel(result: ExperimentResult, prefix: str, name: str, title: str) 
     ]
     for strategy in strategies_of(result.figures):
         found = [(size, result.figure(strategy, case, name)) for size, case in sorted(sized)]
-        points = [(float(x), figure.value) for x, figure in found if figure and figure.value]
+        points = [
+            (float(x), figure.value) for x, figure in found if figure and figure.value and figure.value > 0
+        ]
         unit = next((figure.unit for _, figure in found if figure), unit)
         if points:
             lines[strategy] = points
             slope = result.figure(strategy, f"slope_{prefix}", name)
-            notes[strategy] = "" if slope is None or slope.value is None else f"{slope.value:.2f}"
-    return Panel(title=title.capitalize(), unit=unit, lines=lines, notes=notes)
+            if slope is not None and slope.value is not None:
+                slopes[strategy] = slope.value
+    return Panel(title=title.capitalize(), unit=unit, lines=lines, slopes=slopes)

@@ -19,12 +19,12 @@ Points = list[tuple[float, float]]
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """One coordinate system: points (x, y) by strategy, and what to write beside each line."""
+    """One coordinate system: points (x, y) by strategy, and the slopes of their logarithms."""
 
     title: str
     unit: Unit
     lines: dict[str, Points]
-    notes: dict[str, str]
+    slopes: dict[str, float]
     y_label: str = ""
     is_logarithmic: bool = True
 
@@ -36,15 +36,16 @@ def draw_panels(
     rows: Sequence[Sequence[Panel]],
     x_label: str,
     share_y: bool = False,
-    fits: bool = False,
 ) -> None:
+    """Beside the lines stand their slopes, or, where there are none, the strategies' names."""
+    has_slopes = any(panel.slopes for row in rows for panel in row)
     grid = canvas.subplots(
         len(rows), len(rows[0]), squeeze=False, sharex="col", sharey="row" if share_y else False
     )
     strategies = list(dict.fromkeys(name for row in rows for panel in row for name in panel.lines))
     for row, axes_of_row in zip(rows, grid, strict=True):
         for axes, panel in zip(axes_of_row, row, strict=True):
-            _draw_panel(axes, theme, panel, strategies, fits=fits)
+            _draw_panel(axes, theme, panel, strategies)
         values = [y for panel in row for points in panel.lines.values() for _, y in points]
         _scale_y(axes_of_row, row, values, share_y=share_y)
         axes_of_row[0].set_ylabel(row[0].y_label)
@@ -57,25 +58,19 @@ def draw_panels(
     arrange(canvas)
     for row, axes_of_row in zip(rows, grid, strict=True):
         for axes, panel in zip(axes_of_row, row, strict=True):
-            if fits:
-                axes.set_title(
-                    "slope" if any(panel.notes.values()) else "",
-                    loc="right",
-                    fontsize=8,
-                    weight="normal",
-                    color=theme.muted,
+            if panel.slopes:
+                axes.set_title("slope", loc="right", fontsize=8, weight="normal", color=theme.muted)
+                label_ends(
+                    axes, panel.lines, {name: f"{slope:.2f}" for name, slope in panel.slopes.items()}, theme
                 )
-                label_ends(axes, panel.lines, panel.notes, theme)
-        if not fits:
+        if not has_slopes:
             label_ends(axes_of_row[-1], row[-1].lines, {name: name for name in row[-1].lines}, theme)
 
 
 def label_ends(axes: Axes, lines: Mapping[str, Points], texts: Mapping[str, str], theme: Theme) -> None:
     """Write beside the last point of each line, at least a line's height apart."""
     points_per_pixel = 72 / axes.figure.dpi
-    ends = sorted(
-        (axes.transData.transform(points[-1])[1] * points_per_pixel, name) for name, points in lines.items()
-    )
+    ends = sorted((axes.transData.transform(lines[name][-1])[1] * points_per_pixel, name) for name in texts)
     placed: list[float] = []
     for height, _ in ends:
         placed.append(max(height, placed[-1] + LABEL_POINTS) if placed else height)
@@ -110,7 +105,7 @@ def _add_legend(canvas: Canvas, panels: Iterable[Axes], strategies: Sequence[str
     )
 
 
-def _draw_panel(axes: Axes, theme: Theme, panel: Panel, strategies: Sequence[str], *, fits: bool) -> None:
+def _draw_panel(axes: Axes, theme: Theme, panel: Panel, strategies: Sequence[str]) -> None:
     axes.set_title(panel.title)
     xs = [x for points in panel.lines.values() for x, _ in points]
     use_log_axis(axes, "x", "count", xs)
@@ -119,16 +114,22 @@ def _draw_panel(axes: Axes, theme: Theme, panel: Panel, strategies: Sequence[str
     for name, points in panel.lines.items():
         style = line_style(name, strategies, theme)
         x, y = zip(*points, strict=True)
-        if fits and len(points) > 1:
+        if name in panel.slopes:
             axes.plot(x, y, **{**style, "linestyle": "none"}, label=name)
-            axes.plot(x, _fitted(x, y), color=style["color"], linewidth=1.2, linestyle=(0, (4, 2)))
+            axes.plot(
+                x,
+                _fitted(x, y, panel.slopes[name]),
+                color=style["color"],
+                linewidth=1.2,
+                linestyle=(0, (4, 2)),
+            )
         else:
             axes.plot(x, y, **style, label=name)
 
 
-def _fitted(x: Sequence[float], y: Sequence[float]) -> np.ndarray:
-    """The least-squares line through the logarithms."""
-    slope, start = np.polyfit(np.log10(x), np.log10(y), 1)
+def _fitted(x: Sequence[float], y: Sequence[float], slope: float) -> np.ndarray:
+    """The line of this slope of the logarithms that has as many points above it as below."""
+    start = np.median(np.log10(y) - slope * np.log10(x))
     fitted: np.ndarray = 10 ** (start + slope * np.log10(x))
     return fitted
 

@@ -62,7 +62,10 @@ def leak_charts(result: ExperimentResult) -> list[Chart]:
         strategies,
         name="leak",
         title="Whether one person sees another's page",
-        caption="The first person's page is cached; the second one asks for the same page.",
+        caption=(
+            "The first person's pages are cached, and the second one asks for the same: how many of them "
+            "show what is the first one's. «Logout» is the same person, logged out."
+        ),
     )
 
 
@@ -76,17 +79,18 @@ def outage_charts(result: ExperimentResult) -> list[Chart]:
         strategies,
         name="outage",
         title="What happens when Redis is away",
-        caption="The share of requests that were answered, and the longest time that one took.",
-        lines=2,
+        caption=(
+            "The share of requests that were answered, the answers after a save in the meantime that do "
+            "not show it, and the longest time that an answer took."
+        ),
     )
 
 
-def matrix(
-    rows: Sequence[Row], heads: Sequence[str], *, name: str, title: str, caption: str, lines: int = 1
-) -> list[Chart]:
+def matrix(rows: Sequence[Row], heads: Sequence[str], *, name: str, title: str, caption: str) -> list[Chart]:
     """No chart where there is no row."""
     if not rows:
         return []
+    lines = max(cell.text.count("\n") + 1 for _, cells in rows for cell in cells)
     return [
         Chart(
             name=name,
@@ -181,22 +185,20 @@ def _noticed(result: ExperimentResult, strategy: str, kind: str) -> Verdict:
 
 
 def _leaked(result: ExperimentResult, strategy: str, case: str) -> Verdict:
-    found = _value(result, strategy, case, *(figure.name for figure in result.figures if figure.case == case))
-    if found is None:
+    leaks = _value(result, strategy, case, "leaks")
+    if leaks is None:
         return NOTHING
-    return Verdict("✗ LEAK", "bad") if found else Verdict("✓ own page", "good")
+    return Verdict(f"✗ {leaks:g} LEAKED", "bad") if leaks else Verdict("✓ none", "good")
 
 
 def _survived(result: ExperimentResult, strategy: str, case: str) -> Verdict:
-    errors, share = _value(result, strategy, case, "errors"), _value(result, strategy, case, "ok_share")
-    slowest = _value(result, strategy, case, "max")
-    if errors is None and share is None:
+    share, stale, slowest = (_value(result, strategy, case, name) for name in ("ok", "stale", "max"))
+    if share is None:
         return NOTHING
-    time = "" if slowest is None else f"\nat most {say(slowest, 's')}"
-    if share is not None and share < 1:
-        return Verdict(f"✗ {say(share, 'share')} answered{time}", "bad")
-    if errors:
-        return Verdict(f"✗ {errors:,.0f} ERRORS{time}", "bad")
-    if slowest is not None and slowest >= SLOW_SECONDS:
-        return Verdict(f"! all answered, SLOW{time}", "fair")
-    return Verdict(f"✓ all answered{time}", "good")
+    is_slow = slowest is not None and slowest >= SLOW_SECONDS
+    lines = ["all answered" if share == 1 else f"{say(share, 'share')} answered"]
+    lines += [f"{stale:,.0f} STALE"] if stale else []
+    lines += [] if slowest is None else [f"{'SLOW: ' if is_slow else ''}at most {say(slowest, 's')}"]
+    if share < 1 or stale:
+        return Verdict("✗ " + "\n".join(lines), "bad")
+    return Verdict(("! " if is_slow else "✓ ") + "\n".join(lines), "fair" if is_slow else "good")

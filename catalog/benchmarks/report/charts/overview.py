@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from catalog.benchmarks.quantities import say
+from catalog.benchmarks.quantities import NOT_MEASURED, say
 from catalog.benchmarks.report.charts.matrices import NOTHING, Row, Verdict, matrix
 from catalog.benchmarks.report.charts.style import Chart, strategies_of
 from catalog.benchmarks.results import ExperimentResult, Figure, Run
-from catalog.benchmarks.strategies import FLOOR_NAMES
+from catalog.benchmarks.strategies import FLOOR_NAMES, UNCACHED
 
 Line = Callable[[ExperimentResult, str], Verdict]
 
@@ -52,9 +52,13 @@ def _fault(name: str, *, fine: float = 0, worst: bool = False) -> Line:
         found = list(_of(result, strategy, name))
         if not found:
             return NOTHING
-        values = [figure.value or 0 for figure in found]
+        values = [figure.value for figure in found if figure.value is not None]
+        if not values:
+            return Verdict(NOT_MEASURED, "none")
         value = max(values) if worst else sum(values)
-        return _judged(say(round(value), "count"), is_bad=value > fine)
+        said = say(round(value), "count")
+        # What is uncached is what the others are compared with, and not at fault for it.
+        return Verdict(said, "none") if strategy == UNCACHED.name else _judged(said, is_bad=value > fine)
 
     return line
 
@@ -82,12 +86,8 @@ def _unnoticed(result: ExperimentResult, strategy: str) -> Verdict:
 
 def _answered(result: ExperimentResult, strategy: str) -> Verdict:
     """The worst of the cases."""
-    shares = [figure.value for figure in _of(result, strategy, "ok_share") if figure.value is not None]
-    errors = [figure.value for figure in _of(result, strategy, "errors") if figure.value is not None]
-    if not shares and not errors:
-        return NOTHING
-    is_bad = min(shares, default=1) < 1 or sum(errors) > 0
-    return _judged(say(min(shares), "share") if shares else f"{sum(errors):,.0f} errors", is_bad=is_bad)
+    shares = [figure.value for figure in _of(result, strategy, "ok") if figure.value is not None]
+    return _judged(say(min(shares), "share"), is_bad=min(shares) < 1) if shares else NOTHING
 
 
 def _judged(text: str, *, is_bad: bool) -> Verdict:

@@ -22,11 +22,13 @@ def throughput_charts(result: ExperimentResult) -> list[Chart]:
     if not loads:
         return []
     workers = sorted({load[0] for load in loads})
-    rows = [
+    rates, p99, p50 = (
         [_throughput_panel(result, loads, number, name) for number in workers]
         for name in ("requests_per_second", "p99", "p50")
-    ]
-    rows = [row for row in rows[:2] if any(panel.lines for panel in row)]
+    )
+    # A short run has too few requests for a 99th percentile.
+    times = p99 if any(panel.lines for panel in p99) else p50
+    rows = [rates, times] if any(panel.lines for panel in times) else [rates]
     best = {
         name: max((y for panel in rows[0] for _, y in panel.lines.get(name, [])), default=None)
         for name in strategies_of(result.figures)
@@ -37,8 +39,8 @@ def throughput_charts(result: ExperimentResult) -> list[Chart]:
             name="throughput",
             title="What a real server gives",
             caption=(
-                "Requests per second, and the time in which 99 of 100 were answered, by the number of "
-                "clients that ask at once."
+                "Requests per second by the number of clients that ask at once, and how long answers take, "
+                "from the moment at which they were due."
             ),
             alt=f"Lines by number of clients. The most requests per second: {said}.",
             height_inches=0.4 + 2.5 * len(rows),
@@ -64,9 +66,9 @@ def _throughput_panel(
     is_rate = name == "requests_per_second"
     return Panel(
         title=title,
-        y_label="requests per second" if is_rate else f"{name} of the time",
+        y_label="requests per second" if is_rate else f"{name} of latency",
         unit="1/s" if is_rate else "s",
         lines=lines,
-        notes=dict.fromkeys(lines, ""),
+        slopes={},
         is_logarithmic=not is_rate,
     )

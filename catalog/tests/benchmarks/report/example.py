@@ -183,9 +183,11 @@ def leak() -> ExperimentResult:
     for strategy in STRATEGIES:
         leaks = {case: int(strategy in ("textbook", "builtin") and case.endswith("html")) for case in cases}
         figures += [
-            Figure(strategy=strategy, case=case, name="found", value=found, unit="count")
-            for case, found in (leaks | {"leak": sum(leaks.values())}).items()
+            Figure(strategy=strategy, case=case, name="leaks", value=number, unit="count")
+            for case, number in leaks.items()
         ]
+        total = sum(leaks.values())
+        figures.append(Figure(strategy=strategy, case="leak", name="found", value=total, unit="count"))
     return _result("leak", tuple(figures))
 
 
@@ -201,13 +203,11 @@ def outage() -> ExperimentResult:
         for case, factor in (("refused", 0.1), ("hung", 1.0), ("restarted", 0.05)):
             figure = partial(Figure, strategy=strategy, case=case)
             figures += [
-                figure(
-                    name="ok_share", value=share if case != "restarted" else 1, unit="share", better="higher"
-                ),
-                figure(name="errors", value=0 if share or case == "restarted" else 40, unit="count"),
+                figure(name="ok", value=share if case != "restarted" else 1, unit="share", better="higher"),
+                figure(name="server_errors", value=0 if share or case == "restarted" else 40, unit="count"),
                 figure(name="max", value=slowest * factor, unit="s"),
                 figure(name="recovery", value=0.3, unit="s"),
-                figure(name="stale", value=0, unit="count"),
+                figure(name="stale", value=7 if strategy == "textbook" else 0, unit="count"),
             ]
     return _result("outage", tuple(figures))
 

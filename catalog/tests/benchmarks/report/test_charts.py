@@ -66,7 +66,7 @@ def test_no_words_overlap_or_are_cut_off(name: str, monkeypatch: pytest.MonkeyPa
         assert top <= height + 1, words
     for (one, a), (other, b) in combinations(found, 2):
         overlap = min(min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1]))
-        assert overlap <= 1.5, (one, other)
+        assert overlap <= 1, (one, other)
 
 
 def test_a_chart_is_the_same_file_for_the_same_figures() -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from catalog.benchmarks.report.contents import group_warnings, introduction, sections
 from catalog.benchmarks.results import ExperimentResult, Figure
-from catalog.tests.benchmarks.report.example import example_run, freshness
+from catalog.tests.benchmarks.report.example import example_run, freshness, latency
 
 STRATEGIES = ("uncached", "textbook", "readcache")
 
@@ -62,6 +62,14 @@ def test_an_experiment_that_is_not_known_has_tables_all_the_same() -> None:
     ]
     assert sizes.heads[-1] == "time ms"
     assert (slope.heads[-1], slope.rows[0][-1].text) == ("time", "0.18")
+
+
+def test_a_run_that_another_version_stored_is_shown_in_plain_tables() -> None:
+    without_path = replace(latency(), parameters={})
+    [section] = sections(replace(example_run(), experiments=(without_path,)))
+
+    assert section.question == "How fast are repeat requests?"
+    assert [table.title for table in section.tables] == ["Figures"]
 
 
 def test_a_known_experiment_says_how_it_is_measured() -> None:

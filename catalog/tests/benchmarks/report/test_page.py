@@ -139,16 +139,18 @@ def test_what_a_run_says_is_text_and_never_markup() -> None:
 
 
 def test_the_command_measures_the_same_again() -> None:
+    mine = [replace(each, strategy="mine") for each in freshness().figures if each.strategy == "builtin"]
+    textbook = [each for each in freshness().figures if each.strategy in ("uncached", "textbook")]
     run = replace(
         example_run(),
         path="/products/?search=lamp&page=2",
         effort="normal",
         seed=7,
         simulated_latency_seconds=0.05,
-        experiments=(freshness(),),
+        experiments=(replace(freshness(), figures=(*textbook, *mine)),),
     )
 
     assert command_of(run) == (
-        "python manage.py bench_cache freshness --strategy textbook --strategy builtin --strategy readcache "
+        "python manage.py bench_cache freshness --strategy textbook --strategy MODULE:CLASS "
         "--path '/products/?search=lamp&page=2' --seed 7 --simulate-latency 0.05"
     )
