@@ -30,10 +30,10 @@ class Bars:
 def freshness_charts(result: ExperimentResult) -> list[Chart]:
     """Stale answers per million, and the age of the oldest."""
     panels = [
-        _bars(result, "stale_per_million", "stale answers per million reads", _say_stale),
-        _bars(result, "oldest_stale", "oldest stale answer", None),
+        bars(result, "stale_per_million", "stale answers per million reads", _say_stale),
+        bars(result, "oldest_stale", "oldest stale answer"),
     ]
-    return _chart(
+    return bars_chart(
         panels,
         name="freshness",
         title="How often an answer is stale",
@@ -47,10 +47,10 @@ def freshness_charts(result: ExperimentResult) -> list[Chart]:
 def stampede_charts(result: ExperimentResult) -> list[Chart]:
     """Computations of one cold page, and the longest wait for it."""
     panels = [
-        _bars(result, "computations", "computations of one cold page", None),
-        _bars(result, "wait_max", "longest wait for it", None),
+        bars(result, "computations", "computations of one cold page"),
+        bars(result, "wait_max", "longest wait for it"),
     ]
-    return _chart(
+    return bars_chart(
         panels,
         name="stampede",
         title="What a cold page costs when many ask at once",
@@ -58,9 +58,13 @@ def stampede_charts(result: ExperimentResult) -> list[Chart]:
     )
 
 
-def _bars(
-    result: ExperimentResult, name: str, title: str, note: Callable[[ExperimentResult, Figure], str] | None
+def bars(
+    result: ExperimentResult,
+    name: str,
+    title: str,
+    note: Callable[[ExperimentResult, Figure], str] | None = None,
 ) -> Bars:
+    """Of the figures of this name, which is in one case only."""
     found = {figure.strategy: figure for figure in result.figures if figure.name == name}
     return Bars(
         title=title,
@@ -83,7 +87,8 @@ def _say_stale(result: ExperimentResult, figure: Figure) -> str:
     return f"{rounded} ({stale.value:,.0f} of {reads.value:,.0f})"
 
 
-def _chart(panels: Sequence[Bars], *, name: str, title: str, caption: str) -> list[Chart]:
+def bars_chart(panels: Sequence[Bars], *, name: str, title: str, caption: str) -> list[Chart]:
+    """Panels side by side; no chart where there is no value."""
     panels = [panel for panel in panels if panel.values]
     if not panels:
         return []

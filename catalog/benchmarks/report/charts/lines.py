@@ -93,7 +93,7 @@ def label_ends(axes: Axes, lines: Mapping[str, Points], texts: Mapping[str, str]
 
 
 def _add_legend(canvas: Canvas, panels: Iterable[Axes], strategies: Sequence[str]) -> None:
-    handles = {name: line for axes in panels for name, line in _handles(axes)}
+    handles = dict(handle for axes in reversed(list(panels)) for handle in _handles(axes))
     canvas.legend(
         [handles[name] for name in strategies],
         strategies,

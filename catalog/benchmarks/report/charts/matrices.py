@@ -198,7 +198,7 @@ def _survived(result: ExperimentResult, strategy: str, case: str) -> Verdict:
     is_slow = slowest is not None and slowest >= SLOW_SECONDS
     lines = ["all answered" if share == 1 else f"{say(share, 'share')} answered"]
     lines += [f"{stale:,.0f} STALE"] if stale else []
-    lines += [] if slowest is None else [f"{'SLOW: ' if is_slow else ''}at most {say(slowest, 's')}"]
+    lines += [] if slowest is None else [f"{'SLOW,' if is_slow else 'at most'} {say(slowest, 's')}"]
     if share < 1 or stale:
         return Verdict("✗ " + "\n".join(lines), "bad")
     return Verdict(("! " if is_slow else "✓ ") + "\n".join(lines), "fair" if is_slow else "good")

@@ -175,6 +175,8 @@ def line_style(strategy: str, strategies: Sequence[str], theme: Theme) -> Mappin
     return {
         "color": theme.series[place],
         "marker": MARKERS[place],
+        # Hollow, where two have one colour.
+        "markerfacecolor": theme.background if strategy == "floor-get" else theme.series[place],
         "markersize": 5,
         "linewidth": 1.8,
         "linestyle": LINE_STYLES.get(strategy, "-"),

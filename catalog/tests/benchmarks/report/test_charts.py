@@ -13,7 +13,7 @@ from matplotlib.text import Text
 from catalog.benchmarks.report.charts import THEMES, Chart, charts_of, overview_charts, render
 from catalog.benchmarks.report.charts.style import DARK, LIGHT, place_of, say_tick
 from catalog.benchmarks.results import ExperimentResult, Figure
-from catalog.tests.benchmarks.report.example import MEDIANS, example_run, freshness, latency
+from catalog.tests.benchmarks.report.example import MEDIANS, example_run, freshness, latency, throughput
 
 EXPECTED = {
     "latency": ["latency"],
@@ -123,6 +123,15 @@ def test_without_figures_there_is_no_chart(experiment: str) -> None:
 
 def test_without_samples_there_are_no_distributions() -> None:
     assert charts_for(replace(latency(), series=())) == []
+
+
+def test_one_load_alone_is_drawn_as_bars() -> None:
+    one = tuple(figure for figure in throughput().figures if figure.case == "w2c4")
+    [chart] = charts_for(replace(throughput(), figures=one))
+
+    [svg] = render(chart, LIGHT, ["svg"])
+    assert b"median latency" in svg
+    assert "2 workers, asked by 4 clients" in chart.caption
 
 
 def test_one_experiment_is_not_worth_a_card() -> None:
