@@ -7,8 +7,7 @@
 #   make stop         end the private Redis
 #   make test         run the tests
 #   make lint         ruff, mypy, and Django's own checks
-#   make picture      draw docs/bench_cache.svg anew
-#   make measurements print the figures of docs/measurements.md
+#   make measurements measure docs/measurements.md and its pictures anew
 #   make clean        remove the virtual environment and what else was made, but for the database
 # Options of a command: make bench ARGS="--requests 500"
 # Another Python: make test PYTHON=python3.13 VENV=.venvs/3.13
@@ -35,7 +34,8 @@ test: $(VENV)/dev.stamp
 
 soak: $(VENV)/run.stamp
 	$(MANAGE) migrate --verbosity 0
-	$(MANAGE) bench_freshness --seconds 30 $(ARGS)
+	$(MANAGE) bench_cache freshness --thorough --fail-under 'readcache.freshness.stale = 0' \
+	--fail-under 'readcache.freshness.uncommitted = 0' $(ARGS)
 
 run: $(VENV)/run.stamp
 	$(MANAGE) migrate --verbosity 0

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from catalog.benchmarks.quantities import say
-from catalog.benchmarks.results import ExperimentResult, Figure, Run
+from catalog.benchmarks.results import Change, ExperimentResult, Figure, Run
 from catalog.benchmarks.strategies import FLOOR_WITH_GET
 from catalog.benchmarks.tables import Cell, Table
 
@@ -43,17 +43,6 @@ STATISTICS: dict[str, Callable[..., Any]] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Change:
-    """``relative`` is the change in parts of one, of a time in floors; ``None`` from or to nothing."""
-
-    experiment: str
-    old: Figure
-    new: Figure
-    relative: float | None
-    is_significant: bool
-
-
 def compare_runs(old: Run, new: Run) -> list[Change]:
     """A change for each figure that both runs have, in the newer one's order.
 
@@ -67,16 +56,19 @@ def comparison_table(changes: Sequence[Change]) -> Table:
     rows = [
         (
             Cell(change.experiment),
-            Cell(change.new.path),
-            Cell(say(change.old.value, change.old.unit)),
-            Cell(say(change.new.value, change.new.unit)),
-            Cell(_percent(change), "best" if _is_better(change) else "bad"),
+            Cell(change.path),
+            Cell(say(change.before, change.unit)),
+            Cell(say(change.now, change.unit)),
+            Cell(
+                "new" if change.relative is None else f"{change.relative:+.0%}",
+                "best" if change.is_better else "bad",
+            ),
         )
         for change in changes
         if change.is_significant
     ]
     return Table(
-        title="Compared with the older run",
+        title="Significant changes",
         heads=("experiment", "figure", "before", "now", "change"),
         rows=tuple(rows),
         words=2,
@@ -90,7 +82,7 @@ def comparison_verdict(changes: Sequence[Change]) -> str:
     found = [change for change in changes if change.is_significant]
     if not found:
         return f"No significant change in any of {len(changes)} figures."
-    worse = sum(not _is_better(change) for change in found)
+    worse = sum(not change.is_better for change in found)
     return (
         f"{len(found)} of {len(changes)} figures changed significantly, {worse} of them for the worse; "
         "no significant change in the others."
@@ -157,10 +149,13 @@ def _change(old: _Measured, new: _Measured) -> Change:
         relative = (new.figure.value / new.floor_value) / (old.figure.value / old.floor_value) - 1
     return Change(
         experiment=new.result.experiment,
-        old=old.figure,
-        new=new.figure,
+        path=new.figure.path,
+        unit=new.figure.unit,
+        before=old.figure.value,
+        now=new.figure.value,
         relative=relative,
         is_significant=_is_significant(old, new),
+        is_better=_is_better(old.figure, new.figure, relative),
     )
 
 
@@ -182,11 +177,6 @@ def _differ(old: Figure, new: Figure) -> bool:
     return new.unit == "count" and new.better == "lower" and bool(old.value) != bool(new.value)
 
 
-def _is_better(change: Change) -> bool:
-    old, new = change.old.value or 0, change.new.value or 0
-    grew = change.relative > 0 if change.relative is not None else new > old
-    return grew == (change.new.better == "higher")
-
-
-def _percent(change: Change) -> str:
-    return "new" if change.relative is None else f"{change.relative:+.0%}"
+def _is_better(old: Figure, new: Figure, relative: float | None) -> bool:
+    grew = relative > 0 if relative is not None else (new.value or 0) > (old.value or 0)
+    return grew == (new.better == "higher")

@@ -13,10 +13,14 @@ JSON, schema version 2. Times are seconds, shares are parts of one::
                       "unit": "s", "better": "lower", "low": …, "high": …, "series": "time"}, …],
          "series": [{"strategy": "readcache", "case": "hit", "name": "time", "unit": "s",
                      "values": […]}, …],
-         "verdicts": […], "warnings": […]}, …]}
+         "verdicts": […], "warnings": […]}, …],
+     "changes": null or [{"experiment": "latency", "path": "readcache.hit.p50", "unit": "s",
+                          "before": …, "now": …, "relative": 0.02, "is_significant": false,
+                          "is_better": false}, …]}
 
 ``value`` is null where it could not be measured, ``low`` and ``high`` (a 95 % confidence interval)
-and ``series`` (the samples that a figure was made of) where there are none.
+and ``series`` (the samples that a figure was made of) where there are none. ``changes`` are since
+the run that ``--compare`` names.
 
 CSV: a row a figure with ``experiment, strategy, case, name, value, unit, low, high`` and, the same
 in every row, the seed, the number of products, CPU and versions.
@@ -30,7 +34,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from catalog.benchmarks.results import Environment, ExperimentResult, Figure, Run, Series
+from catalog.benchmarks.results import Change, Environment, ExperimentResult, Figure, Run, Series
 
 SCHEMA_VERSION = 2
 CSV_FIELDS = ("strategy", "case", "name", "value", "unit", "low", "high")
@@ -48,7 +52,13 @@ def from_json(text: str) -> Run:
     try:
         experiments = tuple(_experiment(each) for each in document.pop("experiments"))
         environment = Environment(**document.pop("environment"))
-        return Run(**document, environment=environment, experiments=experiments)
+        changes = document.pop("changes", None)
+        return Run(
+            **document,
+            environment=environment,
+            experiments=experiments,
+            changes=None if changes is None else tuple(Change(**each) for each in changes),
+        )
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"it is not a whole run: {error}") from None
 

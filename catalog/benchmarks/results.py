@@ -7,7 +7,7 @@ gates serve them all.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 # Seconds, a second, bytes, things, parts of one, and numbers that have no unit.
@@ -87,8 +87,29 @@ class Environment:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Change:
+    """What became of one figure since an older run, ``comparison.py`` says how it is found out.
+
+    ``relative`` is in parts of one, of a time in floors; ``None`` from nothing, or to what could not
+    be measured.
+    """
+
+    experiment: str
+    path: str
+    unit: Unit
+    before: float | None
+    now: float | None
+    relative: float | None
+    is_significant: bool
+    is_better: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Run:
-    """One call of ``bench_cache``. ``products`` is how many the catalogue had."""
+    """One call of ``bench_cache``. ``products`` is how many the catalogue had.
+
+    ``changes`` are ``None`` where it was not compared with an older run.
+    """
 
     path: str
     seed: int
@@ -96,4 +117,5 @@ class Run:
     products: int
     simulated_latency_seconds: float
     environment: Environment
-    experiments: tuple[ExperimentResult, ...] = field(default=())
+    experiments: tuple[ExperimentResult, ...]
+    changes: tuple[Change, ...] | None = None

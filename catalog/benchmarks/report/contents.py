@@ -8,8 +8,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from catalog.benchmarks import comparison
+from catalog.benchmarks.comparison import comparison_table, comparison_verdict
 from catalog.benchmarks.experiments import EXPERIMENTS
-from catalog.benchmarks.results import ExperimentResult, Run, Unit
+from catalog.benchmarks.results import Change, ExperimentResult, Run, Unit
 from catalog.benchmarks.tables import Table, tabulate
 
 SIGNS = {"": "", "best": "*", "bad": "!"}
@@ -32,7 +34,9 @@ class Section:
 
 
 def sections(run: Run) -> list[Section]:
-    return [_section(result) for result in run.experiments]
+    """One for each experiment, and one for what has changed since an older run, if it was compared."""
+    found = [_section(result) for result in run.experiments]
+    return found if run.changes is None else [*found, _comparison(run.changes)]
 
 
 def introduction(run: Run) -> tuple[str, str]:
@@ -88,6 +92,18 @@ def _section(result: ExperimentResult) -> Section:
         tables=tuple(_tables(result)),
         warnings=group_warnings(result.warnings, strategies),
         verdicts=result.verdicts,
+    )
+
+
+def _comparison(changes: Sequence[Change]) -> Section:
+    table = comparison_table(changes)
+    return Section(
+        experiment="comparison",
+        question="What has changed since the older run?",
+        method=tuple(_method(comparison)),
+        tables=(table,) if table.rows else (),
+        warnings=(),
+        verdicts=(comparison_verdict(changes),),
     )
 
 

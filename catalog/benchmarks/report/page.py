@@ -30,7 +30,7 @@ def render_page(run: Run) -> str:
         "what": what,
         "where": where,
         "overview": _figures(overview_charts(run)),
-        "sections": [_section(section, charts[section.experiment]) for section in shown],
+        "sections": [_section(section, charts.get(section.experiment, ())) for section in shown],
         "legend": legend_of_marks([table for section in shown for table in section.tables]),
         "environment": _environment(run),
         "command": command_of(run),

@@ -1,14 +1,17 @@
 import shutil
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
 from catalog.benchmarks.client import BenchmarkError
-from catalog.benchmarks.experiments import ALL, DEFAULT_EXPERIMENTS, EXPERIMENTS
+from catalog.benchmarks.comparison import compare_runs
+from catalog.benchmarks.experiments import EXPERIMENTS
 from catalog.benchmarks.export import to_csv, to_json
+from catalog.benchmarks.gates import missed_gates, parse_gate
 from catalog.benchmarks.output import output_file
 from catalog.benchmarks.plan import Effort, Plan
 from catalog.benchmarks.report import (
@@ -21,29 +24,23 @@ from catalog.benchmarks.report import (
 from catalog.benchmarks.results import Run
 from catalog.benchmarks.run import estimate_seconds, run_benchmark
 from catalog.benchmarks.stored import read_run
-from catalog.benchmarks.strategies import STRATEGIES, select_strategies
+from catalog.benchmarks.strategies import select_strategies
 from catalog.management.base import CatalogCommand
+from catalog.management.bench_options import (
+    DEFAULT_PATH,
+    MEASURING,
+    add_measuring_options,
+    add_output_options,
+)
 from catalog.options import InvalidOption
 
+EXIT_MISSED = 3
 EXPORTS: dict[str, Callable[[Run], str]] = {
     "json": to_json,
     "csv": to_csv,
     "markdown": render_markdown,
     "svg": render_svg,
 }
-# What says how to measure, by the name of the option: nothing that goes with --from.
-MEASURING = {
-    "experiments": "EXPERIMENT",
-    "strategies": "--strategy",
-    "effort": "--quick or --thorough",
-    "path": "--path",
-    "requests": "--requests",
-    "warmup": "--warmup",
-    "seed": "--seed",
-    "simulate_latency": "--simulate-latency",
-    "yes_this_database": "--yes-this-database",
-}
-DEFAULT_PATH = "/products/"
 
 
 class Command(CatalogCommand):
@@ -58,68 +55,12 @@ class Command(CatalogCommand):
         "freshness --strategy readcache --format json --output bench.json",
         "all --report bench/",
         "--from bench.json --format markdown",
+        "--compare bench.json --fail-under 'readcache.hit.p50 < 1.3 * floor-get'",
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        add = parser.add_argument
-        add(
-            "experiments",
-            nargs="*",
-            metavar="EXPERIMENT",
-            help=f"{', '.join((*EXPERIMENTS, ALL))} (default: {' '.join(DEFAULT_EXPERIMENTS)}).",
-        )
-        add(
-            "--strategy",
-            action="append",
-            dest="strategies",
-            metavar="STRATEGY",
-            help=f"{', '.join(STRATEGIES)}, or MODULE:CLASS of your own, see docs/strategies.md; may be "
-            "repeated; uncached is always there (default: all but those of your own).",
-        )
-        effort = parser.add_mutually_exclusive_group()
-        for each in (Effort.QUICK, Effort.THOROUGH):
-            effort.add_argument(
-                f"--{each.value}",
-                action="store_const",
-                const=each.value,
-                dest="effort",
-                help=f"Measure a {'shorter' if each is Effort.QUICK else 'longer'} time (default: between).",
-            )
-        add("--path", default=DEFAULT_PATH, help="Page to ask for, with its query (default: %(default)s).")
-        add("--requests", type=int, help="Repeat requests of each strategy (default: by effort).")
-        add("--warmup", type=int, help="Requests before those that count (default: 20).")
-        add("--seed", type=int, default=0, help="Seed of all that is drawn by chance (default: %(default)s).")
-        add(
-            "--simulate-latency",
-            type=float,
-            metavar="S",
-            help="Seconds that the database pretends to take a request (default: as configured).",
-        )
-        add(
-            "--yes-this-database",
-            action="store_true",
-            help="Write to a database on another machine, too (default: refuse).",
-        )
-        add(
-            "--format",
-            choices=["table", *EXPORTS],
-            default="table",
-            help="Form of the results; svg is a picture of the tables (default: %(default)s).",
-        )
-        add("--output", type=Path, metavar="FILE", help="File to write (default: stdout).")
-        add(
-            "--report",
-            type=Path,
-            metavar="DIR",
-            help="Folder for a web page, index.html, and its charts as SVG and PNG (default: none).",
-        )
-        add(
-            "--from",
-            type=Path,
-            metavar="FILE",
-            dest="stored",
-            help="Measure nothing, show a run that was stored with --format json (default: measure).",
-        )
+        add_measuring_options(parser)
+        add_output_options(parser, exports=[*EXPORTS])
 
     def handle(
         self,
@@ -128,14 +69,20 @@ class Command(CatalogCommand):
         output: Path | None,
         report: Path | None,
         stored: Path | None,
+        compare: Path | None,
+        gates: list[str] | None,
         verbosity: int,
         **options: Any,
     ) -> None:
+        required = [parse_gate(text) for text in gates or ()]
+        older = read_run(Path(compare), option="--compare") if compare else None
         with (
             output_file(Path(output)) if output else nullcontext() as file,
             report_folder(Path(report)) if report else nullcontext() as folder,
         ):
             run = self._stored(stored, options) if stored else self._run(verbosity=verbosity, **options)
+            if older:
+                run = replace(run, changes=tuple(compare_runs(older, run)))
             if folder:
                 write_report(run, folder)
             text = EXPORTS[format](run) if format in EXPORTS else self._table(run, to_file=bool(file))
@@ -143,6 +90,8 @@ class Command(CatalogCommand):
                 file.write(text)
             elif verbosity:
                 self.stdout.write(text, ending="")
+        if missed := missed_gates(required, run):
+            raise CommandError("\n".join(f"Missed: {gate}" for gate in missed), returncode=EXIT_MISSED)
 
     def _stored(self, path: Path, options: dict[str, Any]) -> Run:
         unset: tuple[Any, ...] = (None, False, [], 0, DEFAULT_PATH)

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from catalog.benchmarks.comparison import Change, compare_runs, comparison_table, comparison_verdict
-from catalog.benchmarks.results import Environment, ExperimentResult, Figure, Run, Series
+from catalog.benchmarks.comparison import compare_runs, comparison_table, comparison_verdict
+from catalog.benchmarks.results import Change, Environment, ExperimentResult, Figure, Run, Series
 from catalog.benchmarks.statistics import summarise
 
 SAMPLES = 200
@@ -61,7 +61,7 @@ def make_run(
 
 
 def significant(changes: list[Change]) -> set[str]:
-    return {change.new.path for change in changes if change.is_significant}
+    return {change.path for change in changes if change.is_significant}
 
 
 @pytest.mark.parametrize("machine", [1.0, 3.0, 0.2])
@@ -82,7 +82,7 @@ def test_what_became_slower_or_faster_is_found(
     changes = compare_runs(make_run(seed=1), make_run(seed=2, machine=machine, hit=2e-3 * factor))
 
     assert significant(changes) == {"readcache.hit.p50", "readcache.hit.p95"}
-    median = next(change for change in changes if change.new.path == "readcache.hit.p50")
+    median = next(change for change in changes if change.path == "readcache.hit.p50")
     assert median.relative == pytest.approx(percent, abs=0.1)
     assert {row[-1].mark for row in comparison_table(changes).rows} == {mark}
 
