@@ -6,11 +6,12 @@ import contextlib
 import http.client
 import signal
 import socket
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.processes import EXIT_PATIENCE_SECONDS, Process, running_process
@@ -86,3 +87,16 @@ def running_server(
             # From here on a server that ended refuses connections.
             listener.close()
             yield Server(process=process, port=port)
+
+
+@contextmanager
+def running_servers(strategies: Sequence[Strategy], **options: Any) -> Iterator[Mapping[str, Server]]:
+    """The server that serves each strategy, by its name: the same one, unless it has a process of its own."""
+    with ExitStack() as stack:
+        shared = stack.enter_context(running_server(**options))
+        yield {
+            strategy.name: stack.enter_context(running_server(strategy=strategy, **options))
+            if strategy.own_process
+            else shared
+            for strategy in strategies
+        }

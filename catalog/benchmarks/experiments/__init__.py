@@ -47,6 +47,9 @@ EXPERIMENTS: dict[str, Experiment] = {
     "outage": outage,
     "growth": growth,
 }
+# Those that measure a strategy with a process of its own there. To the others it would be what
+# serves it here, without what makes it different: no figure is better.
+IN_OWN_PROCESSES = ("latency", "freshness", "stampede")
 DEFAULT_EXPERIMENTS = ("latency", "invalidation")
 ALL = "all"
 

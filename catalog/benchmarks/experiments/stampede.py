@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import random
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
@@ -30,7 +30,7 @@ from catalog.benchmarks.isolation import empty_cache, garbage_collector_off
 from catalog.benchmarks.plan import Plan, Scale
 from catalog.benchmarks.quantities import say
 from catalog.benchmarks.results import ExperimentResult, Figure, Series
-from catalog.benchmarks.servers import Server, running_server
+from catalog.benchmarks.servers import Server, running_servers
 from catalog.benchmarks.statistics import NANOSECONDS, summarise
 from catalog.benchmarks.strategies import UNCACHED, Strategy
 from catalog.benchmarks.tables import Table, tabulate
@@ -81,13 +81,14 @@ def estimate_seconds(plan: Plan) -> float:
 
 def measure(plan: Plan) -> ExperimentResult:
     tallies = {strategy.name: Tally() for strategy in plan.strategies}
-    with _server(plan) as server, garbage_collector_off():
-        server.wait_until_ready(UNCACHED.url(plan.path))
+    with _servers(plan) as servers, garbage_collector_off():
+        for strategy in plan.strategies:
+            servers[strategy.name].wait_until_ready(strategy.url(plan.path))
         plan.on_progress(STARTING_SECONDS)
         for is_counted, strategy in _turns(plan):
             # So that every round begins with a cold page.
             empty_cache()
-            asked = ask_at_once(server, strategy.url(plan.path), REQUESTS)
+            asked = ask_at_once(servers[strategy.name], strategy.url(plan.path), REQUESTS)
             if is_counted:
                 tallies[strategy.name].add(asked)
             plan.on_progress(SECONDS_PER_ROUND)
@@ -114,8 +115,9 @@ def tables(result: ExperimentResult) -> list[Table]:
     ]
 
 
-def _server(plan: Plan) -> AbstractContextManager[Server]:
-    return running_server(
+def _servers(plan: Plan) -> AbstractContextManager[Mapping[str, Server]]:
+    return running_servers(
+        plan.strategies,
         workers=WORKERS,
         threads=THREADS_PER_WORKER,
         seconds=2 * estimate_seconds(plan),

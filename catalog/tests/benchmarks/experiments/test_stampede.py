@@ -11,6 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
+from catalog.benchmarks import servers
 from catalog.benchmarks.bursts import Asked
 from catalog.benchmarks.experiments import stampede
 from catalog.benchmarks.experiments.stampede import LATENCY_SECONDS, REQUESTS, Tally
@@ -84,7 +85,7 @@ def test_an_interrupt_ends_the_server_and_asks_no_more(monkeypatch: pytest.Monke
     def interrupt(*arguments: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(stampede, "running_server", server)
+    monkeypatch.setattr(servers, "running_server", server)
     monkeypatch.setattr(stampede, "ask_at_once", interrupt)
     with pytest.raises(KeyboardInterrupt), isolated_cache():
         stampede.measure(PLAN)
