@@ -70,7 +70,7 @@ def _measure(name: str, plan: Plan) -> ExperimentResult:
     result = EXPERIMENTS[name].measure(measurable)
     left_out = [each.name for each in plan.strategies if each not in measurable.strategies]
     said = tuple(
-        f"{each}: not measured. It has a process of its own, where this experiment does nothing."
+        f"{each}: {name} left it out, since it does nothing in the process that {each} has of its own."
         for each in left_out
     )
     return dataclasses.replace(result, warnings=(*said, *result.warnings))

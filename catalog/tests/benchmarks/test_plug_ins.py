@@ -192,7 +192,7 @@ def test_a_run_leaves_out_what_an_experiment_cannot_measure_and_says_so(
 
     assert measured == [["uncached", "apart"], ["uncached"]]
     assert done.experiments[1].warnings == (
-        "apart: not measured. It has a process of its own, where this experiment does nothing.",
+        "apart: probe left it out, since it does nothing in the process that apart has of its own.",
     )
 
 
