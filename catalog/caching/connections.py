@@ -1,4 +1,4 @@
-"""Connections for reads and fills, without what redis-py does around every command.
+"""Connections for the engine's commands, without what redis-py does around every command.
 
 Its pool's lock, its poll for stray bytes and its hooks for observers take as long again as a third
 of the round trip itself. What makes them dispensable here: a connection comes back only after its
@@ -9,6 +9,7 @@ calls, so that what is ready before the reply can be done while Redis works.
 from __future__ import annotations
 
 import os
+import weakref
 from collections import deque
 from typing import Any
 
@@ -40,7 +41,8 @@ class Connections:
         # Its pop and append are atomic, and the last one used is the likeliest to be open still.
         self._idle: deque[Any] = deque()
         # A forked child must not talk on its parent's connections.
-        os.register_at_fork(after_in_child=self._forget)
+        forget = weakref.WeakMethod(self._forget)
+        os.register_at_fork(after_in_child=lambda: (method := forget()) and method())
 
     def send(self, *commands: Command) -> Sent:
         """Raises redis-py's errors, except that of a connection that is lost."""

@@ -134,27 +134,30 @@ class Store:
 
         In one transaction of Redis, in which no token runs out between its two commands.
         """
-        pipeline = self.client.pipeline(transaction=True)
+        commands: list[Command] = []
         for tag in tags:
-            pipeline.set(self.token_key(tag), secrets.token_bytes(TOKEN_BYTES), nx=True, px=self._lease_ms)
-            pipeline.pexpire(self.token_key(tag), self._lease_ms)
-        self.breaker.call(pipeline.execute)
+            key = self.token_key(tag)
+            commands.append(("SET", key, secrets.token_bytes(TOKEN_BYTES), "NX", "PX", self._lease_ms))
+            commands.append(("PEXPIRE", key, self._lease_ms))
+        self._call(("MULTI",), *commands, ("EXEC",))
 
     def rotate(self, tags: Iterable[str]) -> None:
         """Replace the tags' tokens, after a write: every entry under the old ones is dead."""
-        self.breaker.call(lambda: self._rotate(tags))
+        self._call(*self._rotating(tags))
 
-    def _rotate(self, tags: Iterable[str]) -> None:
-        pipeline = self.client.pipeline(transaction=False)
-        for tag in tags:
-            pipeline.set(self.token_key(tag), secrets.token_bytes(TOKEN_BYTES), px=self._lease_ms)
-        pipeline.execute()
+    def _rotating(self, tags: Iterable[str]) -> list[Command]:
+        return [
+            ("SET", self.token_key(tag), secrets.token_bytes(TOKEN_BYTES), "PX", self._lease_ms)
+            for tag in tags
+        ]
 
     def _pay(self, tags: Iterable[str]) -> None:
         # A write, so that a read-only or full Redis does not count as back.
-        self.client.set(f"{self._start}:probe", str(time.time()), px=self._lease_ms)
-        # Others may have written while Redis was away, and not have paid yet, or have ended.
-        self._rotate({*self._every_tag(), *tags})
+        self._connections.call(
+            ("SET", f"{self._start}:probe", str(time.time()), "PX", self._lease_ms),
+            # Others may have written while Redis was away, and not have paid yet, or have ended.
+            *self._rotating({*self._every_tag(), *tags}),
+        )
 
     def _unlocking(self, key: str, lock: bytes | None) -> list[Command]:
         # Only one's own: a filler that took longer than its lock must not take another's away.
