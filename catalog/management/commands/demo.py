@@ -62,6 +62,8 @@ class Command(CatalogCommand):
             self._step("Measuring; this takes some seconds", verbosity)
             call_command(
                 "bench_cache",
+                strategies=["textbook", "readcache"] if settings.TEXTBOOK else ["readcache"],
+                effort="quick",
                 requests=requests,
                 verbosity=verbosity,
                 stdout=self.stdout,

@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 
 from catalog import signals
 from catalog.benchmarks.environment import describe_environment
-from catalog.benchmarks.experiments import DEFAULT_EXPERIMENTS, EXPERIMENTS, invalidation, select_experiments
+from catalog.benchmarks.experiments import DEFAULT_EXPERIMENTS, EXPERIMENTS, select_experiments
 from catalog.benchmarks.isolation import empty_cache
 from catalog.benchmarks.plan import Effort, Plan
 from catalog.benchmarks.results import Run
@@ -23,14 +23,13 @@ from catalog.benchmarks.strategies import (
     only_invalidation_of,
     select_strategies,
 )
-from catalog.benchmarks.writes import KINDS
 from catalog.caching import writes
 from catalog.factories import CategoryFactory, ProductFactory
 from catalog.models import Category, Product, Tag
 from catalog.options import InvalidOption
 from shop.termination import Terminated, terminations_raised
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("small_experiments")]
 
 STRATEGIES = (UNCACHED, TEXTBOOK, READ_CACHE)
 
@@ -47,13 +46,6 @@ def state(redis: Any) -> Any:
     """Every row and every key, but for the read cache's tokens, which each write replaces."""
     rows = [[*model._default_manager.order_by("pk").values()] for model in (Product, Category, Tag)]
     return rows, {key: redis.get(key) for key in redis.keys("*")}
-
-
-@pytest.fixture(autouse=True)
-def few_kinds_of_write(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All of them are gone through in ``experiments/test_invalidation.py``."""
-    chosen = [kind for kind in KINDS if kind.name in ("save", "update")]
-    monkeypatch.setattr(invalidation, "KINDS", chosen)
 
 
 @pytest.fixture
