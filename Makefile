@@ -30,7 +30,7 @@ demo: $(VENV)/run.stamp
 	$(MANAGE) demo $(ARGS)
 
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -n auto --maxprocesses 2 $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 $(ARGS)
 
 soak: $(VENV)/run.stamp
 	$(MANAGE) migrate --verbosity 0

@@ -139,20 +139,6 @@ def test_a_terminated_demo_leaves_no_redis(
     assert not server.is_running()
 
 
-def test_a_hangup_that_is_ignored_stays_so(manage: Manage, manage_environment: dict[str, str]) -> None:
-    manage("migrate", "-v0")
-    arguments = ["demo", "--count", "100", "--requests", "5"]
-    with started(arguments, manage_environment, launcher=["nohup"]) as demo:
-        assert demo.stdout
-        while "fixture" not in demo.stdout.readline():
-            assert demo.poll() is None
-        demo.send_signal(signal.SIGHUP)
-        output, _ = demo.communicate(timeout=DEADLINE_SECONDS)
-
-    assert demo.returncode == 0
-    assert "What to try next" in output
-
-
 @pytest.mark.parametrize("option", ["--noreload", "--verbosity=1"])
 def test_sigterm_ends_runserver_with_and_without_its_reloader(
     option: str, manage: Manage, manage_environment: dict[str, str]

@@ -17,9 +17,10 @@ from django.core.management import CommandError, call_command
 from django.db.models.signals import post_save
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from catalog.benchmarks.export import from_json
+from catalog.benchmarks.export import from_json, to_json
 from catalog.factories import ProductFactory
 from catalog.models import Product
+from catalog.tests.benchmarks.report.example import example_run
 from conftest import ROOT, Manage
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("small_experiments")]
@@ -254,15 +255,26 @@ def test_help_names_every_default_and_shows_examples(manage: Manage) -> None:
     assert "python manage.py bench_cache latency --path" in text
 
 
-def test_on_a_terminal_there_are_boxes_a_bar_and_colours(
+def test_on_a_terminal_there_are_rules_a_bar_and_colours(
     small_shop: Manage, manage_environment: dict[str, str]
 ) -> None:
-    for variables, coloured in (({}, True), ({"NO_COLOR": "1"}, False)):
-        output = in_terminal([*LATENCY], manage_environment | variables)
-        assert "─" in output
-        assert "Measuring" in output
-        assert ("\x1b[1m" in output) is coloured
-        assert "readcache: a repeat request" in output
+    output = in_terminal([*LATENCY], manage_environment)
+
+    assert "─" in output
+    assert "Measuring" in output
+    assert "\x1b[1m" in output
+    assert "readcache: a repeat request" in output
+
+
+def test_on_a_terminal_there_are_no_colours_for_who_wants_none(
+    manage_environment: dict[str, str], tmp_path: Path
+) -> None:
+    stored = tmp_path / "run.json"
+    stored.write_text(to_json(example_run()))
+    arguments = ["bench_cache", "--from", str(stored)]
+
+    assert "\x1b[1m" in in_terminal(arguments, manage_environment)
+    assert "\x1b[1m" not in in_terminal(arguments, manage_environment | {"NO_COLOR": "1"})
 
 
 def in_terminal(arguments: list[str], environment: dict[str, str]) -> str:

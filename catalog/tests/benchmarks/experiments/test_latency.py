@@ -49,7 +49,7 @@ def test_every_strategy_and_the_floors_are_timed(path: str) -> None:
         assert hit.value == 0
 
 
-@pytest.mark.usefixtures("shelf")
+@pytest.mark.usefixtures("shelf", "small_experiments")
 def test_ratios_are_of_medians() -> None:
     result = measure()
 
@@ -65,7 +65,7 @@ def test_ratios_are_of_medians() -> None:
     assert value("readcache", "floors") == pytest.approx(floors)
 
 
-@pytest.mark.usefixtures("shelf")
+@pytest.mark.usefixtures("shelf", "small_experiments")
 def test_the_tables_show_all_cases_and_what_is_best() -> None:
     cold, hit, mix = tables(measure(requests=100))
 
@@ -76,12 +76,12 @@ def test_the_tables_show_all_cases_and_what_is_best() -> None:
     assert mix.legend
 
 
-@pytest.mark.usefixtures("shelf")
+@pytest.mark.usefixtures("shelf", "small_experiments")
 def test_few_samples_and_unstable_ones_are_warned_of() -> None:
     assert any("no p99 from 3 samples. Raise --requests to 100." in line for line in measure().warnings)
 
 
-@pytest.mark.usefixtures("shelf")
+@pytest.mark.usefixtures("shelf", "small_experiments")
 def test_the_simulated_latency_slows_misses_only() -> None:
     result = measure(simulated_latency_seconds=0.02, requests=2)
 
