@@ -155,11 +155,9 @@ def test_sigterm_ends_runserver_with_and_without_its_reloader(
     assert "Traceback" not in errors
 
 
-def started(
-    arguments: list[str], environment: dict[str, str], *, launcher: list[str] | None = None
-) -> subprocess.Popen[str]:
+def started(arguments: list[str], environment: dict[str, str]) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [*(launcher or []), sys.executable, str(ROOT / "manage.py"), *arguments],
+        [sys.executable, str(ROOT / "manage.py"), *arguments],
         env=environment | {"PYTHONUNBUFFERED": "1"},
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
