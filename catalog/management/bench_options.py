@@ -103,5 +103,5 @@ def add_output_options(parser: CommandParser, *, exports: Sequence[str]) -> None
         dest="gates",
         metavar="GATE",
         help=f"Exit with 3 unless this holds, for example {EXAMPLE}; may be repeated (default: none). "
-        "The grammar is in docs/strategies.md.",
+        "The grammar is in docs/laboratory.md.",
     )
