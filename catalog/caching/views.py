@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from rest_framework.exceptions import APIException
 from rest_framework.renderers import JSONRenderer
@@ -24,17 +24,12 @@ from rest_framework.settings import api_settings
 from rest_framework.utils.serializer_helpers import ReturnDict
 from rest_framework.views import APIView
 
-from catalog.caching import fills, responses, writes
-from catalog.caching.breaker import Outage
+from catalog.caching import fills, responses
 from catalog.caching.declarations import ReadCache
-from catalog.caching.engine import store
 from catalog.caching.entries import Entry
 from catalog.caching.keys import Canonicaliser, canonicalise, normalisers_for
+from catalog.caching.plans import JSON_TYPE, READING_METHODS, Plan
 from catalog.caching.store import Lookup
-
-READING_METHODS = ("GET", "HEAD")
-JSON_TYPE = "application/json"
-REMEMBERED_ACCEPT_HEADERS = 256
 
 
 class CachedReadMixin(APIView):
@@ -54,7 +49,7 @@ class CachedReadMixin(APIView):
         if declaration is None:
             return view
         actions = args[0] if args else initkwargs.pop("actions", None)
-        plan = _Plan(cls, declaration, actions=actions, initkwargs=initkwargs)
+        plan = Plan(cls, declaration, actions=actions, initkwargs=initkwargs)
 
         @functools.wraps(view)
         def answer_hits_first(request: HttpRequest, *view_args: Any, **view_kwargs: Any) -> HttpResponseBase:
@@ -153,88 +148,6 @@ class CachedReadMixin(APIView):
         except (APIException, PermissionDenied):
             return False
         return True
-
-
-class _Plan:
-    """What of serving one view does not depend on the request, made at its first request."""
-
-    def __init__(
-        self,
-        view_class: type[Any],
-        declaration: ReadCache,
-        *,
-        actions: Mapping[str, str] | None,
-        initkwargs: Mapping[str, Any],
-    ) -> None:
-        self.declaration = declaration
-        self._view_class = view_class
-        self._actions = actions
-        self._initkwargs = initkwargs
-        self._accepts_json = functools.lru_cache(REMEMBERED_ACCEPT_HEADERS)(self._negotiates_json)
-
-    @functools.cached_property
-    def view(self) -> Any:
-        """An instance that serves no request; it is asked what it understands."""
-        view = self._view_class(**self._initkwargs)
-        view.action_map = self._actions
-        for method, action in (self._actions or {}).items():
-            setattr(view, method, getattr(view, action))
-        # Sets what answers HEAD, as for a request.
-        view.setup(HttpRequest())
-        return view
-
-    @functools.cached_property
-    def canonicaliser(self) -> Canonicaliser:
-        normalisers = normalisers_for(self.view, self.declaration.parameters)
-        return Canonicaliser(self.declaration.prefix, normalisers)
-
-    @functools.cached_property
-    def allow(self) -> str:
-        return ", ".join(self.view.allowed_methods)
-
-    def sends_plain_json(self, request: HttpRequest) -> bool:
-        if request.META.get("QUERY_STRING") and api_settings.URL_FORMAT_OVERRIDE in request.GET:
-            return False
-        return self._accepts_json(request.META.get("HTTP_ACCEPT", "*/*"))
-
-    def answer_hit(self, request: HttpRequest) -> HttpResponse | None:
-        """The answer to a hit. ``None`` for all else: the request is canonical then, unless the cache
-        is passed by, and knows what was found.
-        """
-        chosen, declaration = store(), self.declaration
-        query = self.canonicaliser.query(request)
-        key = self.canonicaliser.key(request, query)
-        try:
-            sent = chosen.begin_read(key, chosen.token_keys(declaration.tags))
-            # While Redis works. It takes longer than this does.
-            has_written, response = writes.has_written(), self._blank()
-            lookup = chosen.finish_read(sent)
-        except Outage:
-            return None
-        if has_written:
-            return None
-        if not (lookup.is_live and lookup.entry):
-            canonicalise(request, query)
-            request.read_cache_lookup = key, lookup  # type: ignore[attr-defined]
-            return None
-        now = fills.now_ms()
-        status = fills.hit_status(lookup.entry, declaration, now)
-        return responses.answer(request, lookup.entry, status=status, now_ms=now, response=response)
-
-    def _blank(self) -> HttpResponse:
-        response = responses.blank()
-        response.headers["Allow"] = self.allow
-        return response
-
-    def _negotiates_json(self, accept: str) -> bool:
-        request = HttpRequest()
-        request.META["HTTP_ACCEPT"] = accept
-        negotiator = self.view.get_content_negotiator()
-        try:
-            renderer, media_type = negotiator.select_renderer(Request(request), self.view.get_renderers())
-        except (APIException, Http404):
-            return False
-        return isinstance(renderer, JSONRenderer) and media_type == JSON_TYPE
 
 
 def _key_and_lookup(view: Any, declaration: ReadCache, request: HttpRequest) -> tuple[str, Lookup | None]:

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -37,8 +37,7 @@ from rest_framework.test import APIClient
 
 from catalog.factories import CategoryFactory, ProductFactory, TagFactory
 from catalog.models import Product
-
-T = TypeVar("T")
+from catalog.tests.threads import in_another_thread
 
 LIST = "/textbook/products/"
 STATS = "/textbook/products/stats/"
@@ -77,19 +76,6 @@ def counted_calls(redis: Any, command: str) -> Iterator[Callable[[], int]]:
 
     before = calls()
     yield lambda: calls() - before
-
-
-def in_another_thread(work: Callable[[], T]) -> T:
-    """Do the work to its end on a database connection of its own."""
-
-    def work_and_close() -> T:
-        try:
-            return work()
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(max_workers=1) as executor:
-        return executor.submit(work_and_close).result()
 
 
 # Invalidates before COMMIT

@@ -16,19 +16,16 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from functools import partial
-from urllib.parse import quote
-
-from django.db.models import Count
 
 from catalog.benchmarks.client import BenchmarkError, Requester
 from catalog.benchmarks.isolation import empty_cache, garbage_collector_off
+from catalog.benchmarks.mix import ZIPF_EXPONENT, draw_mix
 from catalog.benchmarks.plan import Plan, Scale
 from catalog.benchmarks.quantities import say
 from catalog.benchmarks.results import ExperimentResult, Figure, Series
 from catalog.benchmarks.statistics import NANOSECONDS, median_interval, median_ratio, summarise
 from catalog.benchmarks.strategies import FLOOR_NAMES, FLOOR_WITH_GET, FLOORS, UNCACHED, Strategy
 from catalog.benchmarks.tables import Table, tabulate
-from catalog.models import Category, Product
 
 QUESTION = "How fast are repeat requests?"
 WRITES = False
@@ -40,12 +37,6 @@ COLD_ROUNDS = Scale(quick=5, normal=10, thorough=30)
 # What a request takes on an ordinary machine, over all strategies and floors.
 SECONDS_PER_ROUND = 0.015
 
-# The mix: how many different pages of each kind there are, the most popular ones first.
-LIST_PAGES = 20
-CATEGORIES = 5
-SEARCHES = 15
-DETAILS = 60
-ZIPF_EXPONENT = 0.8  # between the 0.64 and 0.83 that Breslau et al. found
 UNSTABLE_STDEV_SHARE = 0.1
 OUTLIER_TIMES_MEDIAN = 10
 COLD, HIT, MIX = "cold", "hit", "mix"
@@ -130,41 +121,6 @@ LEGEND = (
     "times faster: the median against uncached's. floors: the median against that of floor-get, a bare "
     "view that fetches the same bytes with one GET; floor answers them from memory."
 )
-
-
-def draw_mix(seed: int, requests: int) -> list[str]:
-    """Paths, the same for the same seed and catalogue. A page's rank is drawn too, once."""
-    chance = random.Random(seed)
-    pages = _pages(chance)
-    chance.shuffle(pages)
-    weights = [1 / rank**ZIPF_EXPONENT for rank in range(1, len(pages) + 1)]
-    return chance.choices(pages, weights, k=requests)
-
-
-def _pages(chance: random.Random) -> list[str]:
-    keys = list(Product.objects.order_by("pk").values_list("pk", flat=True)[:100_000])
-    if not keys:
-        raise BenchmarkError("The catalogue is empty. Fill it with: python manage.py seed_products")
-    last_page = -(-len(keys) // 20)
-    details = chance.sample(keys, min(DETAILS, len(keys)))
-    names = Product.objects.filter(pk__in=details).order_by("pk").values_list("name", flat=True)
-    words = sorted({name.split()[0].lower() for name in names})[:SEARCHES]
-    slugs = (
-        Category.objects.annotate(size=Count("products"))
-        .order_by("-size", "pk")
-        .values_list("slug", flat=True)
-    )
-    return [
-        *(f"/products/?page={number}" for number in range(1, min(LIST_PAGES, last_page) + 1)),
-        *(f"/products/?category={quote(slug)}" for slug in slugs[:CATEGORIES]),
-        *(f"/products/?category={quote(slug)}&ordering=price" for slug in slugs[:CATEGORIES]),
-        *(f"/products/?search={quote(word)}" for word in words),
-        *(f"/products/{key}/" for key in details),
-        "/products/?in_stock=true",
-        "/products/?price__lt=20&ordering=-price",
-        "/products/stats/",
-        "/categories/",
-    ]
 
 
 def _check(requester: Requester, strategies: Sequence[Strategy], path: str) -> dict[str, dict[str, int]]:

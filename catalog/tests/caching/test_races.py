@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -33,8 +33,7 @@ from catalog.caching.engine import store
 from catalog.caching.writes import rotated, watch
 from catalog.factories import CategoryFactory, ProductFactory, TagFactory
 from catalog.models import Product, Tag
-
-T = TypeVar("T")
+from catalog.tests.threads import in_another_thread
 
 ROOT = Path(__file__).parents[3]
 PRODUCT_TAG = "catalog_product"
@@ -101,19 +100,6 @@ def is_textbook(url: str) -> bool:
 def rename(product: Product, name: str = "New") -> None:
     product.name = name
     product.save()
-
-
-def in_another_thread(work: Callable[[], T]) -> T:
-    """Do the work to its end on a database connection of its own."""
-
-    def work_and_close() -> T:
-        try:
-            return work()
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(max_workers=1) as executor:
-        return executor.submit(work_and_close).result()
 
 
 def wait_until(condition: Callable[[], bool]) -> float:

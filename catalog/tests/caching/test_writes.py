@@ -9,10 +9,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -32,8 +31,7 @@ from catalog.benchmarks.writes.statements import raw_sql
 from catalog.caching import writes
 from catalog.caching.writes import Watch, rotate, rotated
 from catalog.models import Category, Product, Tag
-
-T = TypeVar("T")
+from catalog.tests.threads import in_another_thread
 
 ROOT = Path(__file__).parents[3]
 PATIENCE_SECONDS = 60
@@ -104,19 +102,6 @@ def assert_right(pages: list[str]) -> None:
     expected = {url: truth(url) for url in pages}
     for _ in range(2):
         assert {url: get(url)[0] for url in pages} == expected
-
-
-def in_another_thread(work: Callable[[], T]) -> T:
-    """Do the work to its end on a database connection of its own."""
-
-    def work_and_close() -> T:
-        try:
-            return work()
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(max_workers=1) as executor:
-        return executor.submit(work_and_close).result()
 
 
 def execute(sql: str, parameters: Any = ()) -> None:

@@ -5,7 +5,8 @@ from rest_framework.response import Response
 
 from catalog import textbook, views
 from catalog.benchmarks.client import BenchmarkError
-from catalog.benchmarks.experiments.latency import draw_mix, tables
+from catalog.benchmarks.experiments.latency import tables
+from catalog.benchmarks.mix import draw_mix
 from catalog.benchmarks.plan import Effort, Plan
 from catalog.benchmarks.results import ExperimentResult
 from catalog.benchmarks.run import run_benchmark
