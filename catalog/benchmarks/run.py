@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from django.conf import settings
 from django.db import connection
@@ -28,23 +28,20 @@ def run_benchmark(
     experiments: Sequence[str] = (),
     simulated_latency_seconds: float | None = None,
     may_write_anywhere: bool = False,
-    on_experiment: Callable[[str], None] = lambda _: None,
 ) -> Run:
     """Measure, and leave catalogue and cache as they were found, also after Ctrl-C.
 
-    ``on_experiment`` is called with the name of each experiment before it begins. Raises
-    ``InvalidOption``, and ``BenchmarkError`` where an answer is not what it should be.
+    Raises ``InvalidOption``, and ``BenchmarkError`` where an answer is not what it should be.
     """
     chosen = select_experiments(experiments)
     require_path(plan.path)
     _require_numbers(plan, simulated_latency_seconds)
-    if any(EXPERIMENTS[name].WRITES for name in chosen):
+    if writing_experiments(chosen):
         require_own_database(may_write_anywhere=may_write_anywhere)
     doubts = disturbances()
     results = []
     with isolated_cache(simulated_latency_seconds=simulated_latency_seconds):
         for name in chosen:
-            on_experiment(name)
             # What one has cached is no other's hit: nothing ever invalidates it for some strategies.
             empty_cache()
             results.append(_measure(name, plan))
@@ -81,6 +78,11 @@ def _measurable(name: str, plan: Plan) -> Plan:
         return plan
     here = tuple(strategy for strategy in plan.strategies if not strategy.own_process)
     return dataclasses.replace(plan, strategies=here)
+
+
+def writing_experiments(experiments: Sequence[str]) -> list[str]:
+    """Those that write rows of their own."""
+    return [name for name in select_experiments(experiments) if EXPERIMENTS[name].WRITES]
 
 
 def estimate_seconds(plan: Plan, experiments: Sequence[str]) -> float:

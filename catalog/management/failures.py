@@ -62,10 +62,10 @@ def _explain_database(error: DatabaseFailure, alias: str) -> str:
     if "no such table" in lowered or ("relation" in lowered and "does not exist" in lowered):
         return f"The database has no catalogue yet ({reason}). Make it with: python manage.py migrate"
     remedy = next((remedy for piece, remedy in DATABASE_REMEDIES if piece in lowered), DATABASE_REMEDY)
-    return f"The database at {_describe_database(alias)} failed: {reason}. {remedy}"
+    return f"The database at {describe_database(alias)} failed: {reason}. {remedy}"
 
 
-def _describe_database(alias: str) -> str:
+def describe_database(alias: str) -> str:
     configured = connections[alias].settings_dict
     host = f"{configured['HOST']}:{configured['PORT'] or 'default port'}/" if configured["HOST"] else ""
     return f"{host}{configured['NAME']}"

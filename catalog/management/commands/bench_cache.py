@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
 from catalog.benchmarks.client import BenchmarkError
@@ -12,6 +13,7 @@ from catalog.benchmarks.comparison import compare_runs
 from catalog.benchmarks.experiments import EXPERIMENTS
 from catalog.benchmarks.export import to_csv, to_json
 from catalog.benchmarks.gates import missed_gates, parse_gate
+from catalog.benchmarks.isolation import KEY_PREFIX
 from catalog.benchmarks.output import output_file
 from catalog.benchmarks.plan import Effort, Plan
 from catalog.benchmarks.report import (
@@ -22,7 +24,7 @@ from catalog.benchmarks.report import (
     write_report,
 )
 from catalog.benchmarks.results import Run
-from catalog.benchmarks.run import estimate_seconds, run_benchmark
+from catalog.benchmarks.run import estimate_seconds, run_benchmark, writing_experiments
 from catalog.benchmarks.stored import read_run
 from catalog.benchmarks.strategies import select_strategies
 from catalog.management.base import CatalogCommand
@@ -32,7 +34,9 @@ from catalog.management.bench_options import (
     add_measuring_options,
     add_output_options,
 )
+from catalog.management.failures import describe_database
 from catalog.options import InvalidOption
+from shop.environment import mask_password
 
 EXIT_MISSED = 3
 EXPORTS: dict[str, Callable[[Run], str]] = {
@@ -114,6 +118,8 @@ class Command(CatalogCommand):
         given = {name: options[name] for name in ("path", "requests", "warmup", "seed")}
         chosen = select_strategies(strategies or ())
         plan = Plan(strategies=tuple(chosen), effort=Effort(effort or "normal"), **given)
+        if verbosity:
+            self._announce(experiments)
         total = estimate_seconds(plan, experiments)
         with self.progress("Measuring", total, verbosity=verbosity, counts=False) as advance:
             try:
@@ -125,6 +131,16 @@ class Command(CatalogCommand):
                 )
             except BenchmarkError as error:
                 raise CommandError(str(error)) from error
+
+    def _announce(self, experiments: list[str]) -> None:
+        """Say what is written, and where, before it is."""
+        writing = writing_experiments(experiments)
+        if writing:
+            self.stderr.write(
+                f"{', '.join(writing)}: writing rows of their own to {describe_database('default')} and "
+                f"keys {KEY_PREFIX}.* to {mask_password(settings.REDIS_URL)}; both are removed at the end.",
+                style_func=str,
+            )
 
     def _table(self, run: Run, *, to_file: bool) -> str:
         on_terminal = self.stdout.isatty() and not to_file

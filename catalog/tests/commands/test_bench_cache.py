@@ -148,6 +148,17 @@ def test_gates_decide_the_exit_code() -> None:
     assert raised.value.returncode == 3
 
 
+@pytest.mark.usefixtures("shelf")
+@pytest.mark.parametrize(("experiment", "is_said"), [("latency", False), ("invalidation", True)])
+def test_what_is_written_and_where_is_said_before(experiment: str, is_said: bool) -> None:
+    errors = StringIO()
+    call_command("bench_cache", experiment, stdout=StringIO(), stderr=errors, **QUICK)
+
+    said = "writing rows of their own to" in errors.getvalue()
+    assert said is is_said
+    assert ("keys bench_cache.* to unix://" in errors.getvalue()) is is_said
+
+
 def test_a_gate_that_is_none_is_known_before_the_work() -> None:
     # Without products: measuring would fail in another way.
     with pytest.raises(CommandError, match="--fail-under must have") as raised:
