@@ -46,7 +46,7 @@ def _pages(chance: random.Random) -> list[str]:
         *(f"/products/?category={quote(slug)}&ordering=price" for slug in slugs[:CATEGORIES]),
         *(f"/products/?search={quote(word)}" for word in words),
         *(f"/products/{key}/" for key in details),
-        "/products/?in_stock=true",
+        "/products/?ordering=-stock",
         "/products/?price__lt=20&ordering=-price",
         "/products/stats/",
         "/categories/",

@@ -54,7 +54,10 @@ def measure(plan: Plan) -> ExperimentResult:
     strategies = (*plan.strategies, *FLOORS)
     mix = draw_mix(plan.seed, MIX_REQUESTS.at(plan.effort))
     with Requester() as requester:
+        empty_cache()
         queries = _check(requester, strategies, plan.path)
+        for page in set(mix) - {plan.path}:
+            _check(requester, strategies, page)
         with garbage_collector_off():
             times = {
                 COLD: _time_cold(requester, strategies, plan),
@@ -125,7 +128,6 @@ LEGEND = (
 
 def _check(requester: Requester, strategies: Sequence[Strategy], path: str) -> dict[str, dict[str, int]]:
     """The number of queries of a cold request and of a repeat, after comparing every body."""
-    empty_cache()
     expected = requester.ask(UNCACHED, path).body
     requester.prepare_floor(path)
     queries: dict[str, dict[str, int]] = {COLD: {}, HIT: {}}
@@ -171,7 +173,7 @@ def _time_mix(requester: Requester, strategies: Sequence[Strategy], mix: Sequenc
     chance = random.Random(plan.seed)
     times: Times = {strategy.name: [] for strategy in strategies}
     empty_cache()
-    for path in dict.fromkeys(mix):
+    for path in set(mix):
         requester.prepare_floor(path)
     for path in mix:
         for strategy in chance.sample(strategies, len(strategies)):

@@ -111,6 +111,17 @@ def test_a_different_body_is_an_error(shelf: list[Product], monkeypatch: pytest.
         measure()
 
 
+def test_a_different_body_of_a_page_of_the_mix_is_one_too(
+    shelf: list[Product], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        textbook.CategoryViewSet, "list", lambda *args, **kwargs: Response([{"slug": "another"}])
+    )
+
+    with pytest.raises(BenchmarkError, match="textbook answers /categories/ with another body"):
+        measure()
+
+
 def test_a_repeat_that_runs_a_query_is_an_error(
     shelf: list[Product], monkeypatch: pytest.MonkeyPatch
 ) -> None:
