@@ -6,9 +6,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
+
+from catalog.benchmarks.queries import counted_queries
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,13 +36,13 @@ class LocalSite:
         return time.perf_counter_ns() - started
 
     def get(self, url: str) -> Exchange:
-        with CaptureQueriesContext(connection) as queries:
+        with counted_queries() as count:
             started = time.perf_counter_ns()
             response = self._client.get(url)
             nanoseconds = time.perf_counter_ns() - started
         return Exchange(
             nanoseconds=nanoseconds,
-            queries=len(queries),
+            queries=count.queries,
             status=response.status_code,
             headers=dict(response.headers),
             body=response.content,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connection
+from catalog.benchmarks.queries import counted_queries
 
 QUERIES_HEADER = "X-Queries"
 REQUEST_TIMEOUT_SECONDS = 30
@@ -53,17 +53,11 @@ def counting_queries(application: Callable[..., Any]) -> Callable[..., Any]:
     """The WSGI application, whose answers say how many queries they took."""
 
     def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
-        queries = 0
+        with counted_queries() as count:
 
-        def count(execute: Callable[..., Any], *arguments: Any) -> Any:
-            nonlocal queries
-            queries += 1
-            return execute(*arguments)
+            def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+                return start_response(status, [*headers, (QUERIES_HEADER, str(count.queries))], *rest)
 
-        def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
-            return start_response(status, [*headers, (QUERIES_HEADER, str(queries))], *rest)
-
-        with connection.execute_wrapper(count):
             return application(environ, start)
 
     return answer

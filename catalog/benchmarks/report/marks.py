@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import median
 
 from catalog.benchmarks.quantities import say
 from catalog.benchmarks.results import Figure, Run
@@ -79,21 +80,22 @@ def _ratio(
 
 
 def _share_of_floor(run: Run) -> Mark:
-    """The best of the loads with two workers: below it the clients, not the server, are the limit."""
-    figures = [
-        figure
+    """The median over the numbers of clients: the best of several would be the luckiest."""
+    values = [
+        figure.value
         for result in run.experiments
         if result.experiment == "throughput"
         for figure in result.figures
         if figure.strategy == OURS and figure.case.startswith("w2c") and figure.name == "of_floor"
+        if figure.value is not None
     ]
-    best = max((figure for figure in figures if figure.value is not None), key=_value, default=None)
+    middle = median(values) if values else None
     return Mark(
         what="requests/s under gunicorn with two workers, against the floor's",
         goal="at least 0.75",
-        figures=f"`{best.path if best else f'{OURS}.w2c*.of_floor'}`",
-        reached=None if best is None else f"{_value(best):.2f}",
-        is_met=None if best is None else _value(best) >= 0.75,
+        figures=f"the median of `{OURS}.w2c*.of_floor`",
+        reached=None if middle is None else f"{middle:.3f} ({min(values):.2f} to {max(values):.2f})",
+        is_met=None if middle is None else middle >= 0.75,
     )
 
 
@@ -109,10 +111,6 @@ def _memory(run: Run) -> Mark:
     case = max(cases, key=lambda name: cases[name], default="keys_*")
     paths = (f"{THEIRS}.{case}.memory_per_page", f"{OURS}.{case}.memory_per_page")
     return _ratio("a page's memory, less than the textbook's", "growth", paths, at_least=6)(run)
-
-
-def _value(figure: Figure) -> float:
-    return figure.value or 0.0
 
 
 MARKS: tuple[Callable[[Run], Mark], ...] = (

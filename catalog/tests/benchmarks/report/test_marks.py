@@ -1,0 +1,37 @@
+from dataclasses import replace
+
+import pytest
+
+from catalog.benchmarks.report.marks import Mark, marks
+from catalog.benchmarks.results import ExperimentResult, Figure
+from catalog.tests.benchmarks.report.example import example_run
+
+
+def mark_of(*shares: float | None) -> Mark:
+    """The mark on the share of the floor, of a run with these shares and one with another strategy's."""
+    figures = tuple(
+        Figure(strategy=strategy, case=f"w2c{2**place}", name="of_floor", value=share, unit="share")
+        for strategy, values in (("readcache", shares), ("textbook", (0.1, 0.9)))
+        for place, share in enumerate(values)
+    )
+    result = ExperimentResult(experiment="throughput", parameters={}, figures=figures)
+    found = marks(replace(example_run(), experiments=(result,)))
+    return next(mark for mark in found if "gunicorn" in mark.what)
+
+
+@pytest.mark.parametrize(
+    ("shares", "reached", "is_met"),
+    [
+        ((0.7, 0.74, 0.9), "0.740 (0.70 to 0.90)", False),
+        ((0.7, 0.76, 0.8), "0.760 (0.70 to 0.80)", True),
+        ((0.75,), "0.750 (0.75 to 0.75)", True),
+        ((0.8, None), "0.800 (0.80 to 0.80)", True),
+        ((), None, None),
+    ],
+)
+def test_the_share_of_the_floor_is_the_median_and_not_the_best(
+    shares: tuple[float | None, ...], reached: str | None, is_met: bool | None
+) -> None:
+    mark = mark_of(*shares)
+
+    assert (mark.reached, mark.is_met) == (reached, is_met)
