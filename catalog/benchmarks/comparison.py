@@ -1,18 +1,19 @@
 """What changed from an older run to a newer one, and whether that is more than chance.
 
 Two runs on one machine at two moments differ by more than their samples say: the machine was busier,
-or cooler. So times are compared in floors, that is divided by the median of the same run's
-floor-get, for the same case (or for a hit, where a case has no floor), which takes the machine out.
-A change counts as significant where
+or cooler. So a time or a rate is compared twice: as it is, and against the same figure of a reference
+in the same run, which was measured by turns with it: floor-get's, or where a case has none,
+uncached's. A change counts as significant where
 
-- the whole 99 % interval of the change, by the bootstrap (Efron and Tibshirani, An Introduction to
-  the Bootstrap, 1993, chapter 13) over the samples of both runs and of both floors, is beyond a
-  tenth, which two runs of one commit do not differ by as a rule; or
-- the figure has no samples, and a 95 % interval in each run, and these do not touch; or
+- both ways the whole 99 % interval of the change, by the bootstrap (Efron and Tibshirani, An
+  Introduction to the Bootstrap, 1993, chapter 13) over all samples, is beyond a tenth in the same
+  direction: a slower machine changes the one, a time that is fixed the other; or
+- the figure has no samples, and a 95 % interval in each run, these do not touch, and both ways the
+  change is more than a tenth; or
 - the figure counts a fault, and it was there in one run and not in the other.
 
-Extremes, such as a maximum, are not tested: resampling says nothing about them. Nor is floor-get, by
-which the others are measured.
+Extremes, such as a maximum, are not tested: resampling says nothing about them. Nor are the
+references, by which the others are measured.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import numpy as np
 
 from catalog.benchmarks.quantities import say
 from catalog.benchmarks.results import Change, ExperimentResult, Figure, Run
-from catalog.benchmarks.strategies import FLOOR_WITH_GET
+from catalog.benchmarks.strategies import FLOOR_WITH_GET, UNCACHED
 from catalog.benchmarks.tables import Cell, Table
 
 LEAST_CHANGE = 0.1
@@ -34,7 +35,7 @@ INTERVAL_PERCENTILES = (0.5, 99.5)
 RESAMPLES = 1000
 FEWEST_SAMPLES = 5
 UNTESTED = ("min", "max", "stdev", "p99")
-HIT = "hit"
+REFERENCES = (FLOOR_WITH_GET.name, UNCACHED.name)
 # How a figure is made of its samples, if not as their median.
 STATISTICS: dict[str, Callable[..., Any]] = {
     "p95": partial(np.percentile, q=95),
@@ -72,7 +73,7 @@ def comparison_table(changes: Sequence[Change]) -> Table:
         heads=("experiment", "figure", "before", "now", "change"),
         rows=tuple(rows),
         words=2,
-        legend="Times change in floors, that is compared with the same run's floor-get.",
+        legend="Times and rates change against the same run's floor-get, or where it has none, uncached.",
     )
 
 
@@ -104,28 +105,34 @@ class _Measured:
         return self.result.samples(self.figure.strategy, self.figure.case, self.figure.series)
 
     @property
-    def floor(self) -> _Measured | None:
-        """The floor of a time, if it has one."""
-        if self.figure.unit != "s":
+    def reference(self) -> _Measured | None:
+        """What a time or a rate is compared with; ``None`` where there is nothing."""
+        if self.figure.unit not in ("s", "1/s"):
             return None
-        candidates = [(self.result, self.figure.case), *((each, HIT) for each in self.run.experiments)]
-        for result, case in candidates:
-            if (found := result.figure(FLOOR_WITH_GET.name, case, "p50")) and found.value:
-                return _Measured(run=self.run, result=result, figure=found)
+        for strategy in REFERENCES:
+            found = self.result.figure(strategy, self.figure.case, self.figure.name)
+            if found and found.value:
+                return _Measured(run=self.run, result=self.result, figure=found)
         return None
 
     @property
-    def floor_value(self) -> float:
-        return (self.floor.figure.value if self.floor else None) or 1.0
+    def is_reference(self) -> bool:
+        return self.reference is not None and self.reference.figure is self.figure
+
+    def value_by_reference(self) -> float:
+        reference = self.reference.figure.value if self.reference else None
+        return (self.figure.value or 0) / (reference or 1)
 
     def resampled(self) -> Any:
-        """The figure as it could as well have been, in floors: an array of so many values."""
+        """The figure as it could as well have been: an array of so many values."""
         chance = np.random.default_rng(self.run.seed)
         samples = np.asarray(self.samples)
         drawn = samples[chance.integers(0, len(samples), (RESAMPLES, len(samples)))]
-        figures = STATISTICS.get(self.figure.name, np.median)(drawn, axis=1)
-        is_its_own_floor = self.figure.strategy == FLOOR_WITH_GET.name
-        return figures if is_its_own_floor or not self.floor else figures / self.floor.resampled()
+        return STATISTICS.get(self.figure.name, np.median)(drawn, axis=1)
+
+    def resampled_by_reference(self) -> Any:
+        reference = self.reference
+        return self.resampled() / (reference.resampled() if reference and reference.samples else 1)
 
 
 def _changes(old: Run, new: Run) -> Iterator[Change]:
@@ -146,7 +153,7 @@ def _changes(old: Run, new: Run) -> Iterator[Change]:
 def _change(old: _Measured, new: _Measured) -> Change:
     relative = None
     if old.figure.value and new.figure.value is not None:
-        relative = (new.figure.value / new.floor_value) / (old.figure.value / old.floor_value) - 1
+        relative = new.value_by_reference() / old.value_by_reference() - 1
     return Change(
         experiment=new.result.experiment,
         path=new.figure.path,
@@ -162,19 +169,41 @@ def _change(old: _Measured, new: _Measured) -> Change:
 def _is_significant(old: _Measured, new: _Measured) -> bool:
     if old.figure.value is None or new.figure.value is None or new.figure.better == "neither":
         return False
-    if min(len(old.samples), len(new.samples)) < FEWEST_SAMPLES:
-        return _differ(old.figure, new.figure)
-    if new.figure.name in UNTESTED or new.figure.strategy == FLOOR_WITH_GET.name:
+    if new.is_reference:
         return False
-    low, high = np.percentile(new.resampled() / old.resampled(), INTERVAL_PERCENTILES)
-    return bool(low > 1 + LEAST_CHANGE or high < 1 / (1 + LEAST_CHANGE))
+    if min(len(old.samples), len(new.samples)) < FEWEST_SAMPLES:
+        return _came_or_went(old.figure, new.figure) or _intervals_differ(old, new)
+    if new.figure.name in UNTESTED:
+        return False
+    quotients = (
+        new.resampled() / old.resampled(),
+        new.resampled_by_reference() / old.resampled_by_reference(),
+    )
+    lows, highs = zip(*(np.percentile(each, INTERVAL_PERCENTILES) for each in quotients), strict=True)
+    return _is_beyond(min(lows), max(highs))
 
 
-def _differ(old: Figure, new: Figure) -> bool:
-    """Without samples: by their intervals, or by a fault that came or went."""
-    if old.low is not None and old.high is not None and new.low is not None and new.high is not None:
-        return old.high < new.low or new.high < old.low
+def _is_beyond(low: float, high: float) -> bool:
+    """Whether quotients between these are all of them a change that matters, in one direction."""
+    return low > 1 + LEAST_CHANGE or high < 1 / (1 + LEAST_CHANGE)
+
+
+def _came_or_went(old: Figure, new: Figure) -> bool:
+    """A fault that there was in one run and not in the other."""
     return new.unit == "count" and new.better == "lower" and bool(old.value) != bool(new.value)
+
+
+def _intervals_differ(old: _Measured, new: _Measured) -> bool:
+    limits = (old.figure.low, old.figure.high, new.figure.low, new.figure.high)
+    if None in limits or not old.figure.value or not new.figure.value:
+        return False
+    if old.figure.high >= new.figure.low and new.figure.high >= old.figure.low:  # type: ignore[operator]
+        return False
+    quotients = (
+        new.figure.value / old.figure.value,
+        new.value_by_reference() / old.value_by_reference(),
+    )
+    return _is_beyond(min(quotients), max(quotients))
 
 
 def _is_better(old: Figure, new: Figure, relative: float | None) -> bool:

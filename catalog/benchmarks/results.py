@@ -90,8 +90,8 @@ class Environment:
 class Change:
     """What became of one figure since an older run, ``comparison.py`` says how it is found out.
 
-    ``relative`` is in parts of one, of a time in floors; ``None`` from nothing, or to what could not
-    be measured.
+    ``relative`` is in parts of one, of a time or rate against its reference; ``None`` from nothing, or
+    to what could not be measured.
     """
 
     experiment: str

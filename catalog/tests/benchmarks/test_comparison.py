@@ -74,8 +74,15 @@ def test_two_runs_of_the_same_do_not_differ_on_a_faster_machine_either(machine: 
         assert comparison_table(changes).rows == ()
 
 
-@pytest.mark.parametrize("machine", [1.0, 3.0])
-@pytest.mark.parametrize(("factor", "mark", "percent"), [(1.5, "bad", 0.5), (0.6, "best", -0.4)])
+@pytest.mark.parametrize(
+    ("machine", "factor", "mark", "percent"),
+    [
+        (1.0, 1.5, "bad", 0.5),
+        (3.0, 1.5, "bad", 0.5),
+        (1.0, 0.6, "best", -0.4),
+        (0.3, 0.6, "best", -0.4),
+    ],
+)
 def test_what_became_slower_or_faster_is_found(
     machine: float, factor: float, mark: str, percent: float
 ) -> None:
@@ -85,6 +92,14 @@ def test_what_became_slower_or_faster_is_found(
     median = next(change for change in changes if change.path == "readcache.hit.p50")
     assert median.relative == pytest.approx(percent, abs=0.1)
     assert {row[-1].mark for row in comparison_table(changes).rows} == {mark}
+
+
+@pytest.mark.parametrize(("machine", "factor"), [(3.0, 0.6), (0.3, 1.5)])
+def test_what_only_the_reference_says_is_not_claimed(machine: float, factor: float) -> None:
+    """A time that is fixed looks like this when the machine is slower or faster."""
+    changes = compare_runs(make_run(seed=1), make_run(seed=2, machine=machine, hit=2e-3 * factor))
+
+    assert significant(changes) == set()
 
 
 def test_a_change_too_small_to_matter_is_none() -> None:
