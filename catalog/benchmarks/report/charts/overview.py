@@ -116,7 +116,7 @@ LINES: dict[str, dict[str, Line]] = {
         "a request of a mix, median": _quantity("mix", "p50"),
     },
     "throughput": {"requests per second, at most": _most("requests_per_second")},
-    "invalidation": {"kinds of write that go unnoticed": _unnoticed},
+    "invalidation": {"kinds of write that can leave a page stale": _unnoticed},
     "freshness": {"stale answers per million reads": _fault("stale_per_million")},
     "stampede": {"computations of one cold page": _fault("computations", fine=1, worst=True)},
     "leak": {"pages seen by the wrong person": _fault("found")},
