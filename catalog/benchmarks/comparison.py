@@ -185,7 +185,8 @@ def _is_significant(old: _Measured, new: _Measured) -> bool:
 
 def _is_beyond(low: float, high: float) -> bool:
     """Whether quotients between these are all of them a change that matters, in one direction."""
-    return low > 1 + LEAST_CHANGE or high < 1 / (1 + LEAST_CHANGE)
+    # NumPy's own kind of truth is nothing that JSON knows.
+    return bool(low > 1 + LEAST_CHANGE or high < 1 / (1 + LEAST_CHANGE))
 
 
 def _came_or_went(old: Figure, new: Figure) -> bool:
