@@ -838,3 +838,12 @@ def test_a_server_that_is_no_redis_is_an_outage(settings: Settings, server: Serv
             store().breaker.close()
             listener.shutdown(socket.SHUT_RDWR)
             thread.join(PATIENCE_SECONDS)
+
+
+def test_a_404_without_redis_says_that_the_cache_was_passed_by(server: Server, product: Product) -> None:
+    server.kill()
+
+    answer = APIClient().get(f"{LIST}{product.pk + 1}/")
+
+    assert answer.status_code == 404
+    assert status(answer) == "fwd=bypass; detail=outage"

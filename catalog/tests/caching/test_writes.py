@@ -731,3 +731,13 @@ def test_seeding_a_thousand_products_costs_a_few_round_trips(read_redis: Any) ->
     # One batch: products and tag rows are guarded once each and rotated together.
     assert Product.objects.count() == 1_001
     assert cost() == (2 + 1, 2 + 2, 2)
+
+
+@in_its_own_transactions
+def test_a_404_within_a_transaction_that_wrote_says_that_the_cache_was_passed_by() -> None:
+    with transaction.atomic():
+        Product.objects.update(price=1)
+        answer = APIClient().get(f"{LIST}1/")
+
+    assert answer.status_code == 404
+    assert answer["Cache-Status"] == "shop; fwd=bypass; detail=uncommitted-write"
