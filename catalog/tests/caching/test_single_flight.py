@@ -434,9 +434,12 @@ def test_those_who_wait_for_what_is_not_there_look_for_it_together(read_redis: A
             return answer
 
     first = threading.Lock()
+    started = time.monotonic()
     with threads(THREADS) as submit:
         answers = [future.result() for future in [submit(visit) for _ in range(THREADS)]]
 
+    # Those who took turns would meet when they have waited too long.
+    assert time.monotonic() - started < PATIENCE_SECONDS / 2
     assert {(answer.status_code, status(answer)) for answer in answers} == {(404, "fwd=uri-miss")}
     assert {*locks(read_redis).values()} == {store_module.NOTHING_TO_WAIT_FOR}
 
