@@ -5,12 +5,14 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Iterator
-from urllib.parse import urlsplit
+from contextlib import closing
 
 import redis.exceptions
 from django.conf import settings
 from django.db import Error as DatabaseFailure
 from django.db import connections
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from shop.embedded_redis import PrivateRedisError
 from shop.environment import mask_password
@@ -39,6 +41,16 @@ DATABASE_REMEDIES = (
     ("disk is full", "Make room on its disk."),
 )
 DATABASE_REMEDY = "Check DATABASE_URL."
+REDIS_REMEDIES = (
+    ("db index", "Set {name} to a database that it has."),
+    ("maxmemory", "Give it more memory, or set its maxmemory-policy to allkeys-lru."),
+    ("read only replica", "Set {name} to the server that it copies."),
+    ("no permissions", "Let the user in {name} run this command."),
+)
+REDIS_REMEDY = "Check {name}."
+# What is used where the variable is not set.
+INSTEAD_OF = {"REDIS_URL": "the private one", "READ_REDIS_URL": "the next database of REDIS_URL"}
+ASKING_SECONDS = 1.0
 
 
 def explain(error: BaseException, *, database: str | None = None) -> str | None:
@@ -72,12 +84,19 @@ def describe_database(alias: str) -> str:
 
 
 def _explain_redis(error: redis.exceptions.RedisError) -> str:
-    name, url = _address(error)
+    name = _variable_of(error)
+    url = getattr(settings, name)
     shown = mask_password(url)
     if isinstance(error, redis.exceptions.AuthenticationError):
         return f"Redis at {shown} refused: {error}. Check the user and the password in {name}."
     if not isinstance(error, redis.exceptions.ConnectionError | redis.exceptions.TimeoutError):
-        return f"Redis at {shown} refused: {error}."
+        lowered = str(error).lower()
+        remedy = next((remedy for piece, remedy in REDIS_REMEDIES if piece in lowered), REDIS_REMEDY)
+        return f"Redis at {shown} refused: {str(error).rstrip('.')}. {remedy.format(name=name)}"
+    if settings.USES_PRIVATE_REDIS:
+        return (
+            f"The private Redis at {shown} does not answer. End it with: python manage.py private_redis stop"
+        )
     return f"Cannot reach Redis at {shown}. {_redis_remedy(error, name, url)}"
 
 
@@ -95,15 +114,31 @@ def _redis_remedy(error: redis.exceptions.RedisError, name: str, url: str) -> st
         # A Redis without TLS waits for the rest of what it takes for a command.
         tls = " If it speaks no TLS, it must begin with redis://." if url.startswith("rediss://") else ""
         return f"It does not answer. Check the host and the port in {name}, or restart it.{tls}"
-    return f"Start it with: docker compose up -d redis, or unset {name} to use the private one."
+    return f"Start it with: docker compose up -d redis, or unset {name} to use {INSTEAD_OF[name]}."
 
 
-def _address(error: redis.exceptions.RedisError) -> tuple[str, str]:
-    """The variable and the URL of the server that failed: redis-py says its host and port, if anything."""
-    read = urlsplit(settings.READ_REDIS_URL)
-    if read.netloc != urlsplit(settings.REDIS_URL).netloc and f"{read.hostname}:{read.port}" in str(error):
-        return "READ_REDIS_URL", settings.READ_REDIS_URL
-    return "REDIS_URL", settings.REDIS_URL
+def _variable_of(error: redis.exceptions.RedisError) -> str:
+    """The variable that leads to the server that failed.
+
+    An error of redis-py seldom says whose it is, so both servers are asked: it is the one that fails
+    in the same words. Takes a few seconds at most, where they hang.
+    """
+    if settings.USES_PRIVATE_REDIS:
+        return "REDIS_URL"
+    failures = {name: failure for name in INSTEAD_OF if (failure := _failure_of(getattr(settings, name)))}
+    same = [name for name, failure in failures.items() if failure == str(error)]
+    return [*same, *failures, "REDIS_URL"][0]
+
+
+def _failure_of(url: str) -> str:
+    """What redis-py says where the server is asked now; ``""`` for one that answers."""
+    options = {"socket_timeout": ASKING_SECONDS, "socket_connect_timeout": ASKING_SECONDS}
+    try:
+        with closing(redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **options)) as client:
+            client.ping()
+    except redis.exceptions.RedisError as error:
+        return str(error)
+    return ""
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -7,16 +7,25 @@ import sqlite3
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
+import psutil
 import pytest
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
 from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import (
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 
 from catalog.management.failures import explain
 from conftest import Manage
-from shop.embedded_redis import SERVER_NAMES, PrivateRedisError, find_program
+from shop.embedded_redis import SERVER_NAMES, PrivateRedis, PrivateRedisError, find_program
 
 PASSWORD = "s3cret"
 
@@ -142,6 +151,9 @@ def test_a_host_that_nobody_knows(manage: Manage) -> None:
     )
 
 
+# Which of two servers it was
+
+
 def test_the_read_caches_own_server_is_named(closing_server: int, manage: Manage) -> None:
     done = manage(
         "inspect_product_cache",
@@ -151,7 +163,65 @@ def test_the_read_caches_own_server_is_named(closing_server: int, manage: Manage
 
     assert done.stderr == (
         "CommandError: Cannot reach Redis at redis://127.0.0.1:1/0. Start it with: "
-        "docker compose up -d redis, or unset READ_REDIS_URL to use the private one.\n"
+        "docker compose up -d redis, or unset READ_REDIS_URL to use the next database of REDIS_URL.\n"
+    )
+
+
+def test_a_wrong_password_of_the_read_caches_redis_is_not_blamed_on_the_other(
+    guarded_redis: int, manage: Manage
+) -> None:
+    done = manage(
+        "inspect_product_cache",
+        REDIS_URL=f"redis://:{PASSWORD}@127.0.0.1:{guarded_redis}/1",
+        READ_REDIS_URL=f"redis://:wrong@127.0.0.1:{guarded_redis}/2",
+    )
+
+    assert f"Redis at redis://:***@127.0.0.1:{guarded_redis}/2 refused: " in done.stderr
+    assert done.stderr.endswith("Check the user and the password in READ_REDIS_URL.\n")
+
+
+@pytest.mark.parametrize("url", ["unix://{folder}/none.sock?db=2", "redis://127.0.0.1"])
+def test_a_server_is_told_from_the_other_by_any_form_of_its_url(
+    url: str, private_redis: PrivateRedis, manage: Manage, tmp_path: Path
+) -> None:
+    url = url.format(folder=tmp_path)
+    with closing(Redis.from_url(url)) as client, suppress(RedisConnectionError):
+        client.ping()
+        pytest.skip("A Redis listens on its usual port.")
+
+    done = manage("inspect_product_cache", REDIS_URL=private_redis.url(database=1), READ_REDIS_URL=url)
+
+    assert done.stderr.startswith(f"CommandError: Cannot reach Redis at {url}. ")
+    assert "unset READ_REDIS_URL" in done.stderr
+
+
+def test_a_database_that_a_server_does_not_have_is_named(private_redis: PrivateRedis, manage: Manage) -> None:
+    done = manage("inspect_product_cache", REDIS_URL=private_redis.url(database=15))
+
+    assert done.stderr == (
+        f"CommandError: Redis at {private_redis.url(database=16)} refused: DB index is out of range. "
+        "Set READ_REDIS_URL to a database that it has.\n"
+    )
+
+
+# The private one
+
+
+def test_a_private_redis_that_hangs_is_to_be_ended(
+    manage: Manage, manage_environment: dict[str, str]
+) -> None:
+    server = PrivateRedis(Path(manage_environment["PRIVATE_REDIS_DIR"]))
+    server.ensure_running()
+    process = psutil.Process(int((server.directory / "redis.pid").read_text()))
+    process.suspend()
+    try:
+        done = manage("inspect_product_cache")
+    finally:
+        process.resume()
+
+    assert done.stderr == (
+        f"CommandError: The private Redis at {server.url(database=1)} does not answer. "
+        "End it with: python manage.py private_redis stop\n"
     )
 
 
@@ -207,6 +277,23 @@ def test_each_failure_of_a_database_has_its_remedy(error: DatabaseError, remedy:
     assert told
     assert remedy in told
     assert "\n" not in told
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (OutOfMemoryError("command not allowed when used memory > 'maxmemory'."), "Give it more memory"),
+        (ReadOnlyError("You can't write against a read only replica."), "Set REDIS_URL to the server that"),
+        (NoPermissionError("User x has no permissions to run the 'unlink' command"), "Let the user in"),
+        (ResponseError("unknown command 'UNLINK'"), "Check REDIS_URL."),
+    ],
+    ids=str,
+)
+def test_each_refusal_of_redis_has_its_remedy(error: RedisError, remedy: str) -> None:
+    told = explain(error)
+
+    assert told
+    assert remedy in told
 
 
 def test_what_is_no_failure_of_a_database_or_of_redis_is_not_explained() -> None:
