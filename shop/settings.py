@@ -154,6 +154,11 @@ _redis_pool: dict[str, Any] = {
 READ_REDIS_URL = read_redis_url("READ_REDIS_URL") or next_database(REDIS_URL)
 USES_PRIVATE_REDIS = not REDIS_URL
 if USES_PRIVATE_REDIS:
+    if READ_REDIS_URL:
+        raise ImproperlyConfigured(
+            "READ_REDIS_URL must not be set where REDIS_URL is not: the private Redis serves both caches. "
+            "Set REDIS_URL too, or unset READ_REDIS_URL."
+        )
     from shop.embedded_redis import PrivateRedis, PrivateRedisConnection
 
     # The server is started by the first connection that finds none.

@@ -16,6 +16,7 @@ os.environ.update(
     ALLOWED_HOSTS="testserver,127.0.0.1,localhost",
     HTTPS="off",
     REDIS_URL="",
+    READ_REDIS_URL="",
     PRIVATE_REDIS_DIR=_temporary_name,
     SIMULATED_LATENCY_SECONDS="0",
 )

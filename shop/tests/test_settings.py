@@ -310,11 +310,19 @@ def test_a_given_redis_is_used_and_no_private_one_starts(python: Run, tmp_path: 
     assert keys == [b":1:key"]
 
 
+def test_a_redis_for_the_read_cache_alone_is_refused_in_one_line(manage_bare: Manage) -> None:
+    refused = manage_bare("check", READ_REDIS_URL="redis://:s3cret@127.0.0.1:6379/2")
+
+    assert_one_line(refused, "READ_REDIS_URL must not be set where REDIS_URL is not")
+    assert "s3cret" not in refused.stderr
+
+
 def test_the_tests_never_use_the_given_redis(python: Run, tmp_path: Path) -> None:
     finished = python(
         "from django.conf import settings; print(settings.CACHES['default']['LOCATION'])",
         DJANGO_SETTINGS_MODULE="shop.test_settings",
         REDIS_URL="redis://redis.example.com/1",
+        READ_REDIS_URL="redis://redis.example.com/2",
         PRIVATE_REDIS_DIR="/somebody/else",
         TMPDIR=str(tmp_path),
     )
