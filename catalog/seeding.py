@@ -1,41 +1,29 @@
-"""Fills the catalogue with made-up products that look like a shop's, the same ones every time.
+"""Fills the catalogue with made-up products, the same ones every time: how their rows get there.
 
-Product number *i* of a seed is a function of the seed and *i* alone, and carries both in its
-SKU. So seeding brings the database to a target state: what is missing is added, what is beyond
-the target is removed, and every other product is left alone.
+A product carries its seed and its number in its SKU. So seeding brings the database to a target
+state: what is missing is added, what is beyond the target is removed, and every other product is
+left alone. What a product looks like is in ``composer.py``.
 """
 
 from __future__ import annotations
 
 import time
-import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
-from hashlib import blake2b
-from itertools import chain, combinations, islice
-from pathlib import Path
-from typing import Any, TypeVar
+from itertools import chain, islice
 
 from django.db import IntegrityError, connections, transaction
 from django.db.models import Q
 from django.test.utils import override_settings
 
-from catalog.models import Category, Product, ProductQuerySet, Tag
+from catalog.composer import SKU_PREFIX, Composer, number_of, sku_of
+from catalog.models import Product, ProductQuerySet
 from catalog.options import require_whole_number
 
-VOCABULARY_PATH = Path(__file__).with_name("vocabulary.toml")
-SKU_PREFIX = "SEED-"
 MAX_SEED = 2**32 - 1
 MAX_COUNT = 100_000_000  # whose plan takes 100 MB
 MAX_BATCH_SIZE = 30_000  # SQLite takes at most 32,766 parameters, and removing takes one a product
-SOLD_OUT_SHARE = 10  # one product in ten
-MAX_STOCK = 400
-PRICE_ENDINGS = tuple(Decimal(cents).scaleb(-2) for cents in (0, 50, 90, 95, 99))
-PRICE_STEPS = 10_000
 TAG_ROWS_PER_STATEMENT = 400  # SQLite took at most 999 parameters for long
-
-OptionT = TypeVar("OptionT")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +64,7 @@ def plan_seeding(*, count: int, seed: int = 0, clear: bool = False, database: st
     if not clear:
         skus = _wanted(count, seed, database).values_list("sku", flat=True)
         for sku in skus.iterator(chunk_size=10_000):
-            is_there[_number_of(str(sku))] = 1
+            is_there[number_of(str(sku))] = 1
     surplus = _surplus(count, seed, clear, database).count()
     return SeedingPlan(
         count=count, seed=seed, clear=clear, database=database, is_there=is_there, surplus=surplus
@@ -143,109 +131,6 @@ def count_products(plan: SeedingPlan) -> tuple[int, int]:
 def seeded_products(database: str = "default") -> ProductQuerySet:
     """Every product that seeding made, whatever its seed."""
     return Product.objects.using(database).filter(sku__startswith=SKU_PREFIX)
-
-
-def sku_of(seed: int, number: int) -> str:
-    """Of one length for every number of a seed, so that SKUs sort as their numbers do."""
-    return f"{SKU_PREFIX}{seed}-{number:010d}"
-
-
-class Composer:
-    """Composes products from the vocabulary. Makes the categories and tags that are not there yet."""
-
-    def __init__(self, seed: int, *, database: str) -> None:
-        self.seed = seed
-        self._key = seed.to_bytes(8, "big")
-        shelves = [_Shelf(words, database) for words in load_vocabulary()]
-        # As often in the list as its weight says: picking one is then the skewed choice.
-        self._shelves = [shelf for shelf in shelves for _ in range(shelf.weight)]
-
-    def compose(self, number: int) -> tuple[Product, tuple[int, ...]]:
-        """Product ``number``, not saved, and the keys of its tags."""
-        draw = _Draw(self._key, number)
-        shelf = draw.pick(self._shelves)
-        noun, openings = draw.pick(shelf.nouns)
-        details = draw.pick(shelf.details[draw.below(len(shelf.details))])
-        product = Product(
-            sku=sku_of(self.seed, number),
-            name=(
-                f"{draw.pick(shelf.makers)} {draw.pick(shelf.qualities)} {noun}, {draw.pick(shelf.variants)}"
-            ),
-            description=f"{draw.pick(openings)} {details}",
-            price=shelf.price_at(draw.below(PRICE_STEPS)) + draw.pick(PRICE_ENDINGS),
-            stock=0 if draw.below(SOLD_OUT_SHARE) == 0 else _skewed_stock(draw.below(1000)),
-            category_id=shelf.category_id,
-        )
-        return product, draw.pick(shelf.tag_sets)
-
-
-def load_vocabulary() -> list[dict[str, Any]]:
-    """The categories of ``vocabulary.toml``, each with its words."""
-    with VOCABULARY_PATH.open("rb") as file:
-        return list(tomllib.load(file)["categories"])
-
-
-class _Shelf:
-    """One category's words, combined once as far as possible: composing is then only picking."""
-
-    def __init__(self, words: dict[str, Any], database: str) -> None:
-        tags = [Tag.objects.using(database).get_or_create(name=name)[0].pk for name in words["tags"]]
-        self.category_id: int = _find_or_make_category(words, database).pk
-        self.weight: int = words["weight"]
-        self.makers: list[str] = words["makers"]
-        self.qualities: list[str] = words["qualities"]
-        self.variants: list[str] = words["variants"]
-        self.nouns: list[tuple[str, list[str]]] = [
-            (noun, [opening.format(noun=noun) for opening in words["openings"]]) for noun in words["nouns"]
-        ]
-        self.details = [[" ".join(some) for some in combinations(words["sentences"], n)] for n in (1, 2, 3)]
-        none, one, two = ([*combinations(tags, n)] for n in (0, 1, 2))
-        # A quarter without tags, the others shared evenly between one tag and two.
-        self.tag_sets: list[tuple[int, ...]] = none * 20 + one * 4 + two
-        self._price_min: float = words["price_min"]
-        self._price_ratio: float = words["price_max"] / words["price_min"]
-
-    def price_at(self, step: int) -> Decimal:
-        """A whole price on a logarithmic scale, as prices are: many cheap things, few dear ones."""
-        return Decimal(int(self._price_min * self._price_ratio ** (step / PRICE_STEPS)))
-
-
-class _Draw:
-    """Choices that depend on the key and the number alone, on every Python and every machine.
-
-    The digest is read as a number in mixed radix. Its 256 bits are several times what a product
-    takes, so that no choice shows in another.
-    """
-
-    __slots__ = ("_bits",)
-
-    def __init__(self, key: bytes, number: int) -> None:
-        digest = blake2b(number.to_bytes(8, "big"), key=key, digest_size=32).digest()
-        self._bits = int.from_bytes(digest, "big")
-
-    def below(self, limit: int) -> int:
-        self._bits, value = divmod(self._bits, limit)
-        return value
-
-    def pick(self, options: Sequence[OptionT]) -> OptionT:
-        self._bits, index = divmod(self._bits, len(options))
-        return options[index]
-
-
-def _find_or_make_category(words: dict[str, Any], database: str) -> Category:
-    categories = Category.objects.using(database)
-    # By its name too: somebody may have given it another slug, and names are unique.
-    found = categories.filter(slug=words["slug"]).first() or categories.filter(name=words["name"]).first()
-    return found or categories.get_or_create(slug=words["slug"], defaults={"name": words["name"]})[0]
-
-
-def _skewed_stock(per_mille: int) -> int:
-    """1 to ``MAX_STOCK``; half of the products have fewer than an eighth of the most."""
-    return 1 + MAX_STOCK * per_mille**3 // 1000**3
-
-
-def _number_of(sku: str) -> int:
-    return int(sku.rpartition("-")[2])
 
 
 def _wanted(count: int, seed: int, database: str) -> ProductQuerySet:

@@ -21,9 +21,10 @@ from django.db import models, transaction
 from django.test.utils import override_settings
 
 from catalog.benchmarks.isolation import garbage_collector_off
+from catalog.composer import Composer
 from catalog.models import Product
 from catalog.options import require_at_least
-from catalog.seeding import Composer, SeedingPlan, add_missing
+from catalog.seeding import SeedingPlan, add_missing
 
 # A seed of its own, whose products are in no catalogue.
 SEED = 2**32 - 1

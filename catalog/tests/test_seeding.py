@@ -1,24 +1,14 @@
-from decimal import Decimal
-from itertools import product as combinations
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 from django.db import IntegrityError
 
+from catalog.composer import sku_of
 from catalog.factories import ProductFactory
 from catalog.models import Category, Product, ProductQuerySet
 from catalog.options import InvalidOption
-from catalog.seeding import (
-    MAX_BATCH_SIZE,
-    Composer,
-    SeedingResult,
-    carry_out,
-    load_vocabulary,
-    plan_seeding,
-    seeded_products,
-    sku_of,
-)
+from catalog.seeding import MAX_BATCH_SIZE, SeedingResult, carry_out, plan_seeding, seeded_products
 
 pytestmark = pytest.mark.django_db
 
@@ -221,48 +211,3 @@ def test_a_category_is_found_by_its_slug_where_its_name_was_changed() -> None:
     seed(70)
 
     assert Category.objects.count() == 8
-
-
-def test_the_products_look_like_a_catalogue() -> None:
-    composer = Composer(0, database="default")
-    composed = [composer.compose(number) for number in range(4000)]
-    products = [product for product, _ in composed]
-
-    for product in products[:200]:
-        product.full_clean()
-    assert all(100 <= len(product.description) <= 400 for product in products)
-    assert 0.08 < sum(product.stock == 0 for product in products) / len(products) < 0.12
-    assert max(product.stock for product in products) > 100
-    assert len({product.name for product in products}) > 3500
-    assert len({product.price for product in products}) > 300
-    assert all(product.price > Decimal(1) for product in products)
-    assert {len(tags) for _, tags in composed} == {0, 1, 2}
-    shares = sorted(
-        sum(product.category_id == category.pk for product in products) / len(products)
-        for category in Category.objects.all()
-    )
-    assert len(shares) == 8
-    assert shares[-1] > 5 * shares[0] > 0
-
-
-def test_products_are_the_same_on_every_python_and_every_machine() -> None:
-    product, _ = Composer(0, database="default").compose(0)
-
-    assert (product.name, product.price, product.stock) == (
-        "Wexcombe enamelled measuring jug, set of two",
-        Decimal("21.95"),
-        12,
-    )
-
-
-@pytest.mark.parametrize("words", load_vocabulary(), ids=lambda words: str(words["slug"]))
-def test_every_combination_of_words_keeps_its_length(words: dict[str, Any]) -> None:
-    openings = [
-        len(opening.format(noun=noun)) for opening, noun in combinations(words["openings"], words["nouns"])
-    ]
-    details = sorted(len(sentence) for sentence in words["sentences"])
-
-    assert min(openings) + 1 + details[0] >= 100
-    assert max(openings) + 3 + sum(details[-3:]) <= 400
-    longest = sum(max(map(len, words[kind])) for kind in ("makers", "qualities", "nouns", "variants"))
-    assert longest + len("  , ") <= 200
