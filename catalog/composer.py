@@ -17,6 +17,8 @@ from catalog.models import Category, Product, Tag
 
 VOCABULARY_PATH = Path(__file__).with_name("vocabulary.toml")
 SKU_PREFIX = "SEED-"
+# What ``sku_of`` makes. A shop for gardeners may have a SEED-POTATO of its own.
+SKU_PATTERN = rf"^{SKU_PREFIX}[0-9]+-[0-9]{{10}}\Z"
 SOLD_OUT_SHARE = 10  # one product in ten
 HIGHEST_STOCK = 400
 PRICE_ENDINGS = tuple(Decimal(cents).scaleb(-2) for cents in (0, 50, 90, 95, 99))

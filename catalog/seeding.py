@@ -16,7 +16,7 @@ from django.db import IntegrityError, connections, transaction
 from django.db.models import Q
 from django.test.utils import override_settings
 
-from catalog.composer import SKU_PREFIX, Composer, number_of, sku_of
+from catalog.composer import SKU_PATTERN, SKU_PREFIX, Composer, number_of, sku_of
 from catalog.models import Product, ProductQuerySet
 from catalog.options import require_whole_number
 
@@ -93,10 +93,12 @@ def carry_out(
 def remove_surplus(plan: SeedingPlan, *, batch_size: int, on_progress: Callable[[int], None]) -> int:
     """The first half of ``carry_out``; returns the number removed."""
     require_batch_size(batch_size)
-    surplus = _surplus(plan.count, plan.seed, plan.clear, plan.database)
+    surplus = _surplus(plan.count, plan.seed, plan.clear, plan.database).order_by("pk")
     tag_rows = Product.tags.through.objects.using(plan.database)
-    removed = 0
-    while keys := list(surplus.order_by().values_list("pk", flat=True)[:batch_size]):
+    removed, last = 0, 0
+    # From key to key, so that what stays is walked past once and not once a batch.
+    while keys := list(surplus.filter(pk__gt=last).values_list("pk", flat=True)[:batch_size]):
+        last = keys[-1]
         with transaction.atomic(using=plan.database):
             # Without Django's cascade, which loads each product to send its signals.
             tag_rows.filter(product_id__in=keys)._raw_delete(plan.database)
@@ -130,7 +132,7 @@ def count_products(plan: SeedingPlan) -> tuple[int, int]:
 
 def seeded_products(database: str = "default") -> ProductQuerySet:
     """Every product that seeding made, whatever its seed."""
-    return Product.objects.using(database).filter(sku__startswith=SKU_PREFIX)
+    return Product.objects.using(database).filter(sku__startswith=SKU_PREFIX, sku__regex=SKU_PATTERN)
 
 
 def _wanted(count: int, seed: int, database: str) -> ProductQuerySet:

@@ -101,6 +101,17 @@ def test_products_that_were_not_seeded_are_left_alone() -> None:
     assert Product.objects.count() == 2
 
 
+@pytest.mark.parametrize(
+    "sku", ["SEED-POTATO-5KG", "SEED-0-0 5", "SEED-0-5", "SEED-0--0000000005", "SEED-0-0000000005x", "SEED-"]
+)
+def test_a_product_whose_sku_only_begins_as_a_seeded_ones_is_left_alone(sku: str) -> None:
+    ProductFactory.create(sku=sku)
+
+    assert seed(10).added == 10
+    assert seed(0).removed == 10
+    assert Product.objects.get().sku == sku
+
+
 def test_progress_adds_up_to_what_was_done() -> None:
     seed(10, seed=5)
     done: list[int] = []
