@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import subprocess
@@ -15,6 +16,8 @@ from conftest import ROOT, Manage
 from shop.embedded_redis import PrivateRedis
 
 DEADLINE_SECONDS = 60
+EXIT_CLOSED_PIPE = 141
+EXIT_INTERRUPTED = 130
 LONG = "1000000"
 
 Shell = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -30,6 +33,13 @@ class Interrupt:
             signal.raise_signal(signal.SIGINT)
 
 sys.meta_path.insert(0, Interrupt())
+"""
+
+
+BLOCK = """
+import signal
+print("ready", flush=True)
+signal.pause()
 """
 
 
@@ -84,13 +94,61 @@ def test_without_a_standard_input_nobody_is_asked(shell: Shell) -> None:
     assert finished.stderr.endswith("Nobody is there to answer: say yes with --no-input.\n")
 
 
+@pytest.mark.parametrize("arguments", [["help"], ["private_redis", "--help"]], ids=" ".join)
+def test_a_closed_pipe_leaves_no_traceback(arguments: list[str], manage_environment: dict[str, str]) -> None:
+    reading_end, writing_end = os.pipe()
+    os.close(reading_end)
+    finished = subprocess.run(
+        [sys.executable, str(ROOT / "manage.py"), *arguments],
+        env=manage_environment,
+        cwd=ROOT,
+        stdout=writing_end,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=DEADLINE_SECONDS,
+        check=False,
+    )
+    os.close(writing_end)
+
+    assert finished.stderr == ""
+    assert finished.returncode == EXIT_CLOSED_PIPE
+
+
+def test_an_interrupt_ends_a_command_without_a_traceback(manage_environment: dict[str, str]) -> None:
+    with started(["shell", "--verbosity", "0", "--command", BLOCK], manage_environment) as command:
+        assert command.stdout
+        assert command.stdout.readline() == "ready\n"
+        command.send_signal(signal.SIGINT)
+        _, errors = command.communicate(timeout=DEADLINE_SECONDS)
+
+    assert errors == "Interrupted.\n"
+    assert command.returncode == EXIT_INTERRUPTED
+
+
+def test_a_python_without_django_is_told_how_to_get_it(manage_environment: dict[str, str]) -> None:
+    finished = subprocess.run(
+        [sys.executable, "-S", str(ROOT / "manage.py"), "check"],  # -S: without site-packages
+        env=manage_environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_SECONDS,
+        check=False,
+    )
+
+    assert finished.returncode == 1
+    assert finished.stderr == (
+        f"Django is not installed for {sys.executable}. Run make demo, then use .venv/bin/python manage.py.\n"
+    )
+
+
 def test_ctrl_c_while_django_is_imported_is_one_line(shell: Shell, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(INTERRUPTED_IMPORT)
 
     finished = shell("check", PYTHONPATH=str(tmp_path))
 
     assert finished.stderr == "Interrupted.\n"
-    assert finished.returncode == 130
+    assert finished.returncode == EXIT_INTERRUPTED
 
 
 @pytest.mark.parametrize("command", ["migrate", "showmigrations"])

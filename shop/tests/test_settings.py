@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import re
 import secrets
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -23,8 +21,6 @@ from conftest import ROOT, Manage
 from shop.embedded_redis import PrivateRedis
 
 DEADLINE_SECONDS = 60
-EXIT_CLOSED_PIPE = 141
-EXIT_INTERRUPTED = 130
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -67,38 +63,19 @@ other.close()
 print(json.dumps(found))
 """
 
-BLOCK = """
-import signal
-# A shell that runs the tests in the background makes its children ignore it.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-print("ready", flush=True)
-signal.pause()
-"""
-
 
 def listed_variables() -> list[str]:
     return re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
 
 
 @pytest.fixture
-def bare_environment(manage_environment: dict[str, str]) -> dict[str, str]:
-    """A newcomer's machine, also where the developer who runs the tests has a ``.env``."""
-    return dict.fromkeys(listed_variables(), "") | manage_environment
-
-
-@pytest.fixture
-def manage_bare(manage: Manage, bare_environment: dict[str, str]) -> Manage:
-    return lambda *arguments, **variables: manage(*arguments, **(bare_environment | variables))
-
-
-@pytest.fixture
-def python(bare_environment: dict[str, str]) -> Run:
+def python(manage_environment: dict[str, str]) -> Run:
     """Run code that is no ``manage.py``; keyword arguments are environment variables."""
 
     def run(code: str, *, folder: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-c", code],
-            env=bare_environment | {"DJANGO_SETTINGS_MODULE": "shop.settings"} | variables,
+            env=manage_environment | {"DJANGO_SETTINGS_MODULE": "shop.settings"} | variables,
             cwd=folder,
             capture_output=True,
             text=True,
@@ -119,16 +96,16 @@ def assert_one_line(finished: subprocess.CompletedProcess[str], start: str) -> N
 # Mode and secrets
 
 
-def test_debug_is_on_for_manage_py_where_nothing_is_configured(manage_bare: Manage) -> None:
-    shown = manage_bare("diffsettings")
+def test_debug_is_on_for_manage_py_where_nothing_is_configured(manage: Manage) -> None:
+    shown = manage("diffsettings")
 
     assert shown.stderr == ""
     assert "DEBUG = True" in shown.stdout.splitlines()
     assert "SECRET_KEY = 'django-insecure-for-development-only'" in shown.stdout.splitlines()
 
 
-def test_debug_is_off_for_manage_py_where_a_deployment_is_configured(manage_bare: Manage) -> None:
-    shown = manage_bare("diffsettings", **PRODUCTION | {"DEBUG": ""})
+def test_debug_is_off_for_manage_py_where_a_deployment_is_configured(manage: Manage) -> None:
+    shown = manage("diffsettings", **PRODUCTION | {"DEBUG": ""})
 
     assert shown.returncode == 0
     assert "DEBUG = True" not in shown.stdout.splitlines()
@@ -154,9 +131,9 @@ def test_debug_can_be_switched_on_beside_a_secret_key(python: Run) -> None:
     ],
 )
 def test_manage_py_refuses_half_a_deployment_in_one_line(
-    variables: dict[str, str], missing: str, manage_bare: Manage
+    variables: dict[str, str], missing: str, manage: Manage
 ) -> None:
-    assert_one_line(manage_bare("check", **variables), missing)
+    assert_one_line(manage("check", **variables), missing)
 
 
 @pytest.mark.parametrize(
@@ -183,10 +160,10 @@ def test_wsgi_serves_where_secret_key_and_hosts_are_set(python: Run) -> None:
     assert (finished.returncode, finished.stderr) == (0, "")
 
 
-def test_the_deployment_check_finds_nothing_in_production(manage_bare: Manage) -> None:
+def test_the_deployment_check_finds_nothing_in_production(manage: Manage) -> None:
     variables = PRODUCTION | {"SECRET_KEY": secrets.token_urlsafe(50), "HTTPS": "on"}
 
-    checked = manage_bare("check", "--deploy", "--fail-level", "WARNING", **variables)
+    checked = manage("check", "--deploy", "--fail-level", "WARNING", **variables)
 
     assert (checked.returncode, checked.stderr) == (0, "")
 
@@ -234,8 +211,8 @@ def test_hsts_binds_other_hosts_only_where_somebody_chose_it(value: str, python:
         ("DATABASE_URL", "postgres://user:phrase@h:port/db", "'postgres://user:***@h:port/db'"),
     ],
 )
-def test_a_bad_value_is_refused_in_one_line(name: str, value: str, shown: str, manage_bare: Manage) -> None:
-    finished = manage_bare("check", **{name: value})
+def test_a_bad_value_is_refused_in_one_line(name: str, value: str, shown: str, manage: Manage) -> None:
+    finished = manage("check", **{name: value})
 
     assert_one_line(finished, f"{name} must ")
     assert shown in finished.stderr
@@ -268,12 +245,12 @@ def test_every_value_of_the_example_is_accepted(python: Run) -> None:
 
 
 def test_the_file_is_read_and_the_environment_comes_first(
-    python: Run, bare_environment: dict[str, str], tmp_path: Path
+    python: Run, manage_environment: dict[str, str], tmp_path: Path
 ) -> None:
     shutil.copytree(ROOT / "shop", tmp_path / "shop", ignore=shutil.ignore_patterns("tests", "__pycache__"))
     (tmp_path / ".env").write_text("SECRET_KEY=of the file\nALLOWED_HOSTS=a.example.com,b.example.com\n")
     for name in ("SECRET_KEY", "ALLOWED_HOSTS"):
-        del bare_environment[name]
+        del manage_environment[name]
     code = "from django.conf import settings; print(settings.SECRET_KEY, *settings.ALLOWED_HOSTS)"
 
     from_file = python(code, folder=tmp_path)
@@ -310,8 +287,8 @@ def test_a_given_redis_is_used_and_no_private_one_starts(python: Run, tmp_path: 
     assert keys == [b":1:key"]
 
 
-def test_a_redis_for_the_read_cache_alone_is_refused_in_one_line(manage_bare: Manage) -> None:
-    refused = manage_bare("check", READ_REDIS_URL="redis://:s3cret@127.0.0.1:6379/2")
+def test_a_redis_for_the_read_cache_alone_is_refused_in_one_line(manage: Manage) -> None:
+    refused = manage("check", READ_REDIS_URL="redis://:s3cret@127.0.0.1:6379/2")
 
     assert_one_line(refused, "READ_REDIS_URL must not be set where REDIS_URL is not")
     assert "s3cret" not in refused.stderr
@@ -371,61 +348,3 @@ def test_what_a_sqlite_url_says_comes_before_the_defaults(python: Run, tmp_path:
     assert found.stderr == ""
     assert json.loads(found.stdout)["busy_timeout"] == 5_000
     assert json.loads(found.stdout)["journal_mode"] == "wal"
-
-
-# manage.py
-
-
-@pytest.mark.parametrize("arguments", [["help"], ["private_redis", "--help"]], ids=" ".join)
-def test_a_closed_pipe_leaves_no_traceback(arguments: list[str], bare_environment: dict[str, str]) -> None:
-    reading_end, writing_end = os.pipe()
-    os.close(reading_end)
-    finished = subprocess.run(
-        [sys.executable, str(ROOT / "manage.py"), *arguments],
-        env=bare_environment,
-        cwd=ROOT,
-        stdout=writing_end,
-        stderr=subprocess.PIPE,
-        text=True,
-        timeout=DEADLINE_SECONDS,
-        check=False,
-    )
-    os.close(writing_end)
-
-    assert finished.stderr == ""
-    assert finished.returncode == EXIT_CLOSED_PIPE
-
-
-def test_an_interrupt_ends_a_command_without_a_traceback(bare_environment: dict[str, str]) -> None:
-    with subprocess.Popen(
-        [sys.executable, str(ROOT / "manage.py"), "shell", "--verbosity", "0", "--command", BLOCK],
-        env=bare_environment,
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as command:
-        assert command.stdout
-        assert command.stdout.readline() == "ready\n"
-        command.send_signal(signal.SIGINT)
-        _, errors = command.communicate(timeout=DEADLINE_SECONDS)
-
-    assert errors == "Interrupted.\n"
-    assert command.returncode == EXIT_INTERRUPTED
-
-
-def test_a_python_without_django_is_told_how_to_get_it(bare_environment: dict[str, str]) -> None:
-    finished = subprocess.run(
-        [sys.executable, "-S", str(ROOT / "manage.py"), "check"],  # -S: without site-packages
-        env=bare_environment,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE_SECONDS,
-        check=False,
-    )
-
-    assert finished.returncode == 1
-    assert finished.stderr == (
-        f"Django is not installed for {sys.executable}. Run make demo, then use .venv/bin/python manage.py.\n"
-    )
