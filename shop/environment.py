@@ -55,15 +55,17 @@ def read_bool(name: str, *, default: bool) -> bool:
     return word in TRUE_WORDS
 
 
-def read_seconds(name: str, *, default: float, maximum: float) -> float:
-    """A finite number of seconds from 0 to ``maximum``; otherwise ``ImproperlyConfigured``."""
+def read_seconds(name: str, *, default: float, maximum: float, minimum: float = 0) -> float:
+    """A number of seconds from ``minimum`` to ``maximum``; otherwise ``ImproperlyConfigured``."""
     text = read_text(name, default=str(default))
     try:
         seconds = float(text)
     except ValueError:
         seconds = math.nan
-    if not 0 <= seconds <= maximum:
-        raise ImproperlyConfigured(f"{name} must be a number of seconds from 0 to {maximum:g}, got {text!r}.")
+    if not minimum <= seconds <= maximum:
+        raise ImproperlyConfigured(
+            f"{name} must be a number of seconds from {minimum:g} to {maximum:g}, got {text!r}."
+        )
     return seconds
 
 

@@ -204,6 +204,7 @@ def test_hsts_binds_other_hosts_only_where_somebody_chose_it(value: str, python:
         ("SIMULATED_LATENCY_SECONDS", "abc", "'abc'"),
         ("SIMULATED_LATENCY_SECONDS", "nan", "'nan'"),
         ("SIMULATED_LATENCY_SECONDS", "61", "'61'"),
+        ("READ_CACHE_LEASE_SECONDS", "0", "from 1 to 3600, got '0'"),
         ("REDIS_URL", "http://x", "'http://x'"),
         ("REDIS_URL", "redis://127.0.0.1:6379/1?foo=bar", "options that redis-py knows"),
         ("REDIS_URL", "http://user:pa:phrase@x/1", "'http://user:***@x/1'"),
