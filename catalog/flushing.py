@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from catalog.cached_pages import CachedPages, flush_cached_pages
+from catalog.cached_pages import CachedPages, flush_cached_pages, redis_client
 from catalog.caching.declarations import ReadCache, declarations
 from catalog.caching.inspection import sweep
 from catalog.caching.writes import rotate_tags
@@ -30,13 +30,14 @@ def flush(*, prefix: str | None = None, alias: str = "default", dry_run: bool = 
     sweeping only gives the memory back. Raises ``InvalidOption`` and redis-py's errors.
     """
     started = time.perf_counter()
-    page_prefix = PRODUCT_PREFIX if prefix is None else prefix
-    pages = flush_cached_pages(prefix=page_prefix, alias=alias, dry_run=dry_run)
+    redis_client(alias)  # refuses an alias that is none before anything is removed
     chosen = _declarations_of(prefix)
-    rotation_started = time.perf_counter()
+    # First: the pages are found by walking all keys, and the entries would be served meanwhile.
     if not dry_run and chosen:
         rotate_tags(frozenset(tag for each in chosen for tag in each.tags))
-    rotation_seconds = time.perf_counter() - rotation_started
+    rotation_seconds = time.perf_counter() - started
+    page_prefix = PRODUCT_PREFIX if prefix is None else prefix
+    pages = flush_cached_pages(prefix=page_prefix, alias=alias, dry_run=dry_run)
     entries = sum(sweep(each.prefix, dry_run=dry_run).entries for each in chosen)
     seconds = time.perf_counter() - started
     return Flushed(pages=pages, entries=entries, rotation_seconds=rotation_seconds, seconds=seconds)

@@ -38,12 +38,14 @@ class Command(CatalogCommand):
         **options: Any,
     ) -> None:
         found = flush(prefix=prefix, alias=cache, dry_run=True)
-        if not dry_run and (found.pages.keys or found.entries):
-            self.confirm(
-                f"Remove {found.pages.pages:,} cached pages of the textbook and {found.entries:,} "
-                f"entries of the read cache{f' with the prefix {prefix}' if prefix else ''}?",
-                interactive=not no_input,
-            )
+        if not dry_run:
+            if found.pages.keys or found.entries:
+                self.confirm(
+                    f"Remove {found.pages.pages:,} cached pages of the textbook and {found.entries:,} "
+                    f"entries of the read cache{f' with the prefix {prefix}' if prefix else ''}?",
+                    interactive=not no_input,
+                )
+            # Also where nothing was found: what is being filled now is made from what was there before.
             found = flush(prefix=prefix, alias=cache)
         if verbosity:
             verb = "Would remove" if dry_run else "Removed"

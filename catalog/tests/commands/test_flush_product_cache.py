@@ -5,7 +5,9 @@ import pytest
 from django.core.management import CommandError, call_command
 from rest_framework.test import APIClient
 
+from catalog.cached_pages import CachedPages, flush_cached_pages
 from catalog.caching.inspection import Swept, stored_entries, sweep
+from catalog.models import ProductQuerySet
 from conftest import Manage
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -72,6 +74,40 @@ def test_it_asks_before_it_removes(redis: Any, read_redis: Any, api: APIClient) 
 
 def test_with_nothing_cached_there_is_nothing_to_ask() -> None:
     assert flush().startswith("Removed 0 cached pages (0 keys) and 0 entries of the read cache in ")
+
+
+def test_an_entry_that_is_being_filled_is_dead_when_it_is_stored(
+    api: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statistics = ProductQuerySet.statistics
+
+    def flushed_meanwhile(products: ProductQuerySet) -> dict[str, Any]:
+        found = statistics(products)
+        flush(no_input=True)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ProductQuerySet, "statistics", flushed_meanwhile)
+        assert api.get("/products/stats/").headers["Cache-Status"] == "shop; fwd=uri-miss; stored"
+
+    assert api.get("/products/stats/").headers["Cache-Status"] == "shop; fwd=stale; stored"
+
+
+def test_entries_are_dead_before_the_pages_are_looked_for(
+    api: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warm(api, "/products/")
+    states: list[bool] = []
+
+    def look_and_flush(**options: Any) -> CachedPages:
+        if not options["dry_run"]:
+            states.extend(each.is_live for each in stored_entries())
+        return flush_cached_pages(**options)
+
+    monkeypatch.setattr("catalog.flushing.flush_cached_pages", look_and_flush)
+    flush(no_input=True)
+
+    assert states == [False]
 
 
 def test_verbosity_zero_is_silent() -> None:
