@@ -24,6 +24,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from catalog import signals
+from catalog.caching import engine
 from catalog.management.failures import explain
 from catalog.options import InvalidOption
 from shop.embedded_redis import PrivateRedisError
@@ -59,7 +60,7 @@ class CatalogCommand(BaseCommand):
     def execute(self, *args: Any, **options: Any) -> str | None:
         if os.environ.get("NO_COLOR") and not options.get("force_color"):
             options["no_color"] = True
-        with terminations_raised(), _invalidations_untold(options["verbosity"]):
+        with terminations_raised(), _invalidations_untold(options["verbosity"]), _rotations_paid():
             try:
                 return super().execute(*args, **options)
             except InvalidOption as error:
@@ -115,6 +116,24 @@ class CatalogCommand(BaseCommand):
     def style_is_plain(self) -> bool:
         """Whether colours are off: ``--no-color``, ``NO_COLOR``, or no terminal."""
         return self.style.SUCCESS("x") == "x"
+
+
+@contextmanager
+def _rotations_paid() -> Iterator[None]:
+    """What the command wrote while Redis was away is told to it at the end, or ``CommandError`` raised.
+
+    The thread that would tell it later ends with the process.
+    """
+    try:
+        yield
+    finally:
+        breaker = engine.store().breaker
+        is_paid = not breaker.is_open or breaker.probe()
+    if not is_paid:
+        raise CommandError(
+            "Redis does not answer, and the read cache may show what was there before. "
+            "When it is back: python manage.py flush_product_cache"
+        )
 
 
 @contextmanager

@@ -4,9 +4,17 @@ import os
 import pty
 import subprocess
 import sys
+from collections.abc import Iterable
+from io import StringIO
 
 import pytest
+from django.core.management import CommandError, call_command
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from rest_framework.test import APIClient
 
+from catalog.caching import engine
+from catalog.caching.breaker import Outage
+from catalog.caching.store import Store
 from conftest import ROOT, Manage
 
 pytestmark = pytest.mark.django_db
@@ -61,6 +69,39 @@ def test_nothing_runs_into_the_bar(manage: Manage, manage_environment: dict[str,
         )
         assert ("Seeding" in shown) is bar
         assert (ROTATION in shown) is not bar
+
+
+def seed_while_the_read_cache_is_passed_by(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its first word to Redis fails; the textbook's pages are flushed all the same."""
+
+    def fail_once(store: Store, tags: Iterable[str]) -> None:
+        monkeypatch.setattr(Store, "guard", guard)
+        store.breaker.open(RedisTimeoutError("Timeout reading from socket"))
+        raise Outage
+
+    guard = Store.guard
+    monkeypatch.setattr(Store, "guard", fail_once)
+    call_command("seed_products", count=5, stdout=StringIO())
+
+
+def test_what_redis_is_owed_is_paid_before_the_command_ends(
+    api: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert api.get("/categories/").json()["count"] == 0
+
+    seed_while_the_read_cache_is_passed_by(monkeypatch)
+
+    assert not engine.store().breaker.is_open
+    assert api.get("/categories/").json()["count"] == 8
+
+
+def test_a_debt_that_cannot_be_paid_fails_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(engine.store().breaker, "probe", lambda: False)
+        with pytest.raises(CommandError, match=r"When it is back: python manage\.py flush_product_cache"):
+            seed_while_the_read_cache_is_passed_by(patched)
+
+    assert engine.store().breaker.probe()
 
 
 def stderr_of_terminal(arguments: list[str], environment: dict[str, str]) -> str:
