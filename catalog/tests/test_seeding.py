@@ -2,7 +2,8 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from django.db import IntegrityError
+from django.db import IntegrityError, connection
+from pytest_django import Settings
 
 from catalog.composer import sku_of
 from catalog.factories import ProductFactory
@@ -120,6 +121,14 @@ def test_progress_adds_up_to_what_was_done() -> None:
 
     assert plan.surplus == 10
     assert sum(done) == 40
+
+
+def test_no_statement_is_kept_with_debug_on(settings: Settings) -> None:
+    settings.DEBUG = True
+
+    seed(20)
+
+    assert not connection.queries
 
 
 def test_a_batch_that_fails_leaves_only_whole_batches() -> None:
