@@ -24,6 +24,9 @@ WRITING_WORD = re.compile(r"\b(?:INSERT|UPDATE|DELETE|MERGE|REPLACE|TRUNCATE|INT
 LOCKING_CLAUSE = re.compile(r"\bFOR\s+(?:NO\s+KEY\s+)?UPDATE\b", re.IGNORECASE)
 # What reaches tables that the statement does not name.
 CASCADE = re.compile(r"\bCASCADE\b", re.IGNORECASE)
+# A table's name may have its schema's before it: "shop"."product".
+QUOTES = '"`[]'
+SCHEMA = re.compile(r".*\.(?=.)", re.DOTALL)
 CONTROL = re.compile(
     r"\s*(BEGIN|START|COMMIT|END|ROLLBACK(?!\s+(?:WORK\s+|TRANSACTION\s+)?TO\b))\b", re.IGNORECASE
 )
@@ -47,10 +50,18 @@ def classify(sql: str) -> Statement:
 
 
 @cache
-def known_tables() -> dict[str, str]:
-    """Every table of every model, by its name in lower case."""
-    models = apps.get_models(include_auto_created=True)
-    return {model._meta.db_table.lower(): model._meta.db_table for model in models}
+def known_tables() -> dict[str, frozenset[str]]:
+    """The tables of every model, by their names in lower case and without a schema's."""
+    found: dict[str, set[str]] = {}
+    for model in apps.get_models(include_auto_created=True):
+        table = model._meta.db_table
+        found.setdefault(SCHEMA.sub("", table).strip(QUOTES).lower(), set()).add(table)
+    return {name: frozenset(tables) for name, tables in found.items()}
+
+
+@cache
+def every_table() -> frozenset[str]:
+    return frozenset().union(*known_tables().values())
 
 
 @cache
@@ -59,11 +70,17 @@ def _table_pattern() -> re.Pattern[str]:
     return re.compile(rf"(?<!\w)(?:{names})(?!\w)", re.IGNORECASE)
 
 
+def _tables_named(sql: str) -> set[str]:
+    # Some letters are one without regard to case and have different lower ones: any table is meant then.
+    found = (known_tables().get(name.lower(), every_table()) for name in _table_pattern().findall(sql))
+    return set().union(*found)
+
+
 @cache
 def _cascades() -> dict[str, frozenset[str]]:
     """For each table, those that the database itself changes when a row of it is deleted."""
     by_database = getattr(deletion, "DatabaseOnDelete", None)  # from Django 6.1
-    direct: dict[str, set[str]] = {table: set() for table in known_tables().values()}
+    direct: dict[str, set[str]] = {table: set() for table in every_table()}
     for model in apps.get_models(include_auto_created=True) if by_database else ():
         for field in model._meta.concrete_fields:
             on_delete = getattr(field.remote_field, "on_delete", None)
@@ -86,11 +103,11 @@ def _classify(sql: str) -> Statement:
     text = TRAILING_COMMENT.sub("", LEADING_COMMENTS.sub("", sql))
     only_reads = _only_reads(text)
     # A comment is looked at for tables too: one too many is safe.
-    named = {known_tables()[name.lower()] for name in _table_pattern().findall(sql)}
+    named = _tables_named(sql)
     if not only_reads:
         named = named.union(*(_cascades()[table] for table in named))
         if CASCADE.search(text):
-            named |= set(known_tables().values())
+            named |= every_table()
     control = CONTROL.match(text)
     return Statement(frozenset(named), only_reads, CONTROL_WORDS[control[1][:5].upper()] if control else "")
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import timeit
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from django.db import connection
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog.caching.statements import LONGEST_REMEMBERED, classify, known_tables
+from catalog.caching import statements
+from catalog.caching.statements import LONGEST_REMEMBERED, classify, every_table
 from catalog.caching.writes import watch
+from catalog.models import Product, Tag
 
 PRODUCT, TAGS = "catalog_product", "catalog_product_tags"
 CATEGORY, TAG = "catalog_category", "catalog_tag"
@@ -149,6 +153,47 @@ def test_a_table_is_found_however_its_name_is_written(name: str, verb: str) -> N
 
 
 @pytest.mark.parametrize(
+    "sql", ["UPDATE t SET x = 'auth_permi\u017f\u017fion'", "SELECT 'd\u0131ango_s\u0131te'"]
+)
+def test_letters_that_are_one_without_regard_to_case_are_no_error(sql: str) -> None:
+    assert isinstance(classify(sql).tables, frozenset)
+
+
+@pytest.fixture
+def named(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[type[Any], str], None]]:
+    """Gives a model's table another name."""
+
+    def forget() -> None:
+        for remembered in (statements.known_tables, statements.every_table, statements._table_pattern):
+            remembered.cache_clear()
+        statements._cascades.cache_clear()
+        statements._classify_once.cache_clear()
+
+    def name(model: type[Any], table: str) -> None:
+        monkeypatch.setattr(model._meta, "db_table", table)
+        forget()
+
+    yield name
+    monkeypatch.undo()
+    forget()
+
+
+@pytest.mark.parametrize("name", ['shelf"."product', '"shelf"."product"'])
+@pytest.mark.parametrize("sql", ['UPDATE "shelf"."product"', "UPDATE shelf.product", "UPDATE Product"])
+def test_a_table_that_is_declared_with_its_schema_is_found(name: str, sql: str, named: Any) -> None:
+    named(Product, name)
+
+    assert classify(f"{sql} SET name = ''").tables == {name}
+
+
+def test_tables_whose_names_differ_in_case_are_both_meant(named: Any) -> None:
+    named(Product, "Shelf")
+    named(Tag, "shelf")
+
+    assert classify('UPDATE "Shelf" SET name = 1').tables == {"Shelf", "shelf"}
+
+
+@pytest.mark.parametrize(
     ("name", "tables"),
     [
         ("catalog_product_tags", {TAGS}),
@@ -170,7 +215,7 @@ def test_a_cascade_reaches_every_table(sql: str) -> None:
     statement = classify(sql)
 
     assert not statement.only_reads
-    assert statement.tables == set(known_tables().values())
+    assert statement.tables == every_table()
 
 
 @pytest.mark.parametrize("word", ["update", "DELETE", "insert into", "replace"])
@@ -204,7 +249,7 @@ def mixed_case(text: str) -> st.SearchStrategy[str]:
     )
 
 
-TABLES = st.sampled_from(sorted(known_tables().values()))
+TABLES = st.sampled_from(sorted(every_table()))
 VERBS = st.sampled_from(WRITE_VERBS).flatmap(mixed_case)
 BLANKS = st.sampled_from(["", " ", "\n", "\t ", "/* SELECT */", "-- SELECT\n", "/*-- SELECT\n*/ "])
 QUOTES = st.sampled_from(["{}", '"{}"', "`{}`", '"public"."{}"', "main.{}"])
