@@ -22,27 +22,41 @@ from django.dispatch import Signal
 
 from catalog.caching.breaker import Outage
 from catalog.caching.declarations import declared_tags
+from catalog.caching.drivers import commit_by_fetching, is_in_transaction
 from catalog.caching.engine import lease_seconds, store
 from catalog.caching.statements import classify
 
 # Sent after each rotation with ``tags``, a frozenset of table names. Receivers that fail are logged.
 rotated = Signal()
 
+_NOTHING: frozenset[str] = frozenset()
+
 
 def rotate(*models: type[Model]) -> None:
     """Make every entry that depends on these models dead, at once and in constant time.
 
     For writes that the watch cannot see: psycopg's COPY, SQLite's ``executescript``, a stored
-    procedure, another program. Call it after the COMMIT.
+    procedure, another program. Where a transaction of this thread is open, also after its COMMIT.
     """
-    rotate_tags(frozenset(model._meta.db_table for model in models))
+    tags = frozenset(model._meta.db_table for model in models)
+    for connection in connections.all(initialized_only=True):
+        watch(connection).promise_if_open(tags)
+    rotate_tags(tags)
 
 
 def rotate_tags(tags: frozenset[str]) -> None:
+    rotate_tokens(tags)
+    announce(tags)
+
+
+def rotate_tokens(tags: frozenset[str]) -> None:
     try:
         store().rotate(tags)
     except Outage:
         store().breaker.owe(tags)
+
+
+def announce(tags: frozenset[str]) -> None:
     rotated.send_robust(sender=None, tags=tags)
 
 
@@ -66,8 +80,12 @@ class Watch:
         self._guarded: dict[str, float] = {}
         # Promises of a transaction that was opened by switching autocommit off.
         self._manual: set[str] = set()
-        # Tags written since a BEGIN that was sent as SQL; None outside of such a transaction.
-        self._by_hand: set[str] | None = None
+        # Tags written in a transaction that Django did not begin, as by a BEGIN sent as SQL.
+        self._by_hand: set[str] = set()
+        # Whether a BEGIN was sent as SQL, for drivers that cannot be asked.
+        self._began = False
+        # Tags whose rotation the receivers of the signal have not been told of.
+        self._untold: set[str] = set()
         self._commit: Callable[[], None] = connection._commit  # type: ignore[attr-defined]
         self._rollback: Callable[[], None] = connection._rollback  # type: ignore[attr-defined]
         self._set_autocommit: Callable[[bool], None] = connection._set_autocommit  # type: ignore[attr-defined]
@@ -78,45 +96,46 @@ class Watch:
         statement = classify(sql if type(sql) is str else self._text_of(sql))
         if _notes.tables is not None:
             _notes.tables.update(statement.tables)
-        if statement.only_reads:
-            if statement.control and not self.connection.in_atomic_block:
-                return self._control(statement.control, execute, sql, params, many, context)
+        is_a_write = not statement.only_reads and not _notes.is_suspended
+        tags = statement.tables & declared_tags() if is_a_write else _NOTHING
+        if not (tags or statement.control or self._by_hand):
             return execute(sql, params, many, context)
-        tags = statement.tables & declared_tags()
-        if not tags or _notes.is_suspended:
+        if self.connection.in_atomic_block or not self.connection.get_autocommit():
+            self.promise_if_open(tags)
             return execute(sql, params, many, context)
-        self._guard(tags)
-        if self.connection.in_atomic_block:
-            self._promise(tags)
-        elif not self.connection.get_autocommit():
-            self._manual |= tags
-        else:
-            return self._execute_at_once(tags, execute, sql, params, many, context)
-        return execute(sql, params, many, context)
+        return self._execute_at_once(statement.control, tags, execute, sql, params, many, context)
 
-    def _execute_at_once(self, tags: frozenset[str], execute: Callable[..., Any], *arguments: Any) -> Any:
-        """A statement that commits itself, unless a BEGIN by hand came before it."""
-        if self._by_hand is not None:
-            self._by_hand |= tags
+    def _execute_at_once(
+        self, control: str, tags: frozenset[str], execute: Callable[..., Any], *arguments: Any
+    ) -> Any:
+        """A statement that commits itself, or one of a transaction by hand, of which Django knows nothing:
+        what that wrote is rotated once more when it is over.
+        """
+        self._guard(tags | self._by_hand)
         try:
-            return execute(*arguments)
+            result = execute(*arguments)
+            return commit_by_fetching(self.connection, arguments[3]["cursor"], result) if tags else result
         finally:
             # Also after an error: a lost connection may have written.
-            self._guarded.clear()
-            rotate_tags(tags)
+            if control:
+                self._began = control == "BEGIN"
+            over = self._settle(tags, is_undone=control == "ROLLBACK")
+            if tags | over:
+                self._guarded.clear()
+                rotate_tags(tags | over)
 
-    def _control(self, word: str, execute: Callable[..., Any], *arguments: Any) -> Any:
-        """A transaction by hand, in SQL: what it wrote is rotated once more after its COMMIT."""
-        written = frozenset(self._by_hand or ())
-        self._by_hand = set() if word == "BEGIN" else None
-        if word != "COMMIT" or not written:
-            return execute(*arguments)
-        self._guard(written)
-        try:
-            return execute(*arguments)
-        finally:
-            self._guarded.clear()
-            rotate_tags(written)
+    def _settle(self, tags: frozenset[str], *, is_undone: bool) -> frozenset[str]:
+        """What a transaction by hand has written, if it is over."""
+        self._by_hand |= tags
+        if self._is_in_transaction():
+            return _NOTHING
+        over = _NOTHING if is_undone else frozenset(self._by_hand)
+        self._by_hand.clear()
+        return over
+
+    def _is_in_transaction(self) -> bool:
+        known = is_in_transaction(self.connection)
+        return self._began if known is None else known
 
     def _text_of(self, sql: Any) -> str:
         """The text of what psycopg takes besides a text: bytes, and statements it composes."""
@@ -124,6 +143,12 @@ class Watch:
             return sql.decode(errors="replace")
         compose = getattr(sql, "as_string", None)
         return str(compose(self.connection.connection) if compose else sql)
+
+    def has_written(self) -> bool:
+        """Whether an open transaction has written a declared table."""
+        if self.connection.in_atomic_block or not self.connection.autocommit:
+            return bool(self.promised())
+        return bool(self._by_hand) and self._is_in_transaction()
 
     def promised(self) -> frozenset[str]:
         """The tags that the open transaction will rotate if it commits."""
@@ -133,16 +158,37 @@ class Watch:
                 tags |= item[1].tags
         return frozenset(tags)
 
+    def promise_if_open(self, tags: frozenset[str]) -> None:
+        """Guard the tags, and rotate them when the open transaction commits."""
+        if not tags:
+            return
+        if self.connection.in_atomic_block:
+            self._guard(tags)
+            self._promise(tags)
+        elif self.connection.connection is not None and not self.connection.autocommit:
+            self._guard(tags)
+            self._manual |= tags
+        elif self._is_in_transaction():
+            self._by_hand |= tags
+
     def commit(self) -> None:
         """COMMIT, then rotate, before anybody is told: also before the other on-commit functions."""
+        is_manual = bool(self._manual)
         self._rotating_what_was_promised(self._commit)
+        if is_manual:
+            self._tell()
 
     def set_autocommit(self, autocommit: bool) -> None:
         """Switching autocommit on commits what was written by hand, on SQLite without a COMMIT."""
-        if autocommit:
-            self._rotating_what_was_promised(lambda: self._set_autocommit(autocommit))
-        else:
+        if not autocommit:
             self._set_autocommit(autocommit)
+            return
+        self._rotating_what_was_promised(lambda: self._set_autocommit(autocommit))
+        if self._untold:
+            # With the on-commit functions: before them, the receivers' queries would find a connection
+            # that is still to be switched, which PostgreSQL refuses once they have begun a transaction.
+            self.connection.run_on_commit.insert(0, (set(), self._tell, True))  # type: ignore[arg-type]
+            self.connection.run_commit_hooks_on_set_autocommit_on = True
 
     def _rotating_what_was_promised(self, commit: Callable[[], None]) -> None:
         tags = self.promised()
@@ -154,7 +200,22 @@ class Watch:
             # Also after an error: a COMMIT whose answer was lost may have happened.
             if tags:
                 self._forget_promises()
-                rotate_tags(tags)
+                rotate_tokens(tags)
+                self._untold |= tags
+
+    def _tell(self) -> None:
+        tags, self._untold = frozenset(self._untold), set()
+        if tags:
+            announce(tags)
+
+    def reset(self) -> None:
+        """The connection was opened anew: what an earlier one left undone is not to be known."""
+        self._guarded.clear()
+        self._manual.clear()
+        if self._by_hand:
+            rotate_tags(frozenset(self._by_hand))
+        self._by_hand.clear()
+        self._began = False
 
     def rollback(self) -> None:
         self._guarded.clear()
@@ -175,8 +236,13 @@ class Watch:
 
     def _promise(self, tags: frozenset[str]) -> None:
         missing = tags - self.promised()
-        if missing:
+        if not missing:
+            return
+        if self.connection.commit_on_exit:
             self.connection.on_commit(Promise(missing))
+        else:
+            # A block within a transaction that was opened by switching autocommit off.
+            self._manual |= missing
 
     def _forget_promises(self) -> None:
         self._guarded.clear()
@@ -208,17 +274,18 @@ def watch(connection: BaseDatabaseWrapper) -> Watch:
 def has_written() -> bool:
     """Whether an open transaction of this thread has written a declared table."""
     for connection in connections.all(initialized_only=True):
-        if connection.in_atomic_block or not connection.autocommit:
-            for wrapper in connection.execute_wrappers:
-                if isinstance(wrapper, Watch) and wrapper.promised():
-                    return True
+        for wrapper in connection.execute_wrappers:
+            if isinstance(wrapper, Watch) and wrapper.has_written():
+                return True
     return False
 
 
 def in_transaction() -> bool:
     """Whether a transaction of this thread is open, whose view of the data may be older than now."""
     return any(
-        connection.in_atomic_block or (connection.connection is not None and not connection.autocommit)
+        connection.in_atomic_block
+        or (connection.connection is not None and not connection.autocommit)
+        or is_in_transaction(connection)
         for connection in connections.all(initialized_only=True)
     )
 
@@ -255,4 +322,4 @@ def suspended() -> Iterator[None]:
 
 
 def _watch_new_connection(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
-    watch(connection)
+    watch(connection).reset()

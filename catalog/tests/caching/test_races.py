@@ -292,7 +292,7 @@ def block(*args):
     say("committed")
     sys.stdin.readline()
 
-writes.rotate_tags = block
+writes.rotate_tokens = block
 """
 WRITE_ALONE = "Product.objects.update(name='New')"
 WRITE_IN_A_TRANSACTION = """

@@ -498,6 +498,134 @@ def test_a_transaction_in_raw_sql_is_seen_after_its_commit(target: Target) -> No
     assert_right(pages)
 
 
+@pytest.mark.parametrize("end", ["COMMIT", "ROLLBACK"])
+@in_its_own_transactions
+def test_what_a_transaction_in_raw_sql_has_not_committed_is_never_stored(end: str, target: Target) -> None:
+    pages = pages_of(target)
+    old = warm(pages)
+
+    execute("BEGIN")
+    assert not writes.has_written()
+    update(target)
+    shown, status = get(LIST)
+    assert shown == truth(LIST) != old[LIST]
+    assert status == "shop; fwd=bypass; detail=uncommitted-write"
+    assert in_another_thread(lambda: {url: get(url)[0] for url in pages}) == old
+    execute(end)
+
+    assert not writes.has_written()
+    assert_right(pages)
+
+
+@in_its_own_transactions
+def test_a_transaction_in_raw_sql_that_has_written_nothing_fills_nothing(target: Target) -> None:
+    execute("BEGIN")
+    execute("SELECT 1 FROM catalog_product")
+    assert get(LIST)[1] == "shop; fwd=bypass; detail=transaction"
+    execute("COMMIT")
+
+    assert get(LIST)[1] == "shop; fwd=uri-miss; stored"
+
+
+@pytest.mark.skipif(not IS_POSTGRESQL, reason="SQLite takes one statement at a time")
+@in_its_own_transactions
+def test_a_transaction_that_begins_in_the_same_text_as_its_write_is_seen_after_its_commit(
+    target: Target,
+) -> None:
+    pages = pages_of(target)
+    warm(pages)
+
+    execute(f"BEGIN; UPDATE catalog_product SET name = 'Newest' WHERE id = {target.product.pk}")
+    in_another_thread(lambda: [get(url) for url in pages])
+    execute("COMMIT")
+
+    assert_right(pages)
+
+
+@pytest.mark.skipif(IS_POSTGRESQL, reason="PostgreSQL refuses it")
+@in_its_own_transactions
+def test_a_savepoint_that_is_a_transaction_on_sqlite_is_seen_after_its_release(target: Target) -> None:
+    pages = pages_of(target)
+    old = warm(pages)
+
+    execute("SAVEPOINT alone")
+    update(target)
+    assert in_another_thread(lambda: {url: get(url)[0] for url in pages}) == old
+    execute("RELEASE alone")
+
+    assert truth(LIST) != old[LIST]
+    assert_right(pages)
+
+
+@in_its_own_transactions
+def test_a_transaction_in_raw_sql_that_is_cut_off_leaves_the_pages_right(target: Target) -> None:
+    pages = pages_of(target)
+    old = warm(pages)
+
+    execute("BEGIN")
+    update(target)
+    connection.close()
+
+    assert not writes.has_written()
+    assert {url: truth(url) for url in pages} == old
+    assert_right(pages)
+
+
+@in_its_own_transactions
+def test_an_insert_that_returns_its_key_is_rotated_after_it_is_committed(target: Target) -> None:
+    """SQLite commits such a statement with the fetch of its last row, after its execution."""
+    get(CATEGORIES)
+
+    def read(**kwargs: Any) -> None:
+        in_another_thread(lambda: get(CATEGORIES))
+
+    with receiving(read):
+        made = Category.objects.create(name="Newest", slug="newest")
+
+    assert made.pk == Category.objects.get(slug="newest").pk
+    assert in_another_thread(lambda: get(CATEGORIES)[0]) == truth(CATEGORIES)
+
+
+@in_its_own_transactions
+def test_the_rows_that_a_write_returns_can_be_fetched_in_every_way(target: Target) -> None:
+    slugs = ["a", "b", "c", "d", "e", "f"]
+    rows = [(slug,) for slug in slugs]
+    values = ", ".join(f"('{slug}', '{slug}')" for slug in slugs)
+
+    with connection.cursor() as cursor:
+        cursor.execute(f"INSERT INTO catalog_category (name, slug) VALUES {values} RETURNING slug")
+        assert cursor.description[0][0] == "slug"
+        assert cursor.rowcount == len(slugs)
+        assert cursor.fetchone() == rows[0]
+        assert cursor.fetchmany(2) == rows[1:3]
+        assert cursor.fetchall() == rows[3:]
+        assert cursor.fetchone() is None
+        # The same cursor goes on with the next statement.
+        cursor.execute("SELECT slug FROM catalog_category WHERE slug = 'b'")
+        assert list(cursor) == [("b",)]
+        cursor.execute("DELETE FROM catalog_category WHERE slug = 'b' RETURNING slug")
+        assert list(cursor) == [("b",)]
+        cursor.executemany("DELETE FROM catalog_category WHERE slug = %s", [("c",), ("d",)])
+    assert {"b", "c", "d"}.isdisjoint(Category.objects.values_list("slug", flat=True))
+
+
+@in_its_own_transactions
+def test_rotate_in_a_transaction_also_rotates_after_its_commit(target: Target) -> None:
+    pages = pages_of(target)
+    old = warm(pages)
+
+    with transaction.atomic():
+        # As what the watch cannot see: COPY, a procedure.
+        with writes.suspended():
+            update(target)
+        rotate(Product)
+        assert in_another_thread(lambda: {url: get(url)[0] for url in pages}) == old
+        assert get(LIST)[1] == "shop; fwd=bypass; detail=uncommitted-write"
+
+    assert truth(LIST) != old[LIST]
+    assert_right(pages)
+
+
 @in_its_own_transactions
 def test_the_application_s_hooks_find_the_rotation_done(target: Target) -> None:
     pages = pages_of(target)
@@ -622,6 +750,57 @@ def test_a_receiver_that_fails_does_not_fail_the_write(target: Target) -> None:
         rotated.disconnect(fail)
 
     assert Product.objects.get(pk=target.product.pk).price == 12.5
+
+
+@contextmanager
+def receiving(receiver: Callable[..., None]) -> Iterator[None]:
+    rotated.connect(receiver)
+    try:
+        yield
+    finally:
+        rotated.disconnect(receiver)
+
+
+@in_its_own_transactions
+def test_a_receiver_may_query_the_database(target: Target) -> None:
+    counted: list[int] = []
+
+    def count(**kwargs: Any) -> None:
+        counted.append(Category.objects.filter(name="Newest").count())
+
+    with receiving(count), transaction.atomic():
+        Category.objects.create(name="Newest", slug="newest")
+
+    assert counted == [1]
+    assert not connection.in_atomic_block
+    assert connection.get_autocommit()
+
+
+@in_its_own_transactions
+def test_what_a_receiver_writes_is_seen_too(target: Target) -> None:
+    pages = pages_of(target)
+    warm(pages)
+
+    def write(**kwargs: Any) -> None:
+        rotated.disconnect(write)
+        rename_the_category(target)
+
+    with receiving(write), transaction.atomic():
+        update(target)
+
+    assert truth(CATEGORIES) == in_another_thread(lambda: get(CATEGORIES)[0])
+    assert_right(pages)
+
+
+@in_its_own_transactions
+def test_a_manual_transaction_sends_the_signal_at_its_commit(target: Target) -> None:
+    with rotations() as seen, manual_transaction():
+        update(target)
+        with transaction.atomic():
+            rename_the_category(target)
+        assert seen == []
+        transaction.commit()
+        assert seen == [{"catalog_product", "catalog_category"}]
 
 
 @in_its_own_transactions

@@ -110,7 +110,7 @@ def test_a_read_cache_that_does_not_rotate_is_found_out(
     choose: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     choose("save", "rename_the_tag")
-    monkeypatch.setattr(writes, "rotate_tags", lambda tags: None)
+    monkeypatch.setattr(writes, "rotate_tokens", lambda tags: None)
 
     result = measure(READ_CACHE)
 
