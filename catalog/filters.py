@@ -70,6 +70,9 @@ class InStockFilter(BaseFilterBackend):
 class StableOrderingFilter(OrderingFilter):
     """An ordering that ends with the primary key, so that equal values never swap between pages."""
 
+    # What it reads of a request besides the ordering, for the read cache's keys: nothing.
+    query_parameters: tuple[str, ...] = ()
+
     def get_ordering(self, request: Request, queryset: QuerySet[Any], view: APIView) -> Any:
         ordering = super().get_ordering(request, queryset, view)
         if not ordering:

@@ -6,9 +6,11 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.http import parse_header_parameters
 from rest_framework.exceptions import APIException
-from rest_framework.renderers import JSONRenderer
+from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
 
@@ -16,7 +18,8 @@ from catalog.caching import fills, responses, writes
 from catalog.caching.breaker import Outage
 from catalog.caching.declarations import ReadCache
 from catalog.caching.engine import store
-from catalog.caching.keys import Canonicaliser, canonicalise, normalisers_for
+from catalog.caching.keys import Canonicaliser, canonicalise
+from catalog.caching.parameters import normalisers_for
 
 READING_METHODS = ("GET", "HEAD")
 JSON_TYPE = "application/json"
@@ -34,6 +37,11 @@ class Plan:
         actions: Mapping[str, str] | None,
         initkwargs: Mapping[str, Any],
     ) -> None:
+        if not writes.is_installed():
+            raise ImproperlyConfigured(
+                f"{view_class.__name__} has a read cache, and nothing watches what is written. Call "
+                f"{writes.__name__}.install() in the ready() of an AppConfig, after the views were imported."
+            )
         self.declaration = declaration
         self._view_class = view_class
         self._actions = actions
@@ -47,8 +55,13 @@ class Plan:
         view.action_map = self._actions
         for method, action in (self._actions or {}).items():
             setattr(view, method, getattr(view, action))
+        request = HttpRequest()
+        request.method = "GET"
         # Sets what answers HEAD, as for a request.
-        view.setup(HttpRequest())
+        view.setup(request)
+        view.request, view.format_kwarg = Request(request), None
+        if self._actions is not None:
+            view.action = self._actions.get("get")
         return view
 
     @functools.cached_property
@@ -102,4 +115,12 @@ class Plan:
             renderer, media_type = negotiator.select_renderer(Request(request), self.view.get_renderers())
         except (APIException, Http404):
             return False
-        return isinstance(renderer, JSONRenderer) and media_type == JSON_TYPE
+        return is_plain_json(renderer, media_type)
+
+
+def is_plain_json(renderer: BaseRenderer, media_type: str) -> bool:
+    """Whether the answer is the JSON itself, without parameters such as ``indent``. A weight is none."""
+    if not isinstance(renderer, JSONRenderer):
+        return False
+    name, parameters = parse_header_parameters(media_type)
+    return name == JSON_TYPE and not parameters.keys() - {"q"}

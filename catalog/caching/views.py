@@ -17,19 +17,25 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from rest_framework.exceptions import APIException
-from rest_framework.renderers import JSONRenderer
+from rest_framework.pagination import LimitOffsetPagination, PageNumberPagination
+from rest_framework.renderers import JSONRenderer, TemplateHTMLRenderer
 from rest_framework.request import Request, override_method
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.utils.serializer_helpers import ReturnDict
+from rest_framework.versioning import AcceptHeaderVersioning
 from rest_framework.views import APIView
 
 from catalog.caching import fills, responses
 from catalog.caching.declarations import ReadCache
-from catalog.caching.entries import Entry
-from catalog.caching.keys import Canonicaliser, canonicalise, normalisers_for
-from catalog.caching.plans import JSON_TYPE, READING_METHODS, Plan
+from catalog.caching.keys import Canonicaliser, canonicalise
+from catalog.caching.parameters import is_single, normalisers_for
+from catalog.caching.plans import JSON_TYPE, READING_METHODS, Plan, is_plain_json
 from catalog.caching.store import Lookup
+
+STORABLE_HEADERS = {"content-type", "vary", "cache-control"}
+# These can be given their state without the rows.
+KNOWN_PAGES = (PageNumberPagination.paginate_queryset, LimitOffsetPagination.paginate_queryset)
 
 
 class CachedReadMixin(APIView):
@@ -98,7 +104,7 @@ class CachedReadMixin(APIView):
         if declaration is None:
             return handler(request, *args, **kwargs)
         http_request = request._request
-        key, lookup = _key_and_lookup(self, declaration, http_request)
+        key, lookup = _key_and_lookup(self, declaration, request)
         served = fills.serve(
             declaration, key, lambda why: self._compute(why, handler, request, *args, **kwargs), lookup
         )
@@ -107,7 +113,11 @@ class CachedReadMixin(APIView):
             return responses.answer(http_request, served.entry, status=served.status, now_ms=fills.now_ms())
         if served.computed is not None:
             return served.computed.response
-        return Response(self._data_of(served.entry, request) if served.entry else None)
+        data = json.loads(served.entry.body) if served.entry else None
+        if not self._suffices(data, request):
+            self._read_status = "fwd=bypass; detail=renderer"
+            return handler(request, *args, **kwargs)
+        return Response(self._as_the_view_gave_it(data, request))
 
     def _compute(
         self, why: str, handler: Callable[..., Response], request: Request, *args: Any, **kwargs: Any
@@ -124,16 +134,23 @@ class CachedReadMixin(APIView):
         context = self.get_renderer_context()
         return bytes(renderer.render(response.data, JSON_TYPE, context))
 
-    def _data_of(self, entry: Entry, request: Request) -> Any:
-        """The entry's data as the view would have given it, for renderers that show more than data."""
-        data = json.loads(entry.body)
-        if not isinstance(data, dict):
-            return data
+    def _suffices(self, data: Any, request: Request) -> bool:
+        """Whether the renderer needs no more of the view than its data and its paginator's state."""
+        # The template's name is in the view's own answer.
+        if isinstance(request.accepted_renderer, TemplateHTMLRenderer):
+            return False
+        paginator = getattr(self, "paginator", None)
+        if paginator is None or is_single(self):
+            return True
+        return type(paginator).paginate_queryset in KNOWN_PAGES and _is_a_page(data)
+
+    def _as_the_view_gave_it(self, data: Any, request: Request) -> Any:
+        """The entry's data with what it had in the view, for renderers that show more than data."""
         view: Any = self
-        if getattr(view, "paginator", None) is not None and "count" in data and "results" in data:
+        if getattr(view, "paginator", None) is not None and _is_a_page(data):
             # Gives the paginator its state, as if the list had been counted and cut.
             view.paginate_queryset(range(data["count"]))
-        elif hasattr(self, "retrieve") and self._may_change(request):
+        elif isinstance(data, dict) and hasattr(self, "retrieve") and self._may_change(request):
             # The form of an admin shows the instance.
             with suppress(Http404):
                 return ReturnDict(data, serializer=view.get_serializer(view.get_object()))
@@ -150,20 +167,32 @@ class CachedReadMixin(APIView):
         return True
 
 
-def _key_and_lookup(view: Any, declaration: ReadCache, request: HttpRequest) -> tuple[str, Lookup | None]:
+def _key_and_lookup(view: Any, declaration: ReadCache, request: Request) -> tuple[str, Lookup | None]:
     """As they were found before the framework started, or else the key, of a request made canonical."""
-    found: tuple[str, Lookup] | None = getattr(request, "read_cache_lookup", None)
+    http_request = request._request
+    found: tuple[str, Lookup] | None = getattr(http_request, "read_cache_lookup", None)
     if found:
         return found
     canonicaliser = Canonicaliser(declaration.prefix, normalisers_for(view, declaration.parameters))
-    query = canonicaliser.query(request)
-    canonicalise(request, query)
-    return canonicaliser.key(request, query), None
+    query = canonicaliser.query(http_request)
+    canonicalise(http_request, query)
+    return canonicaliser.key(http_request, query, variant=_version_asked_for(view, request)), None
+
+
+def _version_asked_for(view: Any, request: Request) -> str:
+    """The version that a parameter of Accept names: of all that the framework reads, not in the URL."""
+    versioning = view.versioning_class
+    if versioning is None or not issubclass(versioning, AcceptHeaderVersioning):
+        return ""
+    return "" if request.version == versioning.default_version else str(request.version)
 
 
 def _is_plain_json(request: Request) -> bool:
-    """Whether the answer is the JSON itself, without parameters such as ``indent``."""
-    return isinstance(request.accepted_renderer, JSONRenderer) and request.accepted_media_type == JSON_TYPE
+    return is_plain_json(request.accepted_renderer, request.accepted_media_type)
+
+
+def _is_a_page(data: Any) -> bool:
+    return isinstance(data, dict) and "count" in data and "results" in data
 
 
 @contextmanager
@@ -192,6 +221,9 @@ def _as_visitor(request: Request) -> Iterator[Callable[[], bool]]:
 def _may_be_stored(response: HttpResponseBase) -> bool:
     """A 200 of the framework's that is for everybody: RFC 9111, section 3."""
     if not isinstance(response, Response) or response.status_code != 200 or response.cookies:
+        return False
+    # What else the view says in headers is not in an entry, and would be missing from its hits.
+    if {name.lower() for name in response.headers} - STORABLE_HEADERS:
         return False
     varies = {name.strip().lower() for name in response.headers.get("Vary", "").split(",")}
     if varies - {"", "accept", "accept-encoding"}:

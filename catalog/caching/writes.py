@@ -29,6 +29,7 @@ from catalog.caching.statements import classify
 # Sent after each rotation with ``tags``, a frozenset of table names. Receivers that fail are logged.
 rotated = Signal()
 
+DISPATCH_UID = "read-cache-watch"
 _NOTHING: frozenset[str] = frozenset()
 
 
@@ -253,9 +254,13 @@ class Watch:
 
 def install() -> None:
     """Watch the connections that are there, and every one that will be made."""
-    connection_created.connect(_watch_new_connection, dispatch_uid="read-cache-watch")
+    connection_created.connect(_watch_new_connection, dispatch_uid=DISPATCH_UID)
     for connection in connections.all(initialized_only=True):
         watch(connection)
+
+
+def is_installed() -> bool:
+    return any(receiver[0][0] == DISPATCH_UID for receiver in connection_created.receivers)
 
 
 def watch(connection: BaseDatabaseWrapper) -> Watch:

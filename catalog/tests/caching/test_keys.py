@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
-from catalog.caching.keys import KEPT_OF_LONG_KEY, LONGEST_KEY, Canonicaliser, canonicalise, normalisers_for
+from catalog.caching.keys import KEPT_OF_LONG_KEY, LONGEST_KEY, Canonicaliser, canonicalise
+from catalog.caching.parameters import normalisers_for
 from catalog.factories import CategoryFactory, ProductFactory, TagFactory
 from catalog.models import Product
 from catalog.views import (
