@@ -7,14 +7,22 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.apps import apps
+from django.conf import settings
 from django.core import checks
-from django.http import HttpRequest
+from django.core.exceptions import ImproperlyConfigured
 from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework import permissions
 from rest_framework.renderers import JSONRenderer
-from rest_framework.request import Request
+from rest_framework.versioning import (
+    AcceptHeaderVersioning,
+    HostNameVersioning,
+    NamespaceVersioning,
+    QueryParameterVersioning,
+    URLPathVersioning,
+)
 
 from catalog.caching.declarations import declarations
+from catalog.caching.engine import ALIAS, store
 
 # Permissions that let anyone read.
 OPEN_PERMISSIONS = (
@@ -22,10 +30,27 @@ OPEN_PERMISSIONS = (
     permissions.IsAuthenticatedOrReadOnly,
     permissions.DjangoModelPermissionsOrAnonReadOnly,
 )
+# What a hit goes past.
+BEFORE_A_READ = (
+    "dispatch",
+    "initialize_request",
+    "initial",
+    "perform_authentication",
+    "check_permissions",
+    "check_throttles",
+)
+KNOWN_VERSIONS = (
+    AcceptHeaderVersioning,
+    HostNameVersioning,
+    NamespaceVersioning,
+    QueryParameterVersioning,
+    URLPathVersioning,
+)
+LONGEST_SECONDS = 3600
 
 
 def check_declarations(**kwargs: Any) -> list[checks.CheckMessage]:
-    return [*_unknown_models(), *_shared_prefixes()]
+    return [*_settings(), *_unknown_models(), *_shared_prefixes()]
 
 
 def check_views(**kwargs: Any) -> list[checks.CheckMessage]:
@@ -33,7 +58,7 @@ def check_views(**kwargs: Any) -> list[checks.CheckMessage]:
     found: list[checks.CheckMessage] = []
     for plan in dict.fromkeys(_plans(get_resolver().url_patterns)):
         view = plan.view
-        found += _guards(view)
+        found += [*_guards(view), *_versions(view)]
         if not any(isinstance(renderer, JSONRenderer) for renderer in view.get_renderers()):
             found.append(
                 checks.Error(
@@ -47,8 +72,6 @@ def check_views(**kwargs: Any) -> list[checks.CheckMessage]:
 
 
 def _guards(view: Any) -> Iterator[checks.CheckMessage]:
-    view.request = Request(HttpRequest())
-    view.request.method = view.request._request.method = "GET"
     closed = [each for each in view.get_permissions() if type(each) not in OPEN_PERMISSIONS]
     for guard in [*closed, *view.get_throttles()]:
         yield checks.Error(
@@ -56,6 +79,60 @@ def _guards(view: Any) -> Iterator[checks.CheckMessage]:
             hint="A hit is answered before permissions and throttles. Let anyone read it, or cache nothing.",
             obj=type(view),
             id="catalog.E001",
+        )
+    for name in BEFORE_A_READ:
+        owner = next(each for each in type(view).__mro__ if name in vars(each))
+        if not owner.__module__.startswith(("rest_framework.", f"{__package__}.")):
+            yield checks.Error(
+                f"{_name(view)} has a read cache, and {owner.__name__}.{name}() comes before its reads.",
+                hint="A hit is answered before it. Do it around as_view(), or cache nothing.",
+                obj=type(view),
+                id="catalog.E005",
+            )
+
+
+def _versions(view: Any) -> Iterator[checks.CheckMessage]:
+    versioning = view.versioning_class
+    if versioning is not None and not issubclass(versioning, KNOWN_VERSIONS):
+        yield checks.Error(
+            f"{_name(view)} has a read cache, which does not know what {versioning.__name__} reads.",
+            hint="Derive it from one of the framework's own, or cache nothing.",
+            obj=type(view),
+            id="catalog.E006",
+        )
+
+
+def _settings() -> Iterator[checks.CheckMessage]:
+    for name, least, rule in (
+        ("READ_CACHE_LEASE_SECONDS", 0.001, "more than 0"),
+        ("READ_CACHE_WAIT_SECONDS", 0.0, "0 or more"),
+    ):
+        seconds = getattr(settings, name, 1)
+        try:
+            is_right = least <= float(seconds) <= LONGEST_SECONDS
+        except (TypeError, ValueError):
+            is_right = False
+        if not is_right:
+            yield checks.Error(
+                f"{name} must be a number of seconds, {rule} and at most {LONGEST_SECONDS}, got {seconds!r}.",
+                hint="Correct it, or leave it out for the default.",
+                id="catalog.E007",
+            )
+            return
+    try:
+        kwargs = store().client.connection_pool.connection_kwargs
+    except (ImproperlyConfigured, ImportError, AttributeError, TypeError, ValueError) as error:
+        yield checks.Error(
+            f"The read cache cannot use CACHES[{ALIAS!r}]: {error}",
+            hint="Give it an alias of its own with the BACKEND django_redis.cache.RedisCache.",
+            id="catalog.E008",
+        )
+        return
+    if not kwargs.get("socket_timeout"):
+        yield checks.Warning(
+            f"CACHES[{ALIAS!r}] has no SOCKET_TIMEOUT: a request waits long for a Redis that hangs.",
+            hint="Set SOCKET_CONNECT_TIMEOUT and SOCKET_TIMEOUT in its OPTIONS, to 0.25 seconds for example.",
+            id="catalog.W001",
         )
 
 

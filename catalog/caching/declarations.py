@@ -10,6 +10,10 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Model
 
 PREFIX_RULE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+# Ten years. Redis refuses what it cannot count in milliseconds.
+LONGEST_TIMEOUT_SECONDS = 10 * 366 * 24 * 60 * 60
+# An entry counts its tokens in one byte.
+MOST_TAGS = 255
 
 
 class ReadCache:
@@ -35,10 +39,16 @@ class ReadCache:
             raise ImproperlyConfigured(
                 f"A ReadCache's prefix must be 1 to 64 letters, digits, '_', '-' and '.', got {prefix!r}."
             )
-        if not timeout > 0:
-            raise ImproperlyConfigured(f"A ReadCache's timeout must be more than 0 seconds, got {timeout}.")
-        if not depends_on:
-            raise ImproperlyConfigured(f"ReadCache {prefix!r} must depend on at least one model.")
+        if not isinstance(timeout, int | float) or not 0 < timeout <= LONGEST_TIMEOUT_SECONDS:
+            raise ImproperlyConfigured(
+                f"A ReadCache's timeout must be more than 0 seconds and at most "
+                f"{LONGEST_TIMEOUT_SECONDS:,}, got {timeout!r}."
+            )
+        if not 0 < len(depends_on) <= MOST_TAGS:
+            raise ImproperlyConfigured(
+                f"ReadCache {prefix!r} must depend on at least one model and at most {MOST_TAGS}, "
+                f"got {len(depends_on)}."
+            )
         self.prefix = prefix
         self.depends_on = tuple(depends_on)
         self.timeout_seconds = timeout

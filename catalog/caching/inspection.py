@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from catalog.caching.entries import Entry, decode
 from catalog.caching.store import Store
 
 SCAN_STEP = 1_000
+GLOB = re.compile(r"[*?\[\]\\]")
 READ_STEP = 100
 
 
@@ -39,7 +41,7 @@ class Swept:
 def stored_entries() -> Iterator[StoredEntry]:
     """Every entry, in the order in which SCAN finds it. Raises redis-py's errors."""
     chosen = store()
-    keys = _entry_keys(chosen, "*")
+    keys = _entry_keys(chosen, "")
     while batch := list(islice(keys, READ_STEP)):
         yield from _read(chosen, batch)
 
@@ -58,15 +60,17 @@ def sweep(prefix: str, *, dry_run: bool = False) -> Swept:
     chosen = store()
     started = time.perf_counter()
     count = 0
-    keys = _entry_keys(chosen, f"{prefix}:*")
+    keys = _entry_keys(chosen, f"{prefix}:")
     while batch := list(islice(keys, SCAN_STEP)):
         count += len(batch) if dry_run else int(chosen.client.unlink(*batch))
     return Swept(entries=count, seconds=time.perf_counter() - started)
 
 
-def _entry_keys(chosen: Store, pattern: str) -> Iterator[str]:
+def _entry_keys(chosen: Store, start: str) -> Iterator[str]:
+    # A KEY_PREFIX may hold what means something in a pattern, and would match another site's keys.
+    pattern = GLOB.sub(r"\\\g<0>", chosen.entry_key(start)) + "*"
     seen: set[bytes] = set()
-    for key in chosen.client.scan_iter(match=chosen.entry_key(pattern), count=SCAN_STEP):
+    for key in chosen.client.scan_iter(match=pattern, count=SCAN_STEP):
         if key not in seen:
             seen.add(key)
             yield key.decode()

@@ -55,8 +55,10 @@ def test_a_timeout_is_more_than_nothing(timeout: float) -> None:
     assert declare(timeout=timeout).timeout_seconds == timeout
 
 
-@pytest.mark.parametrize("timeout", [0, 0.0, -1, -0.5, float("nan"), float("-inf")])
-def test_a_timeout_of_nothing_is_refused(timeout: float) -> None:
+@pytest.mark.parametrize(
+    "timeout", [0, 0.0, -1, -0.5, float("nan"), float("-inf"), float("inf"), 1e12, None, "60"]
+)
+def test_a_timeout_of_nothing_or_for_ever_is_refused(timeout: Any) -> None:
     with pytest.raises(ImproperlyConfigured, match="timeout must be more than 0 seconds") as refused:
         declare(timeout=timeout)
     assert str(timeout) in str(refused.value)
@@ -66,6 +68,11 @@ def test_a_timeout_of_nothing_is_refused(timeout: float) -> None:
 def test_a_declaration_that_depends_on_nothing_is_refused(nothing: Sequence[Any]) -> None:
     with pytest.raises(ImproperlyConfigured, match="'shelf' must depend on at least one model"):
         declare(depends_on=nothing)
+
+
+def test_a_declaration_that_depends_on_more_than_an_entry_can_count_is_refused() -> None:
+    with pytest.raises(ImproperlyConfigured, match="at most 255, got 256"):
+        declare(depends_on=[Product] * 256)
 
 
 def test_a_refused_declaration_is_not_counted() -> None:
