@@ -82,7 +82,9 @@ def _guards(view: Any) -> Iterator[checks.CheckMessage]:
         )
     for name in BEFORE_A_READ:
         owner = next(each for each in type(view).__mro__ if name in vars(each))
-        if not owner.__module__.startswith(("rest_framework.", f"{__package__}.")):
+        # transaction.non_atomic_requests marks what it decorates, and does nothing before it.
+        is_harmless = hasattr(vars(owner)[name], "_non_atomic_requests")
+        if not is_harmless and not owner.__module__.startswith(("rest_framework.", f"{__package__}.")):
             yield checks.Error(
                 f"{_name(view)} has a read cache, and {owner.__name__}.{name}() comes before its reads.",
                 hint="A hit is answered before it. Do it around as_view(), or cache nothing.",

@@ -40,7 +40,7 @@ class Plan:
         if not writes.is_installed():
             raise ImproperlyConfigured(
                 f"{view_class.__name__} has a read cache, and nothing watches what is written. Call "
-                f"{writes.__name__}.install() in the ready() of an AppConfig, after the views were imported."
+                f"{__package__}.installation.install() in the ready() of an AppConfig that imports the views."
             )
         self.declaration = declaration
         self._view_class = view_class

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
-from django.db import models
+from django.db import models, transaction
 from django.db.backends.signals import connection_created
 from django.urls import path
+from django.utils.decorators import method_decorator
 from pytest_django import Settings
 from rest_framework import permissions, renderers, throttling, versioning, viewsets
 from rest_framework.response import Response
@@ -126,6 +127,13 @@ def test_a_view_that_does_something_of_its_own_before_its_reads_is_refused(
     assert ids(check_views()) == ["catalog.E005"]
 
 
+def test_a_view_may_be_exempt_from_the_transaction_of_each_request(urls: list[Any]) -> None:
+    exempt = method_decorator(transaction.non_atomic_requests, name="dispatch")
+    urls.append(path("exempt/", exempt(view_class()).as_view()))
+
+    assert check_views() == []
+
+
 class HeaderVersioning(versioning.BaseVersioning):
     pass
 
@@ -208,5 +216,5 @@ def test_an_alias_that_waits_for_ever_is_warned_of(settings: Settings) -> None:
 def test_a_read_cache_that_nothing_watches_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection_created, "receivers", [])
 
-    with pytest.raises(ImproperlyConfigured, match=r"writes\.install\(\)"):
+    with pytest.raises(ImproperlyConfigured, match=r"catalog\.caching\.installation\.install\(\)"):
         view_class().as_view()

@@ -9,9 +9,11 @@ from typing import Any, cast
 
 import django_filters
 import pytest
+from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.utils import timezone
+from django.utils.decorators import method_decorator
 from django.utils.translation import gettext
 from django_filters.rest_framework import DjangoFilterBackend
 from pytest_django import Settings
@@ -238,6 +240,18 @@ def test_a_weight_makes_no_other_json(accept: str, serve: Serve) -> None:
         response = APIClient().get(CACHED, HTTP_ACCEPT=accept)
         assert response["Cache-Status"] == f"shop; {status}"
         assert "ETag" in response
+
+
+def test_a_view_that_is_exempt_from_atomic_requests_fills(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+    for exempt, status in ((False, "fwd=bypass; detail=transaction"), (True, "fwd=uri-miss; stored")):
+        view = list_view()
+        if exempt:
+            view = method_decorator(transaction.non_atomic_requests, name="dispatch")(view)
+        serve(view)
+        assert APIClient().get(CACHED)["Cache-Status"] == f"shop; {status}"
 
 
 # What is answered
