@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.log import DEFAULT_LOGGING
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
@@ -76,9 +77,10 @@ INSTALLED_APPS = [
     # Before staticfiles, so that runserver serves static files as gunicorn does.
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
+    # Before rest_framework, whose page it extends.
+    "catalog",
     "rest_framework",
     "django_filters",
-    "catalog",
 ]
 
 MIDDLEWARE = [
@@ -235,20 +237,19 @@ LOGIN_REDIRECT_URL = "/"
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "filters": {"production": {"()": "django.utils.log.RequireDebugFalse"}},
+    "formatters": {
+        "plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+        "django.server": DEFAULT_LOGGING["formatters"]["django.server"],
+    },
     "handlers": {
         "stderr": {"class": "logging.StreamHandler", "formatter": "plain"},
-        # With DEBUG on, Django prints its errors itself; without, it would only mail them.
-        "errors": {
-            "class": "logging.StreamHandler",
-            "formatter": "plain",
-            "level": "ERROR",
-            "filters": ["production"],
-        },
+        "django.server": DEFAULT_LOGGING["handlers"]["django.server"],
     },
     "loggers": {
         "catalog": {"handlers": ["stderr"], "level": "INFO"},
-        "django": {"handlers": ["errors"], "level": "INFO"},
+        # In production Django itself would only mail its errors.
+        "django": {"handlers": ["stderr"], "level": "ERROR"},
+        # runserver's line for each request. Configuring "django" takes its handler away.
+        "django.server": DEFAULT_LOGGING["loggers"]["django.server"],
     },
 }

@@ -266,7 +266,9 @@ def test_pages_are_browsable(path: str, shelf: list[Product], api: APIClient) ->
 
     assert response.status_code == 200
     assert response["content-type"].startswith("text/html")
-    assert "/api-auth/login/" in response.content.decode()
+    page = response.content.decode()
+    assert "/api-auth/login/" in page
+    assert '<meta name="viewport" content="width=device-width' in page
 
 
 def test_the_browsable_list_has_filters_and_a_form_for_admins(

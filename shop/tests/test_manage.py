@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -174,6 +175,28 @@ def test_a_failure_that_is_not_known_keeps_its_traceback(shell: Shell) -> None:
 
     assert finished.stderr.endswith("OSError: [Errno 28] No space\n")
     assert "Traceback" in finished.stderr
+
+
+@pytest.mark.parametrize("debug", ["on", "off"])
+def test_an_error_in_a_view_is_logged_whole(debug: str, shell: Shell) -> None:
+    # Without tables the view fails.
+    client = "from django.test import Client; client = Client(raise_request_exception=False)"
+    finished = shell(
+        f"shell -v0 -c \"{client}; client.get('/uncached/products/')\"",
+        DEBUG=debug,
+        SECRET_KEY="mine",
+        ALLOWED_HOSTS="testserver",
+    )
+
+    assert "ERROR django.request: Internal Server Error: /uncached/products/\nTraceback" in finished.stderr
+    assert "no such table" in finished.stderr
+
+
+def test_runserver_says_a_line_for_each_request(shell: Shell) -> None:
+    log = "import logging; logging.getLogger('django.server').info('GET / 200')"
+    finished = shell(f'shell -v0 -c "{log}"')
+
+    assert re.fullmatch(r"\[.+\] GET / 200\n", finished.stderr)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
