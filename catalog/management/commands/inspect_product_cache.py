@@ -43,9 +43,7 @@ class Command(CatalogCommand):
         else:
             rows = [_row(each) for each in sorted(stored_entries(), key=lambda each: each.key)]
             columns = shutil.get_terminal_size().columns if self.stdout.isatty() else None
-            self.stdout.write(
-                render_table(HEADS, rows, columns=columns) if rows else "The read cache is empty."
-            )
+            self.stdout.write(_list(rows, columns=columns) if rows else "The read cache is empty.")
 
 
 def _body(key: str) -> str:
@@ -53,6 +51,19 @@ def _body(key: str) -> str:
     if found is None or found.entry is None:
         raise CommandError(f"KEY must be an entry of the read cache, got {key!r}. List them without KEY.")
     return json.dumps(json.loads(found.entry.body), indent=2, ensure_ascii=False)
+
+
+def _list(rows: list[list[str]], *, columns: int | None) -> str:
+    """A table; where the terminal is too narrow for one, a paragraph an entry, with its key in one piece."""
+    plain = render_table(HEADS, rows, columns=None)
+    if columns is None:
+        return plain
+    if max(map(len, plain.splitlines())) < columns:
+        return render_table(HEADS, rows, columns=columns)
+    return "\n".join(
+        f"{key}\n  {state}, {age} old, {ttl} to live, {stored} stored, {inflated} inflated\n  {tags}"
+        for key, state, age, ttl, stored, inflated, tags in rows
+    )
 
 
 def _row(found: StoredEntry) -> list[str]:

@@ -1,4 +1,5 @@
 import json
+import re
 from io import StringIO
 from typing import Any
 
@@ -42,6 +43,21 @@ def test_the_table_tells_live_from_dead() -> None:
 
     assert rows[f":rc1:entry:{LIST_KEY}"][1] == "dead"
     assert rows[":rc1:entry:category_list:http://testserver/categories/"][1] == "live"
+
+
+@pytest.mark.usefixtures("product")
+def test_a_key_is_in_one_piece_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    output = StringIO()
+    monkeypatch.setattr(output, "isatty", lambda: True, raising=False)
+    call_command("inspect_product_cache", stdout=output)
+    lines = output.getvalue().splitlines()
+
+    assert f":rc1:entry:{LIST_KEY}" in lines
+    assert re.fullmatch(
+        r"  dead, \d+ s old, \d+ s to live, [\d,]+ B stored, [\d,]+ B inflated",
+        lines[lines.index(f":rc1:entry:{LIST_KEY}") + 1],
+    )
 
 
 @pytest.mark.usefixtures("product")
