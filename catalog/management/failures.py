@@ -88,7 +88,9 @@ def _explain_redis(error: redis.exceptions.RedisError) -> str:
     url = getattr(settings, name)
     shown = mask_password(url)
     if isinstance(error, redis.exceptions.AuthenticationError):
-        return f"Redis at {shown} refused: {error}. Check the user and the password in {name}."
+        return (
+            f"Redis at {shown} refused: {str(error).rstrip('.')}. Check the user and the password in {name}."
+        )
     if not isinstance(error, redis.exceptions.ConnectionError | redis.exceptions.TimeoutError):
         lowered = str(error).lower()
         remedy = next((remedy for piece, remedy in REDIS_REMEDIES if piece in lowered), REDIS_REMEDY)

@@ -48,9 +48,13 @@ class Command(CatalogCommand):
             # Also where nothing was found: what is being filled now is made from what was there before.
             found = flush(prefix=prefix, alias=cache)
         if verbosity:
-            verb = "Would remove" if dry_run else "Removed"
+            what = (
+                f"{found.pages.pages:,} cached pages ({found.pages.keys:,} keys) and "
+                f"{found.entries:,} entries of the read cache"
+            )
             self.stdout.write(
-                f"{verb} {found.pages.pages:,} cached pages ({found.pages.keys:,} keys) and "
-                f"{found.entries:,} entries of the read cache in {found.seconds * 1000:.1f} ms; "
+                f"Would remove {what}."
+                if dry_run
+                else f"Removed {what} in {found.seconds * 1000:.1f} ms; "
                 f"the rotation took {found.rotation_seconds * 1000:.1f} ms."
             )

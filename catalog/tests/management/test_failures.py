@@ -94,6 +94,7 @@ def assert_told(manage: Manage, url: str, *pieces: str) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("CommandError: ")
     assert done.stderr.count("\n") == 1
+    assert ".. " not in done.stderr
     for piece in pieces:
         assert piece in done.stderr
     assert "docker compose" not in done.stderr
@@ -233,6 +234,7 @@ def test_a_private_redis_that_cannot_be_is_one_line(manage: Manage, tmp_path: Pa
     assert done.returncode == 1
     assert "must be a folder of yours for the private Redis" in done.stderr
     assert done.stderr.count("\n") == 1
+    assert ".. " not in done.stderr
 
 
 def test_a_locked_database(manage: Manage, tmp_path: Path) -> None:
