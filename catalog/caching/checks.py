@@ -52,7 +52,7 @@ LONGEST_SECONDS = 3600
 def check_declarations(**kwargs: Any) -> list[checks.CheckMessage]:
     if not declarations():
         return []
-    return [*_settings(), *_languages(), *_unknown_models(), *_shared_prefixes()]
+    return [*_settings(), *_unknown_models(), *_shared_prefixes()]
 
 
 def check_views(**kwargs: Any) -> list[checks.CheckMessage]:
@@ -137,15 +137,6 @@ def _settings() -> Iterator[checks.CheckMessage]:
             f"CACHES[{ALIAS!r}] has no SOCKET_TIMEOUT: a request waits long for a Redis that hangs.",
             hint="Set SOCKET_CONNECT_TIMEOUT and SOCKET_TIMEOUT in its OPTIONS, to 0.25 seconds for example.",
             id="catalog.W001",
-        )
-
-
-def _languages() -> Iterator[checks.CheckMessage]:
-    if "django.middleware.locale.LocaleMiddleware" in settings.MIDDLEWARE:
-        yield checks.Warning(
-            "LocaleMiddleware gives each visitor a language, and an entry of the read cache is for all.",
-            hint="Cache no view that translates; then add this check to SILENCED_SYSTEM_CHECKS.",
-            id="catalog.W002",
         )
 
 

@@ -220,12 +220,6 @@ def test_a_read_cache_that_nothing_watches_is_refused(monkeypatch: pytest.Monkey
         view_class().as_view()
 
 
-def test_visitors_of_different_languages_are_warned_of(settings: Any) -> None:
-    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.middleware.locale.LocaleMiddleware"]
-
-    assert ids(check_declarations()) == ["catalog.W002"]
-
-
 def test_a_project_without_a_read_cache_needs_nothing(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(declarations, "_declared", [])
     settings.CACHES = {"default": settings.CACHES["default"]}
