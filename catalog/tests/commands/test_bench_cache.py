@@ -356,7 +356,7 @@ def test_a_redis_that_fails_in_the_middle_is_one_error() -> None:
 
     post_save.connect(fail, sender=Product)
     try:
-        with pytest.raises(CommandError, match="Cannot reach Redis at"):
+        with pytest.raises(CommandError, match=r"The private Redis at .* does not answer"):
             bench()
     finally:
         post_save.disconnect(fail, sender=Product)
