@@ -87,11 +87,6 @@ def _explain_redis(error: redis.exceptions.RedisError) -> str:
     name = _variable_of(error)
     url = getattr(settings, name)
     shown = mask_password(url)
-    if "DB index is out of range" in str(error):
-        return (
-            f"Redis at {shown} has too few databases: the read cache has the next one after "
-            "REDIS_URL's. Set READ_REDIS_URL to one that is there, of this server or another."
-        )
     if isinstance(error, redis.exceptions.AuthenticationError):
         return (
             f"Redis at {shown} refused: {str(error).rstrip('.')}. Check the user and the password in {name}."

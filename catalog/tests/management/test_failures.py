@@ -114,15 +114,6 @@ def test_a_wrong_password_of_redis(credentials: str, guarded_redis: int, manage:
     )
 
 
-def test_a_redis_without_a_database_for_the_read_cache(guarded_redis: int, manage: Manage) -> None:
-    assert_told(
-        manage,
-        f"redis://:{PASSWORD}@127.0.0.1:{guarded_redis}/15",
-        "has too few databases",
-        "Set READ_REDIS_URL",
-    )
-
-
 def test_the_right_password_of_redis_is_accepted(guarded_redis: int, manage: Manage) -> None:
     url = f"redis://:{PASSWORD}@127.0.0.1:{guarded_redis}/1"
 
