@@ -5,14 +5,20 @@ Ctrl-C does that by itself. SIGTERM and SIGHUP, left alone, end a process where 
 
 from __future__ import annotations
 
+import _thread
+import os
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 # Windows has no SIGHUP.
 TERMINATING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+SENT_AGAIN_AFTER_SECONDS = 0.01
 
 
 class Terminated(SystemExit):
@@ -20,6 +26,7 @@ class Terminated(SystemExit):
 
     def __init__(self, number: int) -> None:
         super().__init__(128 + number)
+        self.number = number
 
 
 @contextmanager
@@ -29,7 +36,8 @@ def terminations_raised() -> Iterator[None]:
     GNU timeout sends its signal twice. A signal that is ignored (``nohup``) or has a handler is
     left as it is. In another thread than the main one, which gets no signals, nothing changes.
     """
-    if threading.current_thread() is not threading.main_thread():
+    replaced = [number for number in TERMINATING if signal.getsignal(number) is signal.SIG_DFL]
+    if not replaced or threading.current_thread() is not threading.main_thread():
         yield
         return
     ended_by: list[int] = []
@@ -39,11 +47,11 @@ def terminations_raised() -> Iterator[None]:
             ended_by.append(number)
             raise Terminated(number)
 
-    replaced = [number for number in TERMINATING if signal.getsignal(number) is signal.SIG_DFL]
     try:
         for number in replaced:
             signal.signal(number, terminate)
-        yield
+        with _dropped_ones_sent_again(ended_by.clear):
+            yield
     except OSError:
         # After a hangup, a progress bar that is taken away fails: there is no terminal to write to.
         if ended_by:
@@ -52,6 +60,37 @@ def terminations_raised() -> Iterator[None]:
     finally:
         for number in replaced:
             signal.signal(number, signal.SIG_DFL)
+
+
+@contextmanager
+def _dropped_ones_sent_again(forget: Callable[[], None]) -> Iterator[None]:
+    """Python drops what is raised within a destructor or a weak reference's callback. A signal that
+    came there, Ctrl-C too, comes again a moment later.
+    """
+
+    def send_again(dropped: Any) -> None:
+        if isinstance(dropped.exc_value, Terminated):
+            forget()
+            _send_soon(dropped.exc_value.number)
+        elif isinstance(dropped.exc_value, KeyboardInterrupt):
+            _send_soon(signal.SIGINT)
+        else:
+            hook(dropped)
+
+    hook, sys.unraisablehook = sys.unraisablehook, send_again
+    try:
+        yield
+    finally:
+        sys.unraisablehook = hook
+
+
+def _send_soon(number: int) -> None:
+    def send() -> None:
+        time.sleep(SENT_AGAIN_AFTER_SECONDS)
+        os.kill(os.getpid(), number)
+
+    # Not threading's: what was interrupted may hold its lock.
+    _thread.start_new_thread(send, ())
 
 
 @contextmanager

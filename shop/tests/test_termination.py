@@ -1,7 +1,9 @@
 import errno
 import os
 import signal
+import sys
 import threading
+import time
 from contextlib import suppress
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from shop.termination import TERMINATING, Terminated, interrupts_deferred, terminations_raised
 
 EVERY = (signal.SIGINT, *TERMINATING)
+EVERY_END = (KeyboardInterrupt, Terminated)
 
 
 @pytest.mark.parametrize("number", TERMINATING)
@@ -33,6 +36,36 @@ def test_a_second_termination_does_not_cut_the_unwinding_short() -> None:
             put_back = True
 
     assert put_back
+
+
+@pytest.mark.parametrize("number", EVERY)
+def test_a_signal_that_comes_where_python_drops_what_is_raised_comes_again(number: signal.Signals) -> None:
+    class Interrupted:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), number)
+
+    def work() -> None:
+        Interrupted()
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            pass
+
+    with pytest.raises(EVERY_END), terminations_raised():
+        work()
+
+
+def test_what_else_is_dropped_is_reported_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Failing:
+        def __del__(self) -> None:
+            raise ValueError("of a destructor")
+
+    reported: list[str] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda dropped: reported.append(str(dropped.exc_value)))
+
+    with terminations_raised():
+        Failing()
+
+    assert reported == ["of a destructor"]
 
 
 def test_what_fails_on_the_way_out_does_not_hide_the_termination() -> None:
@@ -75,7 +108,7 @@ def test_what_is_deferred_comes_after_the_block(number: signal.Signals) -> None:
             came.append("the end of the block")
         came.append("what is after it")
 
-    with pytest.raises((Terminated, KeyboardInterrupt)), terminations_raised():
+    with pytest.raises(EVERY_END), terminations_raised():
         work()
 
     assert came == ["the end of the block"]
