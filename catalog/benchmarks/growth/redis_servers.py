@@ -20,6 +20,7 @@ from django.conf import settings
 from django.test.utils import override_settings
 from redis import ConnectionPool, Redis
 
+from catalog.benchmarks import own_redis
 from catalog.benchmarks.client import BenchmarkError
 from catalog.benchmarks.isolation import KEY_PREFIX, empty_cache
 from catalog.benchmarks.overrides import BUILTIN_ALIAS
@@ -27,9 +28,6 @@ from catalog.benchmarks.processes import EXIT_PATIENCE_SECONDS, running_process
 from catalog.cached_pages import redis_client
 from shop.embedded_redis import NO_SERVER_MESSAGE, SERVER_NAMES, PrivateRedis, find_program
 
-# Takes the process's place. The alarm, which outlives exec, ends the server even where the benchmark
-# was killed.
-LAUNCHER = "import os, signal, sys; signal.alarm(int(sys.argv[1])); os.execv(sys.argv[2], sys.argv[2:])"
 ROOM_SHARE = 0.5
 PATIENCE_SECONDS = 60
 
@@ -83,14 +81,13 @@ def redis_server(*, seconds: float) -> Iterator[RedisServer]:
         with _patient_clients() as clients:
             yield RedisServer(is_scratch=False, clients=clients)
         return
-    with TemporaryDirectory(prefix=f"{KEY_PREFIX}.") as folder:
-        socket_path = Path(folder) / "redis.sock"
-        with (
-            _running_redis(Path(folder), socket_path, seconds),
-            _caches_on(socket_path),
-            _patient_clients() as clients,
-        ):
-            yield RedisServer(is_scratch=True, clients=clients)
+    with (
+        TemporaryDirectory(prefix=f"{KEY_PREFIX}.") as folder,
+        _running_redis(Path(folder), seconds),
+        _caches_on(own_redis.socket_in(Path(folder))),
+        _patient_clients() as clients,
+    ):
+        yield RedisServer(is_scratch=True, clients=clients)
 
 
 @contextmanager
@@ -110,20 +107,14 @@ def _patient_clients() -> Iterator[tuple[Redis, ...]]:
 
 
 @contextmanager
-def _running_redis(folder: Path, socket_path: Path, seconds: float) -> Iterator[None]:
+def _running_redis(folder: Path, seconds: float) -> Iterator[None]:
     program = find_program(SERVER_NAMES)
     if program is None:
         raise BenchmarkError(NO_SERVER_MESSAGE)
-    configuration = folder / "redis.conf"
-    configuration.write_text(
-        f'port 0\nunixsocket "{socket_path}"\nunixsocketperm 700\ndir "{folder}"\nsave ""\nappendonly no\n'
-    )
-    limit_seconds = int(seconds) + 4 * EXIT_PATIENCE_SECONDS
-    command = ["-c", LAUNCHER, str(limit_seconds), str(program), str(configuration)]
-    with running_process(command, folder / "log") as process:
-        lines: Any = process.popen.stdout
-        if not any("eady to accept connections" in line for line in lines):
-            raise BenchmarkError(f"{program} did not start. {process.last_words()}")
+    limit_seconds = seconds + 4 * EXIT_PATIENCE_SECONDS
+    command = own_redis.command(program, folder, limit_seconds=limit_seconds)
+    with running_process(command, folder / "stderr") as process:
+        own_redis.wait_until_it_answers(process, program, folder)
         yield
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import socket
 import time
@@ -10,28 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 from urllib.parse import quote
 
 import psutil
-from redis import Redis
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
-from redis.retry import Retry
 
-from catalog.benchmarks.errors import BenchmarkError
+from catalog.benchmarks import own_redis
 from catalog.benchmarks.processes import EXIT_PATIENCE_SECONDS, Process
 from shop.embedded_redis import SERVER_NAMES, find_program
 from shop.termination import interrupts_deferred
 
 POLL_SECONDS = 0.002
-START_PATIENCE_SECONDS = 10.0
-# The timer outlives exec(), and ends the server even where the benchmark was killed.
-BECOME_SERVER = """
-import os, signal, sys
-signal.setitimer(signal.ITIMER_REAL, float(sys.argv[1]))
-os.execv(sys.argv[2], sys.argv[2:])
-"""
 
 
 def find_server() -> Path | None:
@@ -47,31 +34,21 @@ class SacrificialRedis:
         self._folder = folder
         self._limit_seconds = limit_seconds
         self._process: Process | None = None
-        self._socket_path = folder / "redis.sock"
-        self._client: Any = Redis(
-            unix_socket_path=str(self._socket_path),
-            socket_timeout=START_PATIENCE_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-        )
+        self._client = own_redis.client_of(folder)
 
     @property
     def url(self) -> str:
-        return f"unix://{quote(str(self._socket_path))}?db=1"
+        return f"unix://{quote(str(own_redis.socket_in(self._folder)))}?db=1"
 
     def start(self) -> None:
         """With the data that it was stopped with. Raises ``BenchmarkError``."""
+        command = own_redis.command(
+            self._program, self._folder, limit_seconds=self._limit_seconds, maxmemory="64mb"
+        )
         with interrupts_deferred():
-            self._process = Process(
-                ["-c", BECOME_SERVER, str(self._limit_seconds), str(self._program), *self._options()],
-                self._folder / "stderr",
-                # It would not hear another signal while it hangs.
-                end_by=signal.SIGKILL,
-            )
-        deadline = time.monotonic() + START_PATIENCE_SECONDS
-        while not self._answers():
-            if self._process.popen.poll() is not None or time.monotonic() > deadline:
-                raise BenchmarkError(f"{self._program} did not start. {self._last_words()}")
-            time.sleep(POLL_SECONDS)
+            # It would not hear another signal while it hangs.
+            self._process = Process(command, self._folder / "stderr", end_by=signal.SIGKILL)
+        own_redis.wait_until_it_answers(self._process, self._program, self._folder)
 
     def empty(self) -> None:
         self._client.flushall()
@@ -118,32 +95,6 @@ class SacrificialRedis:
         if self._process is not None:
             self._process.popen.wait(timeout=EXIT_PATIENCE_SECONDS)
         self.end()
-
-    def _answers(self) -> bool:
-        with contextlib.suppress(RedisError):
-            return bool(self._client.ping())
-        return False
-
-    def _options(self) -> list[str]:
-        options = {
-            "port": "0",
-            "unixsocket": str(self._socket_path),
-            "unixsocketperm": "700",
-            "dir": str(self._folder),
-            "dbfilename": "dump.rdb",
-            "logfile": str(self._folder / "redis.log"),
-            "loglevel": "warning",
-            "daemonize": "no",
-            "save": "",
-            "appendonly": "no",
-            "maxmemory": "64mb",
-        }
-        return [word for name, value in options.items() for word in (f"--{name}", value)]
-
-    def _last_words(self) -> str:
-        log = self._folder / "redis.log"
-        said = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
-        return said[-1] if said else (self._process.last_words() if self._process else "")
 
 
 @contextmanager
