@@ -12,6 +12,7 @@ _additional_caches = _of_strategy.pop("CACHES", {})
 _key_prefix = os.environ["BENCH_KEY_PREFIX"]
 globals().update(_of_strategy)
 globals().update(overrides(CACHES, key_prefix=_key_prefix, additional_caches=_additional_caches))
+DATABASES = {"default": json.loads(os.environ["BENCH_DATABASE"])}
 # The strategies that are no part of the shop, by module and class, and whose own process this is.
 BENCH_STRATEGIES = read_list("BENCH_STRATEGIES")
 BENCH_PROCESS_OF = read_text("BENCH_PROCESS_OF")

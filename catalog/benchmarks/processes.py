@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from django.conf import settings
 from django.db import connection
@@ -26,6 +25,8 @@ from catalog.caching import engine
 from shop.termination import interrupts_deferred
 
 EXIT_PATIENCE_SECONDS = 30
+# For a process that imports Django and connects, on a machine that does other work.
+STARTING_PATIENCE_SECONDS = 60
 
 
 class Process:
@@ -73,9 +74,9 @@ class Process:
             self.popen.stdin.write(f"{line}\n")
             self.popen.stdin.flush()
 
-    def wait_until_ready(self) -> None:
-        if self.popen.stdout is None or self.popen.stdout.readline() != "ready\n":
-            self.popen.wait()
+    def wait_until_ready(self, *, timeout_seconds: float = STARTING_PATIENCE_SECONDS) -> None:
+        """Raises ``BenchmarkError`` if it says something else, or nothing in that time."""
+        if self.answer(timeout_seconds=timeout_seconds) != "ready\n":
             raise self.failed()
 
     def answer(self, *, timeout_seconds: float) -> str:
@@ -89,7 +90,9 @@ class Process:
             )
         line = stdout.readline()
         if not line:
-            self.popen.wait()
+            # Its last words may be under way; it need not end where it only closed its output.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.popen.wait(timeout=EXIT_PATIENCE_SECONDS)
             raise self.failed()
         return line
 
@@ -119,12 +122,16 @@ class Process:
 
 @contextmanager
 def running_process(arguments: Sequence[str], log: Path, **options: Any) -> Iterator[Process]:
-    process = Process(arguments, log, **options)
+    process = None
     try:
+        # An interrupt in the midst of its start would leave a process that nobody knows of.
+        with interrupts_deferred():
+            process = Process(arguments, log, **options)
         yield process
     finally:
-        with interrupts_deferred():
-            process.end()
+        if process is not None:
+            with interrupts_deferred():
+                process.end()
 
 
 def _environment() -> dict[str, str]:
@@ -139,7 +146,7 @@ def _environment() -> dict[str, str]:
         "TEXTBOOK": "on" if settings.TEXTBOOK else "off",
         "ALLOWED_HOSTS": "127.0.0.1",
         "SECRET_KEY": settings.SECRET_KEY,
-        "DATABASE_URL": _database_url(),
+        **database_environment(),
         "PRIVATE_REDIS_DIR": str(settings.PRIVATE_REDIS_DIR),
         "REDIS_URL": "" if private else settings.REDIS_URL,
         "READ_REDIS_URL": "" if private else settings.READ_REDIS_URL,
@@ -148,13 +155,15 @@ def _environment() -> dict[str, str]:
     }
 
 
-def _database_url() -> str:
-    database = connection.settings_dict
+def database_environment(**changed: Any) -> dict[str, str]:
+    """What leads a process to the database of this one, also where that is a test run's.
+
+    As ``DATABASES`` has it, and not as a URL, which cannot say all of it. ``changed`` are its settings.
+    """
+    database = {**connection.settings_dict, **changed}
+    # What is for those who make the databases of tests.
+    database.pop("TEST", None)
     name = str(database["NAME"])
-    if connection.vendor == "sqlite":
-        if ":memory:" in name or "mode=memory" in name:
-            raise BenchmarkError("A benchmark's processes cannot share a database in memory. Use a file.")
-        return f"sqlite:///{quote(name)}"
-    user, password, host = (quote(str(database[key]), safe="") for key in ("USER", "PASSWORD", "HOST"))
-    port = f":{database['PORT']}" if database["PORT"] else ""
-    return f"postgres://{user}:{password}@{host}{port}/{quote(name, safe='')}"
+    if connection.vendor == "sqlite" and (":memory:" in name or "mode=memory" in name):
+        raise BenchmarkError("A benchmark's processes cannot share a database in memory. Use a file.")
+    return {"BENCH_DATABASE": json.dumps(database, default=str)}

@@ -11,17 +11,25 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from urllib.parse import quote
+from typing import Any
 
 from django.db import DatabaseError, connection
+from django.db.backends.utils import CursorWrapper
 
 from catalog.benchmarks.client import BenchmarkError
 from catalog.benchmarks.isolation import KEY_PREFIX
+from catalog.benchmarks.processes import database_environment
 from shop.termination import interrupts_deferred
+
+GRANT = "Grant it to the role: GRANT CREATE ON DATABASE … TO …"
+DIRECTLY = "Let DATABASE_URL name the server itself, and no pooler before it."
 
 
 class NoScratchDatabase(Exception):
-    """None can be made here; the message says why."""
+    """None can be made here; the message says why, and what to do."""
+
+    def __init__(self, reason: str, *, remedy: str) -> None:
+        super().__init__(f"{reason.rstrip('.')}. {remedy}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +57,7 @@ def scratch_database() -> Iterator[ScratchDatabase]:
 def _scratch_file() -> Iterator[ScratchDatabase]:
     with TemporaryDirectory(prefix=f"{KEY_PREFIX}.") as folder:
         path = Path(folder) / "growth.sqlite3"
-        yield ScratchDatabase(name=str(path), environment={"DATABASE_URL": f"sqlite:///{quote(str(path))}"})
+        yield ScratchDatabase(name=str(path), environment=database_environment(NAME=str(path)))
 
 
 @contextmanager
@@ -61,12 +69,34 @@ def _scratch_schema() -> Iterator[ScratchDatabase]:
             try:
                 _execute(f"CREATE SCHEMA {quoted}")
             except DatabaseError as error:
-                raise NoScratchDatabase("".join(str(error).splitlines()[:1])) from error
+                raise NoScratchDatabase(_first_line(error), remedy=GRANT) from error
             stack.callback(_drop, quoted)
-        # By libpq's variable, which the database's URL need not know of. Without "public": what the
-        # process does not see it cannot touch.
-        options = f"{os.environ.get('PGOPTIONS', '')} -c search_path={schema}".strip()
-        yield ScratchDatabase(name=schema, environment={"PGOPTIONS": options})
+        options = _options_of(schema)
+        _require_way_there(schema, options)
+        yield ScratchDatabase(name=schema, environment=database_environment(OPTIONS=options))
+
+
+def _options_of(schema: str) -> dict[str, Any]:
+    """Those of the user's connection, in the schema. Without "public": what is not seen is not touched."""
+    options = dict(connection.settings_dict["OPTIONS"])
+    # What libpq reads where there are no such options.
+    said = options.get("options", os.environ.get("PGOPTIONS", ""))
+    return {**options, "options": f"{said} -c search_path={schema}".strip()}
+
+
+def _require_way_there(schema: str, options: dict[str, Any]) -> None:
+    """A pooler between may refuse the option, or pass over it. Raises ``NoScratchDatabase``."""
+    other = connection.copy()
+    other.settings_dict = {**connection.settings_dict, "OPTIONS": options}
+    try:
+        with other.cursor() as cursor:
+            found = _schemas(cursor)
+    except DatabaseError as error:
+        raise NoScratchDatabase(_first_line(error), remedy=DIRECTLY) from error
+    finally:
+        other.close()
+    if found != schema:
+        raise NoScratchDatabase(f"its search_path became {found}", remedy=DIRECTLY)
 
 
 def _drop(quoted: str) -> None:
@@ -85,10 +115,18 @@ def require_scratch(name: str) -> None:
         found = str(connection.settings_dict["NAME"])
     else:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT array_to_string(current_schemas(false), ', ')")
-            found = str(cursor.fetchone()[0])
+            found = _schemas(cursor)
     if found != name:
         raise BenchmarkError(f"A process must fill the database {name}, but it is connected to {found}.")
+
+
+def _schemas(cursor: CursorWrapper) -> str:
+    cursor.execute("SELECT array_to_string(current_schemas(false), ', ')")
+    return str(cursor.fetchone()[0])
+
+
+def _first_line(error: Exception) -> str:
+    return "".join(str(error).splitlines()[:1])
 
 
 def _execute(sql: str) -> None:

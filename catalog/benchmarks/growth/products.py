@@ -19,7 +19,12 @@ from catalog.benchmarks.growth.databases import (
 )
 from catalog.benchmarks.growth.work import HITS_PER_TURN, WRITES_PER_TURN, Task, Times
 from catalog.benchmarks.plan import Plan, Scale
-from catalog.benchmarks.processes import EXIT_PATIENCE_SECONDS, Process, running_process
+from catalog.benchmarks.processes import (
+    EXIT_PATIENCE_SECONDS,
+    STARTING_PATIENCE_SECONDS,
+    Process,
+    running_process,
+)
 from catalog.benchmarks.quantities import say
 
 WORK = "import django; django.setup(); from catalog.benchmarks.growth.work import work; work()"
@@ -31,6 +36,8 @@ SECONDS_PER_REQUEST = 0.0025
 SECONDS_PER_REQUEST_AND_PRODUCT = 30e-9
 # Of a product with its tags in the file and its indexes, and half as much again in the write-ahead log.
 BYTES_PER_PRODUCT = 1_000
+# So many times the estimate, a process is taken to hang.
+PATIENCE_TIMES = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +72,7 @@ def measure_products(
             processes[size] = stack.enter_context(_process(size, database, folder))
             processes[size].send(json.dumps(asdict(_task(plan, size, database))))
         for size, process in processes.items():
-            process.wait_until_ready()
+            process.wait_until_ready(timeout_seconds=_patience_seconds(_starting_seconds(size)))
             on_progress(_starting_seconds(size))
         _take_turns(plan, processes, on_progress)
         times = {
@@ -80,7 +87,7 @@ def _take_turns(plan: Plan, processes: dict[int, Process], on_progress: Callable
     for _ in range(1 + TURNS.at(plan.effort)):
         for size in chance.sample(list(processes), len(processes)):
             processes[size].send("turn")
-            processes[size].wait_until_ready()
+            processes[size].wait_until_ready(timeout_seconds=_patience_seconds(_turn_seconds(plan, size)))
             on_progress(_turn_seconds(plan, size))
 
 
@@ -112,14 +119,16 @@ def _fitting(sizes: Sequence[int]) -> tuple[list[int], tuple[str, ...]]:
 
 
 def _no_database(error: NoScratchDatabase) -> str:
-    return (
-        f"The growth with products was left out: a schema of its own cannot be made ({error}). "
-        "Grant it to the role: GRANT CREATE ON DATABASE … TO …"
-    )
+    return f"The growth with products was left out: a schema of its own cannot be used: {error}"
 
 
 def _starting_seconds(size: int) -> float:
     return STARTING_SECONDS + size * SECONDS_PER_PRODUCT
+
+
+def _patience_seconds(estimated: float) -> float:
+    """For what takes so long on an ordinary machine; all processes start at the same time."""
+    return STARTING_PATIENCE_SECONDS + PATIENCE_TIMES * estimated
 
 
 def _turn_seconds(plan: Plan, size: int) -> float:

@@ -26,7 +26,7 @@ def test_a_process_that_fails_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_a_scratch_database_the_products_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse() -> None:
-        raise NoScratchDatabase("permission denied for database shop")
+        raise NoScratchDatabase("permission denied for database shop.", remedy="Grant it.")
 
     monkeypatch.setattr(products, "scratch_database", refuse)
 
@@ -34,7 +34,7 @@ def test_without_a_scratch_database_the_products_are_left_out(monkeypatch: pytes
 
     assert found.times == {}
     assert found.warnings[0].startswith("The growth with products was left out: ")
-    assert "permission denied for database shop" in found.warnings[0]
+    assert found.warnings[0].endswith("permission denied for database shop. Grant it.")
 
 
 def test_sizes_for_which_the_disk_is_too_small_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
