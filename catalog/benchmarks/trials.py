@@ -85,7 +85,11 @@ def is_in_memory() -> bool:
 
 def time_write(bench: Bench, strategy: Strategy, kind: Kind, target: Target) -> float:
     """Seconds. One of the pages that it changes is warm before it."""
-    _show(bench, strategy, _paths(target, kind.changes)[:1])
+    paths = _paths(target, kind.changes)[:1]
+    _show(bench, strategy, paths)
+    # The same for all right before the write, which would be slower after one strategy's work than
+    # after another's.
+    _show(bench, UNCACHED, paths)
     with garbage_collector_off(collects_first=False):
         started = time.perf_counter_ns()
         kind.write(target)

@@ -17,7 +17,9 @@ al., Probabilistically Bounded Staleness for Practical Partial Quorums, VLDB 201
 such things happen by chance: the experiment ``freshness`` does.
 
 Leaves out: the page of statistics, which adds up the whole catalogue each time; a strategy in a
-process of its own; how the time of an invalidation grows with the number of keys in Redis.
+process of its own; that a cache's work leaves the processor's caches cold for what comes after it,
+since each write that is timed comes after an uncached page; how the time of an invalidation grows
+with the number of keys in Redis.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from catalog.benchmarks import plug_ins, trials
 from catalog.benchmarks.plan import Plan, Scale
 from catalog.benchmarks.quantities import say
 from catalog.benchmarks.results import ExperimentResult, Figure, Series
-from catalog.benchmarks.statistics import summarise
+from catalog.benchmarks.statistics import Interval, median_interval, summarise
 from catalog.benchmarks.strategies import UNCACHED, Strategy
 from catalog.benchmarks.tables import Table
 from catalog.benchmarks.trials import RACES, Bench, opened_bench
@@ -153,7 +155,8 @@ def _figures(findings: Sequence[Finding]) -> Iterator[Figure]:
         yield total(name="stale", value=sum(each.stale for each in own), unit="count")
         yield total(name="stale_race", value=_count_stale_under_race(own), unit="count")
         if strategy != UNCACHED.name:
-            yield total(name="write_cost", value=_write_cost(own, findings), unit="ratio")
+            cost = _write_cost(own, findings)
+            yield total(name="write_cost", value=cost.value, low=cost.low, high=cost.high, unit="ratio")
             yield total(name="write_extra", value=_write_extra(own, findings), unit="s")
 
 
@@ -170,9 +173,9 @@ def _count_stale_under_race(findings: Sequence[Finding]) -> int | None:
     return sum(bool(number) for number in races) if races else None
 
 
-def _write_cost(own: Sequence[Finding], findings: Sequence[Finding]) -> float:
+def _write_cost(own: Sequence[Finding], findings: Sequence[Finding]) -> Interval:
     """The median over the kinds of the ratio to the median without any invalidation."""
-    return median(taken / plain for taken, plain in _medians(own, findings))
+    return median_interval([taken / plain for taken, plain in _medians(own, findings)])
 
 
 def _write_extra(own: Sequence[Finding], findings: Sequence[Finding]) -> float:
@@ -201,16 +204,21 @@ def _verdicts(findings: Sequence[Finding]) -> Iterator[str]:
         if strategy == UNCACHED.name:
             continue
         stale, under_race = sum(each.stale for each in own), _count_stale_under_race(own)
-        cost, extra = _write_cost(own, findings), _write_extra(own, findings)
-        price = f"a write takes {cost:.2f} times as long"
-        if extra > 0:
-            price += f" ({say(extra, 's')} more)"
+        price = _price(own, findings)
         if stale or under_race:
             race = "" if under_race is None else f", {under_race} under race"
             yield f"{strategy}: {stale} of {len(own)} kinds of write leave a page STALE{race}; {price}."
         else:
             race = "" if under_race is None else ", under race too"
             yield f"{strategy}: every one of {len(own)} kinds of write is seen at once{race}; {price}."
+
+
+def _price(own: Sequence[Finding], findings: Sequence[Finding]) -> str:
+    cost, extra = _write_cost(own, findings), _write_extra(own, findings)
+    if cost.has(1):
+        return "what a write takes shows no significant difference"
+    more = f", {say(extra, 's')} more" if extra > 0 else ""
+    return f"a write takes {cost.value:.2f} times as long ({cost}{more})"
 
 
 def tables(result: ExperimentResult) -> list[Table]:

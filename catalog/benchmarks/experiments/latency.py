@@ -33,7 +33,7 @@ WRITES = False
 REQUESTS = Scale(quick=100, normal=200, thorough=1000)
 MIX_REQUESTS = Scale(quick=150, normal=400, thorough=2000)
 WARMUP = 20
-COLD_ROUNDS = Scale(quick=5, normal=10, thorough=30)
+COLD_ROUNDS = Scale(quick=6, normal=10, thorough=30)
 # What a request takes on an ordinary machine, over all strategies and floors.
 SECONDS_PER_ROUND = 0.015
 
@@ -229,14 +229,21 @@ def _verdicts(figures: Sequence[Figure]) -> list[str]:
         if figure.name != "times_faster" or figure.case == COLD or figure.strategy == UNCACHED.name:
             continue
         what = "a repeat request" if figure.case == HIT else "a request of the mix"
-        if figure.low is not None and figure.high is not None and figure.low <= 1 <= figure.high:
-            lines.append(f"{figure.strategy}: {what} shows no significant difference from uncached.")
-        else:
-            lines.append(
-                f"{figure.strategy}: {what} is {figure.value:.1f} times faster than uncached "
-                f"(95% interval {figure.low:.1f} to {figure.high:.1f})."
-            )
+        lines.append(f"{figure.strategy}: {what} {_difference(figure)}.")
     return lines
+
+
+def _difference(faster: Figure) -> str:
+    ratio, low, high = faster.value, faster.low, faster.high
+    if low is not None and high is not None and low <= 1 <= high:
+        return "shows no significant difference from uncached"
+    words = "is {:.1f} times faster than uncached"
+    if ratio and ratio < 1:
+        words, ratio = "takes {:.1f} times as long as uncached", 1 / ratio
+        low, high = (1 / limit if limit else None for limit in (high, low))
+    if low is None or high is None:
+        return f"{words.format(ratio)}, or that is chance: the requests are too few to tell"
+    return f"{words.format(ratio)} (95% interval {low:.1f} to {high:.1f})"
 
 
 def _warnings(times: Times) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from functools import partial
 
@@ -82,12 +81,7 @@ def slope_figures(series: Sequence[Series], strategies: Sequence[str]) -> Iterat
                         case=case,
                         name=name,
                         value=slope.value,
-                        low=_finite(slope.low),
-                        high=_finite(slope.high),
+                        low=slope.low,
+                        high=slope.high,
                         unit="ratio",
                     )
-
-
-def _finite(value: float) -> float | None:
-    """JSON has no infinity."""
-    return value if math.isfinite(value) else None

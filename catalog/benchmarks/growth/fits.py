@@ -22,8 +22,7 @@ LINEAR_UP_TO = 1.2
 def fit_slope(samples: Mapping[int, Sequence[float]]) -> Interval | None:
     """The slope with its 95 % confidence interval of positive samples by size.
 
-    0 is constant, 1 is linear. ``None`` for fewer than two sizes. An interval that the samples are
-    too few for is as wide as all numbers.
+    0 is constant, 1 is linear. ``None`` for fewer than two sizes.
     """
     points = [(size, value) for size, values in samples.items() for value in values if value > 0]
     if len({size for size, _ in points}) < 2:
@@ -32,12 +31,8 @@ def fit_slope(samples: Mapping[int, Sequence[float]]) -> Interval | None:
 
     sizes, values = np.log10(np.asarray(points, dtype=float)).T
     found = theilslopes(values, sizes, CONFIDENCE)
-    low, high = float(found.low_slope), float(found.high_slope)
-    return Interval(
-        value=float(found.slope),
-        low=-math.inf if math.isnan(low) else low,
-        high=math.inf if math.isnan(high) else high,
-    )
+    low, high = (None if math.isnan(limit) else float(limit) for limit in (found.low_slope, found.high_slope))
+    return Interval(value=float(found.slope), low=low, high=high)
 
 
 def grows(slope: float, low: float | None) -> str:

@@ -96,6 +96,9 @@ def _judged(text: str, *, is_bad: bool) -> Verdict:
 
 def _slope(name: str) -> Line:
     def line(result: ExperimentResult, strategy: str) -> Verdict:
+        if strategy in (UNCACHED.name, *result.parameters.get("without_invalidation", ())):
+            # What does nothing does not grow.
+            return Verdict("none", "none")
         found = (result.figure(strategy, f"slope_{over}", name) for over in ("products", "keys"))
         figure = next((each for each in found if each), None)
         return NOTHING if figure is None or figure.value is None else Verdict(f"{figure.value:.2f}", "none")

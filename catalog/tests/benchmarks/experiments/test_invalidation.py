@@ -21,7 +21,7 @@ from pytest_django import Settings
 
 from catalog import signals
 from catalog.benchmarks import trials
-from catalog.benchmarks.client import BenchmarkError
+from catalog.benchmarks.client import BenchmarkError, Requester
 from catalog.benchmarks.experiments import invalidation
 from catalog.benchmarks.isolation import isolated_cache
 from catalog.benchmarks.plan import Effort, Plan, Scale
@@ -170,6 +170,52 @@ def test_the_time_of_an_invalidation_is_part_of_its_writes_and_of_no_others(
     # What is slow is not done as often.
     assert len(result.samples("textbook", "save", "write")) == 1
     assert len(result.samples("readcache", "save", "write")) == 3
+
+
+def test_what_comes_right_before_a_timed_write_is_the_same_for_all(
+    choose: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, see = [], Requester.see
+
+    def note(requester: Requester, strategy: Strategy, path: str) -> Any:
+        asked.append(strategy.name)
+        return see(requester, strategy, path)
+
+    def write(target: Target) -> None:
+        before.append(asked[-2:])
+        Product.objects.filter(pk=target.product.pk).update(stock=3)
+
+    before: list[list[str]] = []
+    monkeypatch.setattr(Requester, "see", note)
+    monkeypatch.setattr(invalidation, "_check", lambda *arguments: ({}, 0))
+    choose(Kind(name="noted", changes=frozenset({"detail"}), write=write))
+
+    measure(READ_CACHE)
+
+    assert {tuple(pair) for pair in before} == {("uncached", "uncached"), ("readcache", "uncached")}
+
+
+@pytest.mark.parametrize(
+    ("times", "words"),
+    [
+        ((0.9, 1.2), "what a write takes shows no significant difference"),
+        ((1.4, 1.6), "a write takes 1.50 times as long (95% interval 1.40 to 1.60, 0.50 s more)"),
+    ],
+)
+def test_a_price_that_may_be_chance_is_not_said_to_be_one(times: tuple[float, float], words: str) -> None:
+    own, plain = (
+        [
+            invalidation.Finding(
+                strategy=name, kind=str(number), pages={}, stale_races=0, seconds=(seconds[number % 2],)
+            )
+            for number in range(12)
+        ]
+        for name, seconds in (("mine", times), ("uncached", (1.0, 1.0)))
+    )
+
+    [verdict] = invalidation._verdicts([*plain, *own])
+
+    assert verdict == f"mine: every one of 12 kinds of write is seen at once, under race too; {words}."
 
 
 # What is left behind

@@ -5,10 +5,11 @@ from rest_framework.response import Response
 
 from catalog import textbook, views
 from catalog.benchmarks.client import BenchmarkError
+from catalog.benchmarks.experiments import latency
 from catalog.benchmarks.experiments.latency import tables
 from catalog.benchmarks.mix import draw_mix
 from catalog.benchmarks.plan import Effort, Plan
-from catalog.benchmarks.results import ExperimentResult
+from catalog.benchmarks.results import ExperimentResult, Figure
 from catalog.benchmarks.run import run_benchmark
 from catalog.benchmarks.strategies import READ_CACHE, TEXTBOOK, UNCACHED
 from catalog.factories import CategoryFactory, ProductFactory
@@ -20,10 +21,10 @@ NAMES = ["uncached", "textbook", "readcache", "floor", "floor-get"]
 
 
 def measure(**options: Any) -> ExperimentResult:
-    latency = options.pop("simulated_latency_seconds", None)
+    seconds = options.pop("simulated_latency_seconds", None)
     defaults = {"strategies": (UNCACHED, TEXTBOOK, READ_CACHE), "effort": Effort.QUICK, "requests": 3}
     plan = Plan(**{**defaults, "warmup": 1, **options})
-    run = run_benchmark(plan, experiments=["latency"], simulated_latency_seconds=latency)
+    run = run_benchmark(plan, experiments=["latency"], simulated_latency_seconds=seconds)
     return run.experiments[0]
 
 
@@ -37,7 +38,7 @@ def shelf() -> list[Product]:
 def test_every_strategy_and_the_floors_are_timed(path: str) -> None:
     result = measure(path=path)
 
-    for case, samples in (("cold", 5), ("hit", 3), ("mix", 150)):
+    for case, samples in (("cold", 6), ("hit", 3), ("mix", 150)):
         series = {each.strategy: each.values for each in result.series if each.case == case}
         assert list(series) == NAMES
         assert {len(values) for values in series.values()} == {samples}
@@ -134,3 +135,29 @@ def test_a_repeat_that_runs_a_query_is_an_error(
 def test_an_empty_catalogue_is_an_error_that_names_the_remedy() -> None:
     with pytest.raises(BenchmarkError, match="seed_products"):
         measure()
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        ((1.8, 2.2), "is 2.0 times faster than uncached (95% interval 1.8 to 2.2)"),
+        ((0.9, 2.2), "shows no significant difference from uncached"),
+        ((None, None), "is 2.0 times faster than uncached, or that is chance: the requests are too few to"),
+    ],
+)
+def test_a_verdict_says_no_more_than_its_interval(limits: tuple[float, float], words: str) -> None:
+    low, high = limits
+    faster = Figure(
+        strategy="mine", case="hit", name="times_faster", value=2.0, low=low, high=high, unit="ratio"
+    )
+    [line] = latency._verdicts([faster])
+    assert line.startswith(f"mine: a repeat request {words}")
+
+
+def test_what_is_slower_is_not_called_times_faster() -> None:
+    slower = Figure(
+        strategy="mine", case="mix", name="times_faster", value=0.5, low=0.4, high=0.8, unit="ratio"
+    )
+    assert latency._verdicts([slower]) == [
+        "mine: a request of the mix takes 2.0 times as long as uncached (95% interval 1.2 to 2.5)."
+    ]

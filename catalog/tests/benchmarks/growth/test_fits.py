@@ -18,6 +18,8 @@ def test_the_slope_is_the_exponent_of_a_power(exponent: float) -> None:
 
     assert slope is not None
     assert slope.value == pytest.approx(exponent, abs=0.02)
+    assert slope.low is not None
+    assert slope.high is not None
     assert slope.low <= exponent <= slope.high
     assert slope.high - slope.low < 0.1
 
