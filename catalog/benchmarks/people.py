@@ -6,11 +6,15 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.test import Client
+from django.utils import timezone
 
 from catalog.benchmarks.own_rows import MARK
 from shop.termination import interrupts_deferred
@@ -40,6 +44,7 @@ def own_people() -> Iterator[tuple[Person, ...]]:
     """Visitor, user and admin. Nobody can log in as them: they have no password."""
     # Random, so that it is in no text of a page but where the page names its reader.
     mark = f"{MARK}-{uuid.uuid4().hex[:10]}"
+    began = timezone.now()
     try:
         with transaction.atomic():
             user, admin = (
@@ -47,8 +52,23 @@ def own_people() -> Iterator[tuple[Person, ...]]:
             )
         yield VISITOR, Person(role="user", user=user), Person(role="admin", user=admin)
     finally:
-        with interrupts_deferred():
-            User.objects.filter(username__startswith=mark).delete()
+        with interrupts_deferred(), transaction.atomic():
+            remove_people(mark, since=began)
+
+
+def remove_people(mark: str, *, since: datetime) -> int:
+    """Those whose names start with it, with sessions of theirs that began since then. How many they were.
+
+    A process of a strategy's own that is interrupted leaves its sessions.
+    """
+    people = User.objects.filter(username__startswith=mark)
+    keys = {str(key) for key in people.values_list("pk", flat=True)}
+    earliest = since + timedelta(seconds=settings.SESSION_COOKIE_AGE)
+    for session in Session.objects.filter(expire_date__gte=earliest) if keys else ():
+        if session.get_decoded().get(SESSION_KEY) in keys:
+            session.delete()
+    people.delete()
+    return len(keys)
 
 
 def _make_user(username: str, *, is_staff: bool) -> User:

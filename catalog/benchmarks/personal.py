@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -44,6 +44,23 @@ class Personal:
     @property
     def is_shareable(self) -> bool:
         return bool(self.usernames) and self.may_be_shared
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            name: sorted(value) if isinstance(value, frozenset) else value
+            for name, value in vars(self).items()
+        }
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Personal:
+        return cls(**{name: _unlisted(value) for name, value in fields.items()})
+
+
+def _unlisted(value: Any) -> Any:
+    """A set was a list in JSON, and a pair in it one, too."""
+    if not isinstance(value, list):
+        return value
+    return frozenset(tuple(each) if isinstance(each, list) else each for each in value)
 
 
 def personal_in(response: Any, *, path: str, usernames: Collection[str]) -> Personal:

@@ -10,10 +10,10 @@ from django.db import connection
 
 from catalog.benchmarks.client import require_path
 from catalog.benchmarks.environment import describe_environment, disturbances
-from catalog.benchmarks.experiments import EXPERIMENTS, IN_OWN_PROCESSES, select_experiments
+from catalog.benchmarks.experiments import EXPERIMENTS, select_experiments
 from catalog.benchmarks.isolation import empty_cache, isolated_cache
 from catalog.benchmarks.plan import Plan
-from catalog.benchmarks.results import ExperimentResult, Run
+from catalog.benchmarks.results import Run
 from catalog.caching.writes import rotate
 from catalog.models import Category, Product, Tag
 from catalog.options import InvalidOption, require_at_least
@@ -44,7 +44,7 @@ def run_benchmark(
         for name in chosen:
             # What one has cached is no other's hit: nothing ever invalidates it for some strategies.
             empty_cache()
-            results.append(_measure(name, plan))
+            results.append(EXPERIMENTS[name].measure(plan))
         latency_seconds = settings.SIMULATED_LATENCY_SECONDS
     if results:
         results[0] = dataclasses.replace(results[0], warnings=(*doubts, *results[0].warnings))
@@ -62,34 +62,13 @@ def run_benchmark(
     )
 
 
-def _measure(name: str, plan: Plan) -> ExperimentResult:
-    measurable = _measurable(name, plan)
-    result = EXPERIMENTS[name].measure(measurable)
-    left_out = [each.name for each in plan.strategies if each not in measurable.strategies]
-    said = tuple(
-        f"{each}: {name} left it out, since it does nothing in the process that {each} has of its own."
-        for each in left_out
-    )
-    return dataclasses.replace(result, warnings=(*said, *result.warnings))
-
-
-def _measurable(name: str, plan: Plan) -> Plan:
-    if name in IN_OWN_PROCESSES:
-        return plan
-    here = tuple(strategy for strategy in plan.strategies if not strategy.own_process)
-    return dataclasses.replace(plan, strategies=here)
-
-
 def writing_experiments(experiments: Sequence[str]) -> list[str]:
     """Those that write rows of their own."""
     return [name for name in select_experiments(experiments) if EXPERIMENTS[name].WRITES]
 
 
 def estimate_seconds(plan: Plan, experiments: Sequence[str]) -> float:
-    return sum(
-        EXPERIMENTS[name].estimate_seconds(_measurable(name, plan))
-        for name in select_experiments(experiments)
-    )
+    return sum(EXPERIMENTS[name].estimate_seconds(plan) for name in select_experiments(experiments))
 
 
 def require_own_database(*, may_write_anywhere: bool) -> None:

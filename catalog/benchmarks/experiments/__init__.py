@@ -47,9 +47,6 @@ EXPERIMENTS: dict[str, Experiment] = {
     "outage": outage,
     "growth": growth,
 }
-# Those that know of strategies with processes of their own. The others are not given them: they would
-# measure what serves them in this process, without what makes them different.
-IN_OWN_PROCESSES = ("latency", "invalidation", "freshness", "stampede", "growth", "outage")
 DEFAULT_EXPERIMENTS = ("latency", "invalidation")
 ALL = "all"
 

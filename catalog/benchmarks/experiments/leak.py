@@ -19,14 +19,15 @@ and what was cached before an account changed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
+from catalog.benchmarks.client import Requester
+from catalog.benchmarks.encounters import describe, meet, read_answers
 from catalog.benchmarks.isolation import empty_cache
 from catalog.benchmarks.own_rows import own_rows
-from catalog.benchmarks.people import VISITOR, Browser, Person, browsing, own_people
-from catalog.benchmarks.personal import FAULTS, Personal, faults_of, personal_in
+from catalog.benchmarks.people import VISITOR, Person, own_people
+from catalog.benchmarks.personal import FAULTS, Personal, faults_of
 from catalog.benchmarks.plan import Plan
 from catalog.benchmarks.results import ExperimentResult, Figure
 from catalog.benchmarks.tables import Cell, Table, tabulate
@@ -77,10 +78,10 @@ def estimate_seconds(plan: Plan) -> float:
 
 def measure(plan: Plan) -> ExperimentResult:
     visits = []
-    with own_rows(1) as rows, own_people() as people:
+    with own_rows(1) as rows, own_people() as people, Requester() as requester:
         paths = ("/products/", rows.detail_path(), "/products/stats/")
         for order in orders(people):
-            visits.append(_visit(order, plan, paths, people))
+            visits.append(_visit(order, plan, requester, paths, people))
             plan.on_progress(estimate_seconds(plan) / (ORDERS * len(ACCEPT)))
     leaks = list(find_leaks(visits))
     figures = [figure for strategy in plan.strategies for figure in _figures(strategy.name, visits, leaks)]
@@ -141,30 +142,26 @@ def find_leaks(visits: Sequence[Visit]) -> Iterator[Leak]:
                 yield Leak(strategy=page[0], case=visit.order.case, kinds=kinds)
 
 
-def _visit(order: Order, plan: Plan, paths: Sequence[str], people: Sequence[Person]) -> Visit:
-    # Sessions may be kept in the cache, so it is emptied before anybody logs in.
-    empty_cache()
-    usernames = [person.username for person in people if person.username]
-    ask = partial(_ask_all, plan=plan, paths=paths, usernames=usernames)
-    with ExitStack() as stack:
-        browser = stack.enter_context(browsing(order.first, accept=ACCEPT[order.renderer]))
-        first = ask(browser)
-        if order.then:
-            browser = stack.enter_context(browsing(order.then, accept=ACCEPT[order.renderer]))
-        else:
-            browser.log_out()
-        return Visit(order=order, first=first, then=ask(browser))
-
-
-def _ask_all(browser: Browser, *, plan: Plan, paths: Sequence[str], usernames: Sequence[str]) -> Answers:
-    answers = {}
+def _visit(
+    order: Order, plan: Plan, requester: Requester, paths: Sequence[str], people: Sequence[Person]
+) -> Visit:
+    visit = Visit(order=order, first={}, then={})
     for strategy in plan.strategies:
-        for path in paths:
-            url = strategy.url(path)
-            response = browser.client.get(url)
-            if response.status_code == 200:
-                answers[strategy.name, path] = personal_in(response, path=url, usernames=usernames)
-    return answers
+        # Sessions may be kept in the cache, so it is emptied before anybody logs in.
+        empty_cache()
+        pages = {strategy.url(path): (strategy.name, path) for path in paths}
+        found = requester.run(
+            strategy,
+            meet,
+            first=describe(order.first),
+            then=describe(order.then) if order.then else None,
+            accept=ACCEPT[order.renderer],
+            urls=list(pages),
+            usernames=[person.username for person in people if person.username],
+        )
+        for answers, known in zip(read_answers(found), (visit.first, visit.then), strict=True):
+            known.update({pages[url]: personal for url, personal in answers.items()})
+    return visit
 
 
 def _figures(strategy: str, visits: Sequence[Visit], leaks: Iterable[Leak]) -> Iterator[Figure]:

@@ -41,7 +41,7 @@ from catalog.benchmarks.load.summary import (
 )
 from catalog.benchmarks.plan import Effort, Plan, Scale
 from catalog.benchmarks.results import ExperimentResult
-from catalog.benchmarks.servers import running_server
+from catalog.benchmarks.servers import running_servers
 from catalog.benchmarks.strategies import FLOOR, FLOOR_NAMES, FLOORS, Strategy
 from catalog.benchmarks.tables import Table, tabulate
 
@@ -49,7 +49,7 @@ QUESTION = "What does a real server give?"
 WRITES = False
 
 CLIENTS = Scale(quick=(8,), normal=(2, 8, 32), thorough=(1, 2, 8, 32))
-CLOSED_ROUNDS = Scale(quick=5, normal=5, thorough=7)
+CLOSED_ROUNDS = Scale(quick=6, normal=6, thorough=7)
 CLOSED_SECONDS = Scale(quick=0.14, normal=0.3, thorough=0.6)
 OPEN_ROUNDS = Scale(quick=3, normal=3, thorough=5)
 OPEN_SECONDS = Scale(quick=0.2, normal=0.4, thorough=0.8)
@@ -75,13 +75,13 @@ def measure(plan: Plan) -> ExperimentResult:
     with ExitStack() as stack:
         limit = 600 + 3 * estimate_seconds(plan)
         servers = {
-            workers: stack.enter_context(running_server(workers=workers, seconds=limit))
+            workers: stack.enter_context(running_servers(strategies, workers=workers, seconds=limit))
             for workers in _worker_counts(plan.effort)
         }
         # The servers start while it does.
         generator = stack.enter_context(running_load_generator())
-        for server in servers.values():
-            require_equal_answers(server, strategies, plan.path)
+        for of_workers in servers.values():
+            require_equal_answers(of_workers, strategies, plan.path)
         plan.on_progress(STARTING_SECONDS)
         rounds = Rounds(
             generator=generator,

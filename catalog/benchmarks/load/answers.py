@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from catalog.benchmarks.client import BenchmarkError, Requester
@@ -19,21 +19,25 @@ def require_hits(strategies: Sequence[Strategy], path: str) -> None:
 
     Raises ``InvalidOption`` for a path without an answer, and ``BenchmarkError``.
     """
-    requester = Requester()
-    requester.ask(UNCACHED, path)
-    requester.prepare_floor(path)
-    for strategy in strategies:
-        requester.ask(strategy, path)
-        queries = requester.ask(strategy, path).queries
-        if strategy.caches and queries:
-            raise BenchmarkError(f"{strategy.name} ran {queries} queries to repeat {path}; a hit runs none.")
+    with Requester() as requester:
+        requester.ask(UNCACHED, path)
+        requester.prepare_floor(path)
+        for strategy in strategies:
+            requester.ask(strategy, path)
+            queries = requester.ask(strategy, path).queries
+            if strategy.caches and queries:
+                raise BenchmarkError(
+                    f"{strategy.name} ran {queries} queries to repeat {path}; a hit runs none."
+                )
 
 
-def require_equal_answers(server: Server, strategies: Sequence[Strategy], path: str) -> None:
-    """The server answers the same in every strategy. Raises ``BenchmarkError``."""
-    server.wait_until_ready(UNCACHED.url(path))
-    expected = _content(server, UNCACHED, path)
+def require_equal_answers(servers: Mapping[str, Server], strategies: Sequence[Strategy], path: str) -> None:
+    """Each strategy's server, by its name, answers what ``UNCACHED``'s does. Raises ``BenchmarkError``."""
+    servers[UNCACHED.name].wait_until_ready(UNCACHED.url(path))
+    expected = _content(servers[UNCACHED.name], UNCACHED, path)
     for strategy in strategies:
+        server = servers[strategy.name]
+        server.wait_until_ready(strategy.url(path))
         if _content(server, strategy, path) != expected:
             raise BenchmarkError(f"{strategy.name} answers {path} with another body than {UNCACHED.name}.")
 

@@ -35,20 +35,17 @@ class Rounds:
     """Only one server is loaded at a time, with one strategy's requests.
 
     The strategies of a setting follow each other at once, in an order that is drawn for each round,
-    so that a busy moment of the machine hits all alike. ``servers`` is by the number of workers.
+    so that a busy moment of the machine hits all alike. ``servers`` is by the number of workers and
+    the strategy's name.
     """
 
     generator: LoadGenerator
-    servers: Mapping[int, Server]
+    servers: Mapping[int, Mapping[str, Server]]
     strategies: Sequence[Strategy]
     settings: Sequence[Setting]
     path: str
     seed: int
     on_progress: Callable[[float], None]
-
-    def server(self, strategy: Strategy, workers: int) -> Server:
-        """One server has every strategy, each under its own URL prefix."""
-        return self.servers[workers]
 
     def warm_up(self) -> None:
         """More clients than workers, so that none of the workers is left cold."""
@@ -84,7 +81,7 @@ class Rounds:
     def _load(
         self, strategy: Strategy, setting: Setting, *, seconds: float, rate: float | None = None
     ) -> Outcome:
-        server = self.server(strategy, setting.workers)
+        server = self.servers[setting.workers][strategy.name]
         outcome = self.generator.load(
             server.port,
             strategy.url(self.path),

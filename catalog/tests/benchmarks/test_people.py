@@ -4,6 +4,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from catalog.benchmarks.people import VISITOR, browsing, own_people
@@ -35,6 +36,18 @@ def test_a_browser_that_logged_out_has_no_session_and_keeps_its_cookie_against_c
         assert not Session.objects.exists()
         left = {name: morsel.value for name, morsel in browser.client.cookies.items()}
         assert left == {"csrftoken": cookies["csrftoken"]}
+
+
+def test_the_sessions_of_these_people_go_with_them_and_others_stay() -> None:
+    other = Client()
+    other.force_login(User.objects.create(username="bench-cache-of-somebody-else"))
+    with own_people() as (_, user, _):
+        # As a process of a strategy's own leaves it that is interrupted.
+        assert user.user
+        Client().force_login(user.user)
+        assert Session.objects.count() == 2
+
+    assert [session.pk for session in Session.objects.all()] == [other.session.session_key]
 
 
 def test_a_visitor_has_no_session_to_begin_or_end() -> None:

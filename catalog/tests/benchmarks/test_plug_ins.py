@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -13,13 +12,11 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.urls import clear_url_caches
 
-from catalog.benchmarks import experiments as registry
-from catalog.benchmarks import plug_ins, run, workers
+from catalog.benchmarks import plug_ins, workers
 from catalog.benchmarks.client import BenchmarkError, Requester
 from catalog.benchmarks.experiments import latency
 from catalog.benchmarks.isolation import garbage_collector_off, isolated_cache
 from catalog.benchmarks.plan import Effort, Plan
-from catalog.benchmarks.results import ExperimentResult
 from catalog.benchmarks.servers import running_server
 from catalog.benchmarks.strategies import UNCACHED, find_strategy, only_invalidation_of, select_strategies
 from catalog.benchmarks.visitors import Visitor
@@ -172,28 +169,6 @@ def test_an_experiment_that_does_nothing_in_a_strategys_own_process_cannot_measu
         Requester().time(apart, PAGE)
     with pytest.raises(BenchmarkError, match="apart has a process of its own"), only_invalidation_of(apart):
         pass
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_run_leaves_out_what_an_experiment_cannot_measure_and_says_so(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def measure(plan: Plan) -> ExperimentResult:
-        measured.append([strategy.name for strategy in plan.strategies])
-        return ExperimentResult(experiment="probe", parameters={}, figures=())
-
-    measured: list[list[str]] = []
-    experiments = {name: SimpleNamespace(WRITES=False, measure=measure) for name in ("latency", "probe")}
-    monkeypatch.setattr(registry, "EXPERIMENTS", experiments)
-    monkeypatch.setattr(run, "EXPERIMENTS", experiments)
-    plan = Plan(strategies=tuple(select_strategies([f"{HERE}:Apart"])))
-
-    done = run.run_benchmark(plan, experiments=["latency", "probe"])
-
-    assert measured == [["uncached", "apart"], ["uncached"]]
-    assert done.experiments[1].warnings == (
-        "apart: probe left it out, since it does nothing in the process that apart has of its own.",
-    )
 
 
 def test_only_what_can_be_imported_can_be_done_in_another_process() -> None:

@@ -7,12 +7,13 @@ from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.test import Client
 
+from catalog.benchmarks import encounters
 from catalog.benchmarks.experiments import leak
 from catalog.benchmarks.isolation import isolated_cache
 from catalog.benchmarks.personal import FAULTS
 from catalog.benchmarks.plan import Plan
 from catalog.benchmarks.results import ExperimentResult, Figure
-from catalog.benchmarks.strategies import READ_CACHE, TEXTBOOK, UNCACHED, Strategy
+from catalog.benchmarks.strategies import READ_CACHE, TEXTBOOK, UNCACHED, Strategy, find_strategy
 from catalog.factories import ProductFactory
 from catalog.models import Product
 
@@ -96,6 +97,20 @@ def test_the_textbook_leaks_every_html_page_and_the_read_cache_none(redis: Any, 
     assert read_redis.keys() == [b"precious"]
 
 
+def test_a_strategy_with_a_process_of_its_own_is_asked_there() -> None:
+    ProductFactory.create()
+    before = state()
+
+    result = measure(UNCACHED, find_strategy("catalog.tests.benchmarks.example_strategies:Apart"))
+
+    # Its middleware keeps whole pages, whoever asks for them, and is in no other process.
+    found = {name: totals(result, name)["found"] for name in ("uncached", "apart")}
+    assert found["uncached"] == 0
+    assert found["apart"] == 24
+    assert totals(result, "apart")["answers"] == 48
+    assert state() == before
+
+
 def made_of(*figures: tuple[str, str, str, float]) -> ExperimentResult:
     return ExperimentResult(
         experiment="leak",
@@ -154,7 +169,7 @@ def test_an_interrupt_leaves_no_account_and_no_session(monkeypatch: pytest.Monke
             assert User.objects.count() == 2
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(leak, "personal_in", interrupt)
+    monkeypatch.setattr(encounters, "personal_in", interrupt)
     with pytest.raises(KeyboardInterrupt):
         measure(UNCACHED)
 

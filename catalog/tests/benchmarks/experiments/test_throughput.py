@@ -18,7 +18,7 @@ from catalog.benchmarks.plan import Effort, Plan, Scale
 from catalog.benchmarks.results import ExperimentResult
 from catalog.benchmarks.run import run_benchmark
 from catalog.benchmarks.servers import running_server
-from catalog.benchmarks.strategies import READ_CACHE, TEXTBOOK, UNCACHED, Strategy
+from catalog.benchmarks.strategies import READ_CACHE, TEXTBOOK, UNCACHED, Strategy, find_strategy
 from catalog.factories import ProductFactory
 from catalog.models import Product
 from catalog.options import InvalidOption
@@ -88,6 +88,19 @@ def test_every_strategy_and_floor_is_loaded_and_nothing_is_left(
     assert keys(redis) == keys(read_redis) == set()
 
 
+def test_a_strategy_with_a_process_of_its_own_has_a_server_of_its_own(products: list[Product]) -> None:
+    apart = find_strategy("catalog.tests.benchmarks.example_strategies:Apart")
+
+    result = measure(strategies=(UNCACHED, apart))
+
+    assert value(result, "apart.w2c8.errors") == 0
+    # Of the same URLs: only in its own process do they come from a cache.
+    assert value(result, "apart.w2c8.requests_per_second") > 1.5 * value(
+        result, "uncached.w2c8.requests_per_second"
+    )
+    assert not any("left it out" in line for line in result.warnings)
+
+
 def test_an_interrupted_load_leaves_no_process_and_no_key(
     products: list[Product], redis: Any, read_redis: Any
 ) -> None:
@@ -134,11 +147,12 @@ class Nowhere(Strategy):
 
 def test_a_strategy_whose_server_answers_something_else_is_an_error(products: list[Product]) -> None:
     with isolated_cache(), running_server(workers=1) as server:
-        require_equal_answers(server, STRATEGIES, "/products/")
+        servers = dict.fromkeys(["other", "gone", *(each.name for each in STRATEGIES)], server)
+        require_equal_answers(servers, STRATEGIES, "/products/")
         with pytest.raises(BenchmarkError, match="other answers /products/ with another body"):
-            require_equal_answers(server, [*STRATEGIES, OtherPage()], "/products/")
+            require_equal_answers(servers, [*STRATEGIES, OtherPage()], "/products/")
         with pytest.raises(BenchmarkError, match="/nowhere/products/ answered 404, not 200"):
-            require_equal_answers(server, [*STRATEGIES, Nowhere()], "/products/")
+            require_equal_answers(servers, [*STRATEGIES, Nowhere()], "/products/")
 
 
 @pytest.mark.parametrize(

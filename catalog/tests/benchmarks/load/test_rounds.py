@@ -35,7 +35,12 @@ def new_rounds(*, seed: int = 0, exit_code: int | None = None, done: list[float]
     generator: Any = RecordingGenerator()
     return Rounds(
         generator=generator,
-        servers={1: server(1001, exit_code=exit_code), 2: server(1002, exit_code=exit_code)},
+        servers={
+            workers: dict.fromkeys(
+                [strategy.name for strategy in STRATEGIES], server(1000 + workers, exit_code=exit_code)
+            )
+            for workers in (1, 2)
+        },
         strategies=STRATEGIES,
         settings=SETTINGS,
         path="/products/",
