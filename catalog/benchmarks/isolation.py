@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import gc
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from django.conf import settings
 from django.test.utils import override_settings
 from django_redis.client.default import glob_escape
 
+from catalog.benchmarks.living import PREFIX, living, new_mark
 from catalog.benchmarks.overrides import BUILTIN_ALIAS, overrides
 from catalog.cached_pages import redis_client, scan_batches
 from shop.termination import interrupts_deferred
 
-KEY_PREFIX = "bench_cache"
+KEY_PREFIX = PREFIX
 
 
 @contextmanager
@@ -25,11 +26,11 @@ def isolated_cache(*, simulated_latency_seconds: float | None = None) -> Iterato
     The keys are removed at the end, also after an interrupt. ``None`` keeps the configured
     simulated latency. Not thread-safe.
     """
-    prefix = f"{KEY_PREFIX}.{uuid.uuid4().hex[:12]}"
+    prefix = f"{KEY_PREFIX}.{new_mark()}"
     changed = overrides(settings.CACHES, key_prefix=prefix)
     if simulated_latency_seconds is not None:
         changed["SIMULATED_LATENCY_SECONDS"] = simulated_latency_seconds
-    with override_settings(**changed):
+    with living(), override_settings(**changed):
         try:
             yield
         finally:
@@ -47,16 +48,20 @@ def key_prefix() -> str:
 
 def empty_cache() -> None:
     """Remove every key of the isolated cache, tokens too, from each database of Redis that has some."""
-    locations = {
+    for client in cache_clients():
+        for batch in scan_batches(client, f"{glob_escape(key_prefix())}:*"):
+            client.unlink(*batch)
+
+
+def cache_clients() -> list[Any]:
+    """One of each database of Redis that the caches are in."""
+    aliases = {
         config["LOCATION"]: alias
         for alias, config in settings.CACHES.items()
         # Django's own backend gives nobody its connection. It is where "default" is.
         if alias != BUILTIN_ALIAS
     }
-    for alias in locations.values():
-        client = redis_client(alias)
-        for batch in scan_batches(client, f"{glob_escape(key_prefix())}:*"):
-            client.unlink(*batch)
+    return [redis_client(alias) for alias in aliases.values()]
 
 
 @contextmanager

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlencode
 
 from django.db import transaction
+from django.db.models import Q, QuerySet
 
+from catalog.benchmarks.living import new_mark
 from catalog.benchmarks.strategies import UNCACHED, only_invalidation_of
 from catalog.models import Category, Product, Tag
 from shop.termination import interrupts_deferred
 
 MARK = "bench-cache"
+# Of the products on which answers are looked at for a long time.
+SOAK_MARK = "freshness-soak"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,16 +45,24 @@ def own_mark() -> Iterator[str]:
 
     Products, categories and tags by name or slug, and products by their category's slug.
     """
-    mark = f"{MARK}-{uuid.uuid4().hex[:10]}"
+    mark = f"{MARK}-{new_mark()}"
     try:
         yield mark
     finally:
-        # Told of each product, the textbook would walk all keys for each: nobody will read their pages.
-        with interrupts_deferred(), only_invalidation_of(UNCACHED), transaction.atomic():
-            Product.objects.filter(category__slug__startswith=mark).delete()
-            Product.objects.filter(name__startswith=mark).delete()
-            Category.objects.filter(slug__startswith=mark).delete()
-            Tag.objects.filter(name__startswith=mark).delete()
+        with interrupts_deferred():
+            remove_rows(mark)
+
+
+def remove_rows(mark: str) -> dict[str, int]:
+    """How many products, categories and tags there were with a name or slug that starts with the mark."""
+    found: dict[str, QuerySet[Any]] = {
+        "products": Product.objects.filter(Q(category__slug__startswith=mark) | Q(name__startswith=mark)),
+        "categories": Category.objects.filter(slug__startswith=mark),
+        "tags": Tag.objects.filter(name__startswith=mark),
+    }
+    # Told of each product, the textbook would walk all keys for each: nobody will read their pages.
+    with only_invalidation_of(UNCACHED), transaction.atomic():
+        return {name: rows.delete()[1].get(rows.model._meta.label, 0) for name, rows in found.items()}
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
+from catalog.benchmarks.living import new_mark
 from catalog.benchmarks.own_rows import MARK
 from shop.termination import interrupts_deferred
 
@@ -43,7 +43,7 @@ VISITOR = Person(role="visitor")
 def own_people() -> Iterator[tuple[Person, ...]]:
     """Visitor, user and admin. Nobody can log in as them: they have no password."""
     # Random, so that it is in no text of a page but where the page names its reader.
-    mark = f"{MARK}-{uuid.uuid4().hex[:10]}"
+    mark = f"{MARK}-{new_mark()}"
     began = timezone.now()
     try:
         with transaction.atomic():

@@ -9,6 +9,7 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -141,6 +142,8 @@ def _environment() -> dict[str, str]:
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "catalog.benchmarks.child_settings",
         "BENCH_KEY_PREFIX": key_prefix(),
+        # By which a process is known that outlived a run that was killed.
+        "TMPDIR": tempfile.gettempdir(),
         "DEBUG": "off",
         "HTTPS": "off",
         "TEXTBOOK": "on" if settings.TEXTBOOK else "off",

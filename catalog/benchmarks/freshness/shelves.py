@@ -5,7 +5,6 @@ The versions are counted in registers: one place on a board that all processes s
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,8 @@ from urllib.parse import urlencode
 
 from django.db import transaction
 
+from catalog.benchmarks.living import new_mark
+from catalog.benchmarks.own_rows import SOAK_MARK, remove_rows
 from catalog.models import Category, Product, Tag
 from shop.termination import interrupts_deferred
 
@@ -79,7 +80,7 @@ class Task:
 @contextmanager
 def stocked_shelves(writers: int) -> Iterator[list[Shelf]]:
     """Categories, tags and products of the soak's own, which are gone at the end."""
-    mark = f"freshness-soak-{uuid.uuid4().hex[:8]}"
+    mark = f"{SOAK_MARK}-{new_mark()}"
     try:
         with transaction.atomic():
             bits = [Tag.objects.create(name=_name(mark, "bit", bit)).pk for bit in range(TAG_BITS)]
@@ -87,10 +88,8 @@ def stocked_shelves(writers: int) -> Iterator[list[Shelf]]:
             shelves = [_fill_shelf(mark, number, bits, poison) for number in range(writers)]
         yield shelves
     finally:
-        with interrupts_deferred(), transaction.atomic():
-            Product.objects.filter(category__slug__startswith=f"{mark}_").delete()
-            Category.objects.filter(slug__startswith=f"{mark}_").delete()
-            Tag.objects.filter(name__startswith=f"{mark}_").delete()
+        with interrupts_deferred():
+            remove_rows(mark)
 
 
 def _fill_shelf(mark: str, number: int, bits: list[int], poison: int) -> Shelf:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from django.db.backends.utils import CursorWrapper
 
 from catalog.benchmarks.client import BenchmarkError
 from catalog.benchmarks.isolation import KEY_PREFIX
+from catalog.benchmarks.living import new_mark
 from catalog.benchmarks.processes import database_environment
 from shop.termination import interrupts_deferred
 
@@ -47,7 +47,7 @@ class ScratchDatabase:
 def scratch_database() -> Iterator[ScratchDatabase]:
     """Of the same kind as the user's, and empty. Raises ``NoScratchDatabase``.
 
-    After SIGKILL a schema named ``bench_cache_…`` is left, which may be dropped.
+    After SIGKILL a schema named ``bench_cache_…`` is left, which the next run drops.
     """
     with _scratch_file() if connection.vendor == "sqlite" else _scratch_schema() as database:
         yield database
@@ -62,7 +62,7 @@ def _scratch_file() -> Iterator[ScratchDatabase]:
 
 @contextmanager
 def _scratch_schema() -> Iterator[ScratchDatabase]:
-    schema = f"{KEY_PREFIX}_{uuid.uuid4().hex[:12]}"
+    schema = f"{KEY_PREFIX}_{new_mark().replace('-', '_')}"
     quoted = connection.ops.quote_name(schema)
     with ExitStack() as stack:
         with interrupts_deferred():

@@ -22,7 +22,7 @@ from redis import ConnectionPool, Redis
 
 from catalog.benchmarks import own_redis
 from catalog.benchmarks.client import BenchmarkError
-from catalog.benchmarks.isolation import KEY_PREFIX, empty_cache
+from catalog.benchmarks.isolation import empty_cache
 from catalog.benchmarks.overrides import BUILTIN_ALIAS
 from catalog.benchmarks.processes import EXIT_PATIENCE_SECONDS, running_process
 from catalog.cached_pages import redis_client
@@ -82,7 +82,7 @@ def redis_server(*, seconds: float) -> Iterator[RedisServer]:
             yield RedisServer(is_scratch=False, clients=clients)
         return
     with (
-        TemporaryDirectory(prefix=f"{KEY_PREFIX}.") as folder,
+        TemporaryDirectory() as folder,
         _running_redis(Path(folder), seconds),
         _caches_on(own_redis.socket_in(Path(folder))),
         _patient_clients() as clients,

@@ -100,7 +100,7 @@ class SacrificialRedis:
 @contextmanager
 def sacrificial_redis(program: Path, *, limit_seconds: float) -> Iterator[SacrificialRedis]:
     """Runs inside, and is gone at the end with its folder."""
-    with TemporaryDirectory(prefix="bench-outage-") as folder:
+    with TemporaryDirectory() as folder:
         server = SacrificialRedis(program, Path(folder), limit_seconds=limit_seconds)
         try:
             server.start()

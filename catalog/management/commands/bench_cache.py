@@ -14,6 +14,7 @@ from catalog.benchmarks.experiments import EXPERIMENTS
 from catalog.benchmarks.export import to_csv, to_json
 from catalog.benchmarks.gates import missed_gates, parse_gate
 from catalog.benchmarks.isolation import KEY_PREFIX
+from catalog.benchmarks.leftovers import remove_leftovers
 from catalog.benchmarks.output import output_file
 from catalog.benchmarks.plan import Effort, Plan
 from catalog.benchmarks.report import (
@@ -118,7 +119,10 @@ class Command(CatalogCommand):
         given = {name: options[name] for name in ("path", "requests", "warmup", "seed")}
         chosen = select_strategies(strategies or ())
         plan = Plan(strategies=tuple(chosen), effort=Effort(effort or "normal"), **given)
+        removed = remove_leftovers()
         if verbosity:
+            for line in removed:
+                self.stderr.write(line, style_func=str)
             self._announce(experiments)
         total = estimate_seconds(plan, experiments)
         with self.progress("Measuring", total, verbosity=verbosity, counts=False) as advance:

@@ -1,0 +1,145 @@
+"""A process that makes all that a run can leave, is killed, and is cleaned up after."""
+
+from __future__ import annotations
+
+import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
+from django.db import DatabaseError, connection
+
+from catalog.benchmarks import leftovers, living
+from catalog.benchmarks.isolation import isolated_cache
+from catalog.benchmarks.leftovers import remove_leftovers
+from catalog.benchmarks.processes import Process, running_process
+from catalog.factories import CategoryFactory, ProductFactory, TagFactory
+from catalog.models import Category, Product, Tag
+from catalog.options import InvalidOption
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+MAKE_EVERYTHING = """
+import sys, tempfile, time
+from pathlib import Path
+import django
+django.setup()
+from django.core.cache import cache
+from catalog.benchmarks.freshness.shelves import stocked_shelves
+from catalog.benchmarks.growth.databases import scratch_database
+from catalog.benchmarks.isolation import isolated_cache
+from catalog.benchmarks.own_rows import own_rows
+from catalog.benchmarks.people import browsing, own_people
+from catalog.benchmarks.processes import running_process
+
+with (
+    isolated_cache(),
+    own_rows(2),
+    own_people() as (_, user, _),
+    browsing(user, accept="text/html"),
+    stocked_shelves(1),
+    scratch_database(),
+    running_process(["-c", "import time; time.sleep(600)"], Path(tempfile.gettempdir()) / "log") as process,
+):
+    cache.set("mine", 1)
+    process.popen.send_signal(19)
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def killed_run(tmp_path: Path) -> Iterator[Process]:
+    with running_process(["-c", MAKE_EVERYTHING], tmp_path / "log") as process:
+        process.wait_until_ready()
+        yield process
+
+
+def state(redis: Any) -> list[Any]:
+    rows: list[Any] = [list(model.objects.values()) for model in (Product, Category, Tag, User, Session)]
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT nspname FROM pg_namespace WHERE nspname ~ '^bench_cache'")
+            rows.append(cursor.fetchall())
+    folders = list(Path(tempfile.gettempdir()).glob("bench_cache.*"))
+    return [*rows, redis.keys("bench_cache*"), folders]
+
+
+def test_what_a_killed_run_left_is_removed_and_nothing_of_a_living_one(redis: Any, tmp_path: Path) -> None:
+    ProductFactory.create(name="bench-cache-like", category=CategoryFactory.create(slug="bench-cache-like"))
+    TagFactory.create(name="freshness-soak-like")
+    redis.set("bench_cache.like", 1)
+    with isolated_cache():
+        before = state(redis)
+        with killed_run(tmp_path) as process:
+            [sleeper] = psutil.Process(process.popen.pid).children()
+            meanwhile = state(redis)
+            assert remove_leftovers() == []
+            assert state(redis) == meanwhile != before
+
+            process.popen.send_signal(signal.SIGKILL)
+            process.popen.wait()
+            [said] = remove_leftovers()
+
+        sleeper.wait(10)
+        assert state(redis) == before
+        assert remove_leftovers() == []
+    assert said.startswith("Removed what a run that was killed had left (begun at 20")
+    counted = ["1 processes", "2 people", "4 products", "2 categories", "19 tags"]
+    assert [part for part in counted if part in said] == counted
+    assert "keys" in said
+
+
+def test_what_was_left_in_another_database_is_not_looked_for_here(
+    redis: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with isolated_cache():
+        before = state(redis)
+        with killed_run(tmp_path) as process:
+            process.popen.send_signal(signal.SIGKILL)
+            process.popen.wait()
+        with monkeypatch.context() as elsewhere:
+            elsewhere.setattr(living, "_place", lambda: {"database": ["another"], "redis": []})
+            left = state(redis)
+            assert remove_leftovers() == []
+            assert state(redis) == left != before
+        assert len(remove_leftovers()) == 1
+        assert state(redis) == before
+
+
+def test_what_cannot_be_removed_is_named_and_looked_for_again(
+    redis: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(mark: str) -> dict[str, int]:
+        raise DatabaseError("attempt to write a readonly database")
+
+    with isolated_cache():
+        before = state(redis)
+        with killed_run(tmp_path) as process:
+            process.popen.send_signal(signal.SIGKILL)
+            process.popen.wait()
+        with monkeypatch.context() as refusing:
+            refusing.setattr(leftovers, "remove_rows", refuse)
+            [said] = remove_leftovers()
+        assert "attempt to write a readonly database. It is what has " in said
+        assert len(remove_leftovers()) == 1
+        assert state(redis) == before
+
+
+def test_a_run_that_ends_leaves_no_folder_and_the_temporary_folder_as_it_was() -> None:
+    def fail() -> None:
+        with isolated_cache():
+            assert Path(tempfile.gettempdir()).name.startswith("bench_cache.")
+            raise InvalidOption
+
+    before, folders = tempfile.gettempdir(), set(Path(tempfile.gettempdir()).glob(f"*{living.RUN}*"))
+    with pytest.raises(InvalidOption):
+        fail()
+    assert tempfile.gettempdir() == before
+    assert set(Path(before).glob(f"*{living.RUN}*")) == folders == set()
