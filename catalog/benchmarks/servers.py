@@ -19,6 +19,7 @@ from catalog.benchmarks.strategy import Strategy
 from catalog.benchmarks.visitors import Visitor
 
 BACKLOG = 1024
+GRACE_SECONDS = 2
 SERVER_CONFIG = """\
 import signal
 
@@ -72,6 +73,8 @@ def running_server(
         text = SERVER_CONFIG.format(limit=int(seconds) + 4 * EXIT_PATIENCE_SECONDS)
         config.write_text(text + COUNTING_QUERIES if counts_queries else text)
         command = ["-m", "gunicorn", "shop.wsgi", "--config", str(config), "--no-control-socket"]
+        # A worker that was told to end before it could listen to that is waited for so long.
+        command += ["--graceful-timeout", str(GRACE_SECONDS)]
         command += ["--bind", f"fd://{listener.fileno()}", "--workers", str(workers)]
         if threads > 1:
             command += ["--worker-class", "gthread", "--threads", str(threads)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -92,6 +93,19 @@ class Apart(Strategy):
         """None, and not to be asked for in a process without its settings."""
         assert "apart" in settings.CACHES
         return []
+
+
+def deaf(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """A middleware of a process that does not hear that it is to end."""
+    signal.signal(signal.SIGQUIT, signal.SIG_IGN)
+    return get_response
+
+
+class Deaf(Strategy):
+    name = "deaf"
+    own_process = True
+    url_prefix = "/uncached"
+    settings = {"MIDDLEWARE": [f"{__name__}.deaf"]}
 
 
 class NeedsMore(Strategy):

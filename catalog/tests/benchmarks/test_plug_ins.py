@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -133,6 +134,17 @@ def test_a_server_serves_strategies_of_a_users_own() -> None:
     assert [answer.status for answer in answers] == [200] * 3
     assert all(product.name in answer.body.decode() for answer in answers)
     assert answers[1].queries > answers[2].queries == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_server_whose_worker_does_not_hear_that_it_is_to_end_is_not_waited_for_long() -> None:
+    ProductFactory.create()
+    deaf = find_strategy(f"{HERE}:Deaf")
+    with isolated_cache():
+        with running_server(workers=1, strategy=deaf) as server:
+            server.wait_until_ready(deaf.url(PAGE))
+            began = time.monotonic()
+        assert time.monotonic() - began < 15
 
 
 @pytest.mark.django_db(transaction=True)
