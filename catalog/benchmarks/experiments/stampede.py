@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from catalog.benchmarks.bursts import Asked, ask_at_once
+from catalog.benchmarks.database_room import least_room
 from catalog.benchmarks.isolation import empty_cache, garbage_collector_off
 from catalog.benchmarks.plan import Plan, Scale
 from catalog.benchmarks.quantities import say
@@ -80,6 +81,10 @@ def estimate_seconds(plan: Plan) -> float:
 
 
 def measure(plan: Plan) -> ExperimentResult:
+    reason = _lacks_connections(plan)
+    if reason:
+        plan.on_progress(estimate_seconds(plan))
+        return ExperimentResult(experiment="stampede", parameters={}, figures=(), warnings=(reason,))
     tallies = {strategy.name: Tally() for strategy in plan.strategies}
     with _servers(plan) as servers, garbage_collector_off():
         for strategy in plan.strategies:
@@ -95,7 +100,23 @@ def measure(plan: Plan) -> ExperimentResult:
     return _result(plan, tallies)
 
 
+def _lacks_connections(plan: Plan) -> str:
+    """Why it cannot be done, for each thread of each server has a connection; empty if it can."""
+    servers = 1 + sum(strategy.own_process for strategy in plan.strategies)
+    needed = servers * WORKERS * THREADS_PER_WORKER
+    room = least_room()
+    if room is None or room[1] >= needed:
+        return ""
+    setting, free = room
+    return (
+        f"stampede was skipped: it needs {needed} connections to the database at once, and there are "
+        f"{max(free, 0)} to spare. Raise {setting}, or close other programs."
+    )
+
+
 def tables(result: ExperimentResult) -> list[Table]:
+    if not result.figures:
+        return []
     return [
         tabulate(
             f"{REQUESTS} requests at once for {result.parameters['path']}, nothing cached, "

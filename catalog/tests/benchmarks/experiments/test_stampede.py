@@ -18,7 +18,7 @@ from catalog.benchmarks.experiments.stampede import LATENCY_SECONDS, REQUESTS, T
 from catalog.benchmarks.isolation import isolated_cache
 from catalog.benchmarks.plan import Effort, Plan, Scale
 from catalog.benchmarks.results import ExperimentResult
-from catalog.benchmarks.strategies import READ_CACHE, TEXTBOOK, UNCACHED
+from catalog.benchmarks.strategies import READ_CACHE, TEXTBOOK, UNCACHED, find_strategy
 from catalog.factories import ProductFactory
 from catalog.models import Product
 
@@ -172,3 +172,21 @@ def test_requests_that_came_after_the_first_answer_are_warned_of() -> None:
 
     assert "only 47 of 50 requests were under way" in result.warnings[0]
     assert made_of("mine", [asked(queries=3), *[asked()] * 49]).warnings == ()
+
+
+def test_it_is_skipped_where_the_database_has_too_few_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[float] = []
+    apart = find_strategy("catalog.tests.benchmarks.example_strategies:Apart")
+    plan = Plan(strategies=(UNCACHED, apart), on_progress=done.append)
+    monkeypatch.setattr(stampede, "least_room", lambda: ("max_connections in postgresql.conf", 103))
+
+    result = stampede.measure(plan)
+
+    # Two servers of 52 threads.
+    [warning] = result.warnings
+    assert warning == (
+        "stampede was skipped: it needs 104 connections to the database at once, and there are 103 to "
+        "spare. Raise max_connections in postgresql.conf, or close other programs."
+    )
+    assert stampede.tables(result) == []
+    assert sum(done) == stampede.estimate_seconds(plan)
