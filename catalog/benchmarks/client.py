@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
+import shlex
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
+
+from django.utils.encoding import iri_to_uri
 
 from catalog.benchmarks import floor, plug_ins
 from catalog.benchmarks.errors import BenchmarkError
@@ -106,6 +109,11 @@ def require_path(path: str) -> None:
     """Raises ``InvalidOption``."""
     if not path.startswith("/"):
         raise InvalidOption(f"--path must start with /, got {path!r}. Try --path /products/?page=2")
+    as_sent = iri_to_uri(path).partition("#")[0]
+    if path != as_sent:
+        raise InvalidOption(
+            f"--path must be as browsers send it, got {path!r}. Try --path {shlex.quote(as_sent)}"
+        )
 
 
 def _json(exchange: Exchange, strategy: Strategy) -> Any:

@@ -53,6 +53,31 @@ def compare_runs(old: Run, new: Run) -> list[Change]:
     return list(_changes(old, new))
 
 
+def differences(old: Run, new: Run) -> list[str]:
+    """What makes it doubtful that a change is one of the code, a sentence each."""
+    found = []
+    before, now = _conditions(old), _conditions(new)
+    names = [name for name in dict.fromkeys([*before, *now]) if before.get(name) != now.get(name)]
+    if names:
+        differ = (f"{name} {before.get(name, 'none')} then, {now.get(name, 'none')} now" for name in names)
+        found.append(f"The older run was made under other conditions: {'; '.join(differ)}.")
+    parameters = {result.experiment: result.parameters for result in old.experiments}
+    others = [
+        each.experiment for each in new.experiments if parameters.get(each.experiment) != each.parameters
+    ]
+    if others:
+        reason = "the older run lacks it or did it with other parameters"
+        found.append(f"Not compared, because {reason}: {', '.join(others)}.")
+    return found
+
+
+def _conditions(run: Run) -> dict[str, object]:
+    where = run.environment
+    latency = f"{run.simulated_latency_seconds:g} s"
+    own = {"products": run.products, "path": run.path, "database slowed by": latency}
+    return {**own, "CPU": where.cpu, "cores": where.cores, "system": where.system, **where.versions}
+
+
 def comparison_table(changes: Sequence[Change]) -> Table:
     """The significant changes, each marked as better or worse."""
     rows = [

@@ -32,11 +32,12 @@ import csv
 import io
 import json
 from dataclasses import asdict
-from typing import Any
+from typing import Any, get_args
 
-from catalog.benchmarks.results import Change, Environment, ExperimentResult, Figure, Run, Series
+from catalog.benchmarks.results import Change, Environment, ExperimentResult, Figure, Run, Series, Unit
 
 SCHEMA_VERSION = 2
+NUMBERS = (int, float, type(None))
 CSV_FIELDS = ("strategy", "case", "name", "value", "unit", "low", "high")
 
 
@@ -53,6 +54,8 @@ def from_json(text: str) -> Run:
         experiments = tuple(_experiment(each) for each in document.pop("experiments"))
         environment = Environment(**document.pop("environment"))
         changes = document.pop("changes", None)
+        if document["seed"] < 0:
+            raise ValueError(f"it is not a whole run: its seed is {document['seed']}")
         return Run(
             **document,
             environment=environment,
@@ -84,8 +87,16 @@ def _experiment(fields: dict[str, Any]) -> ExperimentResult:
     return ExperimentResult(
         experiment=fields["experiment"],
         parameters=fields["parameters"],
-        figures=tuple(Figure(**each) for each in fields["figures"]),
+        figures=tuple(_figure(each) for each in fields["figures"]),
         series=tuple(Series(**{**each, "values": tuple(each["values"])}) for each in fields["series"]),
         verdicts=tuple(fields["verdicts"]),
         warnings=tuple(fields["warnings"]),
     )
+
+
+def _figure(fields: dict[str, Any]) -> Figure:
+    figure = Figure(**fields)
+    numbers = (figure.value, figure.low, figure.high)
+    if figure.unit not in get_args(Unit) or not all(isinstance(each, NUMBERS) for each in numbers):
+        raise TypeError(f"{figure.path} is {figure.value!r} {figure.unit}")
+    return figure

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from catalog.benchmarks.quantities import say
@@ -79,6 +79,18 @@ def parse_gate(text: str) -> Gate:
         comparison=found["comparison"],
         right=_complete(right, whole[0]),
     )
+
+
+def require_strategies(gates: Sequence[Gate], known: Collection[str]) -> None:
+    """Raises ``InvalidOption`` where one names another, which is known before anything is measured."""
+    for gate in gates:
+        for side in (gate.left, gate.right):
+            strategy = side.figure.partition(".")[0]
+            if strategy and strategy not in known:
+                raise InvalidOption(
+                    f"--fail-under {gate.text!r} names {strategy}, which this run does not measure. The "
+                    f"strategies of this run are {', '.join(known)}."
+                )
 
 
 def missed_gates(gates: Sequence[Gate], run: Run) -> list[str]:

@@ -6,14 +6,17 @@ import dataclasses
 from collections.abc import Sequence
 
 from django.conf import settings
-from django.db import connection
+from django.db import DatabaseError, connection, transaction
 
 from catalog.benchmarks.client import require_path
 from catalog.benchmarks.environment import describe_environment, disturbances
 from catalog.benchmarks.experiments import EXPERIMENTS, select_experiments
 from catalog.benchmarks.isolation import empty_cache, isolated_cache
+from catalog.benchmarks.living import new_mark
+from catalog.benchmarks.own_rows import MARK
 from catalog.benchmarks.plan import Plan
 from catalog.benchmarks.results import Run
+from catalog.benchmarks.strategies import UNCACHED, only_invalidation_of
 from catalog.caching.writes import rotate
 from catalog.models import Category, Product, Tag
 from catalog.options import InvalidOption, require_at_least
@@ -33,11 +36,14 @@ def run_benchmark(
 
     Raises ``InvalidOption``, and ``BenchmarkError`` where an answer is not what it should be.
     """
+    require_measurable(
+        plan,
+        experiments=experiments,
+        simulated_latency_seconds=simulated_latency_seconds,
+        may_write_anywhere=may_write_anywhere,
+    )
     chosen = select_experiments(experiments)
-    require_path(plan.path)
-    _require_numbers(plan, simulated_latency_seconds)
-    if writing_experiments(chosen):
-        require_own_database(may_write_anywhere=may_write_anywhere)
+    _require_writable(writing_experiments(chosen))
     doubts = disturbances()
     results = []
     with isolated_cache(simulated_latency_seconds=simulated_latency_seconds):
@@ -62,6 +68,20 @@ def run_benchmark(
     )
 
 
+def require_measurable(
+    plan: Plan,
+    *,
+    experiments: Sequence[str],
+    simulated_latency_seconds: float | None,
+    may_write_anywhere: bool,
+) -> None:
+    """Raises ``InvalidOption``."""
+    require_path(plan.path)
+    _require_numbers(plan, simulated_latency_seconds)
+    if writing_experiments(experiments):
+        require_own_database(may_write_anywhere=may_write_anywhere)
+
+
 def writing_experiments(experiments: Sequence[str]) -> list[str]:
     """Those that write rows of their own."""
     return [name for name in select_experiments(experiments) if EXPERIMENTS[name].WRITES]
@@ -81,7 +101,29 @@ def require_own_database(*, may_write_anywhere: bool) -> None:
         )
 
 
+def _require_writable(writing: Sequence[str]) -> None:
+    """Known before others have measured for an hour. Raises ``InvalidOption``."""
+    if not writing:
+        return
+    # What cannot even be read is another failure.
+    Category.objects.exists()
+    try:
+        # Rolled back, so nobody needs to be told.
+        with only_invalidation_of(UNCACHED), transaction.atomic():
+            Category.objects.create(name=MARK, slug=f"{MARK}-{new_mark()}")
+            transaction.set_rollback(True)
+    except DatabaseError as error:
+        reading = [name for name in EXPERIMENTS if not EXPERIMENTS[name].WRITES]
+        reason = "".join(str(error).splitlines()[:1])
+        raise InvalidOption(
+            f"{', '.join(writing)} must write to the database, and cannot: {reason}. Let DATABASE_URL name a "
+            f"role that may write, or choose among {', '.join(reading)}."
+        ) from error
+
+
 def _require_numbers(plan: Plan, simulated_latency_seconds: float | None) -> None:
+    # NumPy draws from no other seeds.
+    require_at_least("--seed", plan.seed, 0)
     if plan.requests is not None:
         require_at_least("--requests", plan.requests, 1)
     if plan.warmup is not None:

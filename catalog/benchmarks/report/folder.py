@@ -42,12 +42,21 @@ def report_folder(path: Path) -> Iterator[Path]:
 
 
 def write_report(run: Run, folder: Path) -> None:
-    """The page, and beside it each chart for light and for dark as SVG and PNG."""
+    """The page, and beside it each chart for light and for dark as SVG and PNG.
+
+    Raises ``InvalidOption`` where there is no room.
+    """
     # matplotlib takes most of a second to import, which no other form of a report needs.
     from catalog.benchmarks.report.page import render_page
 
-    (folder / PAGE).write_text(render_page(run), encoding="utf-8")
-    write_charts(run, folder, forms=("svg", "png"))
+    page = render_page(run)
+    try:
+        (folder / PAGE).write_text(page, encoding="utf-8")
+        write_charts(run, folder, forms=("svg", "png"))
+    except OSError as error:
+        raise InvalidOption(
+            f"--report must be a folder that can be written: {error.strerror}. Name another."
+        ) from error
 
 
 def write_charts(run: Run, folder: Path, *, forms: Sequence[Form]) -> list[Path]:

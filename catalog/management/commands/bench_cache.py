@@ -9,10 +9,10 @@ from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
 from catalog.benchmarks.client import BenchmarkError
-from catalog.benchmarks.comparison import compare_runs
+from catalog.benchmarks.comparison import compare_runs, differences
 from catalog.benchmarks.experiments import EXPERIMENTS
 from catalog.benchmarks.export import to_csv, to_json
-from catalog.benchmarks.gates import missed_gates, parse_gate
+from catalog.benchmarks.gates import Gate, missed_gates, parse_gate, require_strategies
 from catalog.benchmarks.isolation import KEY_PREFIX
 from catalog.benchmarks.leftovers import remove_leftovers
 from catalog.benchmarks.output import output_file
@@ -25,9 +25,9 @@ from catalog.benchmarks.report import (
     write_report,
 )
 from catalog.benchmarks.results import Run
-from catalog.benchmarks.run import estimate_seconds, run_benchmark, writing_experiments
+from catalog.benchmarks.run import estimate_seconds, require_measurable, run_benchmark, writing_experiments
 from catalog.benchmarks.stored import read_run
-from catalog.benchmarks.strategies import select_strategies
+from catalog.benchmarks.strategies import FLOOR_NAMES, select_strategies
 from catalog.management.base import CatalogCommand
 from catalog.management.bench_options import (
     DEFAULT_PATH,
@@ -85,16 +85,22 @@ class Command(CatalogCommand):
             output_file(Path(output)) if output else nullcontext() as file,
             report_folder(Path(report)) if report else nullcontext() as folder,
         ):
-            run = self._stored(stored, options) if stored else self._run(verbosity=verbosity, **options)
+            if stored:
+                run = self._stored(stored, options)
+            else:
+                run = self._run(verbosity=verbosity, gates=required, **options)
             if older:
                 run = replace(run, changes=tuple(compare_runs(older, run)))
-            if folder:
-                write_report(run, folder)
+                for line in differences(older, run):
+                    self.stderr.write(f"Warning: {line}")
             text = EXPORTS[format](run) if format in EXPORTS else self._table(run, to_file=bool(file))
             if file:
                 file.write(text)
             elif verbosity:
-                self.stdout.write(text, ending="")
+                self.stdout.write(self._encodable(text), ending="")
+            # Last: what was measured is not lost where there is no room for its pictures.
+            if folder:
+                write_report(run, folder)
         if missed := missed_gates(required, run):
             raise CommandError("\n".join(f"Missed: {gate}" for gate in missed), returncode=EXIT_MISSED)
 
@@ -113,12 +119,20 @@ class Command(CatalogCommand):
         effort: str | None,
         simulate_latency: float | None,
         yes_this_database: bool,
+        gates: list[Gate],
         verbosity: int,
         **options: Any,
     ) -> Run:
         given = {name: options[name] for name in ("path", "requests", "warmup", "seed")}
         chosen = select_strategies(strategies or ())
         plan = Plan(strategies=tuple(chosen), effort=Effort(effort or "normal"), **given)
+        asked: dict[str, Any] = {
+            "experiments": experiments,
+            "simulated_latency_seconds": simulate_latency,
+            "may_write_anywhere": yes_this_database,
+        }
+        require_measurable(plan, **asked)
+        require_strategies(gates, [*(strategy.name for strategy in chosen), *FLOOR_NAMES])
         removed = remove_leftovers()
         if verbosity:
             for line in removed:
@@ -127,12 +141,7 @@ class Command(CatalogCommand):
         total = estimate_seconds(plan, experiments)
         with self.progress("Measuring", total, verbosity=verbosity, counts=False) as advance:
             try:
-                return run_benchmark(
-                    plan.reporting_to(advance),
-                    experiments=experiments,
-                    simulated_latency_seconds=simulate_latency,
-                    may_write_anywhere=yes_this_database,
-                )
+                return run_benchmark(plan.reporting_to(advance), **asked)
             except BenchmarkError as error:
                 raise CommandError(str(error)) from error
 
@@ -145,6 +154,11 @@ class Command(CatalogCommand):
                 f"keys {KEY_PREFIX}.* to {mask_password(settings.REDIS_URL)}; both are removed at the end.",
                 style_func=str,
             )
+
+    def _encodable(self, text: str) -> str:
+        """With ? for what the output has no letter for: units and signs are not in every encoding."""
+        encoding = getattr(self.stdout, "encoding", None) or "utf-8"
+        return text.encode(encoding, errors="replace").decode(encoding)
 
     def _table(self, run: Run, *, to_file: bool) -> str:
         on_terminal = self.stdout.isatty() and not to_file

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from catalog.benchmarks.comparison import compare_runs, comparison_table, comparison_verdict
+from catalog.benchmarks.comparison import compare_runs, comparison_table, comparison_verdict, differences
 from catalog.benchmarks.results import Change, Environment, ExperimentResult, Figure, Run, Series
 from catalog.benchmarks.statistics import summarise
 
@@ -145,3 +145,23 @@ def test_figures_of_one_run_only_and_unmeasured_ones_are_left_out_or_untested() 
 
     assert len(changes) == 4
     assert significant(changes) == set()
+
+
+def test_what_else_is_different_between_two_runs_is_told() -> None:
+    old, new = make_run(seed=1), make_run(seed=2)
+    assert differences(old, new) == []
+
+    versions = {"python": "3.13.0", "redis": "7.0.0"}
+    elsewhere = replace(old.environment, cores=96, versions=versions)
+    result = replace(old.experiments[0], parameters={"requests": 9})
+    old = replace(old, products=7, environment=elsewhere, experiments=(result,))
+    [conditions, left_out] = differences(old, new)
+
+    for part in (
+        "products 7 then, 5 now",
+        "cores 96 then, ",
+        "python 3.13.0 then, ",
+        "redis 7.0.0 then, none now",
+    ):
+        assert part in conditions
+    assert left_out.endswith(f"with other parameters: {result.experiment}.")

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+from typing import Any
 
 import pytest
 
@@ -72,3 +73,17 @@ def test_csv_has_a_row_a_figure(run: Run) -> None:
 
     assert first | {"experiment": "latency", "value": "0.5", "low": "0.4", "seed": "7"} == first
     assert (second["name"], second["value"], second["python version"]) == ("p99", "", "3.11")
+
+
+@pytest.mark.parametrize(("field", "value"), [("value", "fast"), ("low", [1]), ("unit", "parsec")])
+def test_a_figure_that_is_none_is_no_run(run: Run, field: str, value: Any) -> None:
+    document = json.loads(to_json(run))
+    document["experiments"][0]["figures"][0][field] = value
+    with pytest.raises(ValueError, match="it is not a whole run"):
+        from_json(json.dumps(document))
+
+
+def test_a_seed_that_nothing_can_be_drawn_from_is_no_run(run: Run) -> None:
+    document = json.loads(to_json(run))
+    with pytest.raises(ValueError, match="its seed is -1"):
+        from_json(json.dumps({**document, "seed": -1}))

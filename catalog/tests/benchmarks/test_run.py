@@ -1,10 +1,13 @@
 import functools
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from django.core.cache import cache
+from django.db import connection
 from django.db.models.signals import post_save
 from pytest_django import Settings
 from rest_framework.test import APIClient
@@ -212,3 +215,32 @@ def test_the_environment_names_what_figures_depend_on() -> None:
     assert {"python", "django", "redis", "redis server"} < set(environment.versions)
     assert environment.cores >= 1
     assert environment.cpu
+
+
+@contextmanager
+def read_only() -> Iterator[None]:
+    on, off = (
+        ("PRAGMA query_only = on", "PRAGMA query_only = off")
+        if connection.vendor == "sqlite"
+        else ("SET default_transaction_read_only = on", "SET default_transaction_read_only = off")
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(on)
+        try:
+            yield
+        finally:
+            cursor.execute(off)
+
+
+@pytest.mark.usefixtures("shelf")
+def test_a_database_that_cannot_be_written_is_known_before_anything_is_measured(redis: Any) -> None:
+    done: list[float] = []
+    with read_only():
+        with pytest.raises(
+            InvalidOption, match="invalidation must write to the database, and cannot"
+        ) as told:
+            bench("latency", "invalidation", on_progress=done.append)
+        assert done == []
+        assert bench("latency").experiments
+
+    assert str(told.value).endswith("or choose among latency, throughput, stampede.")

@@ -1,4 +1,5 @@
 import csv
+import errno
 import io
 import itertools
 import os
@@ -18,6 +19,7 @@ from django.db.models.signals import post_save
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from catalog.benchmarks.export import from_json, to_json
+from catalog.benchmarks.report import folder
 from catalog.factories import ProductFactory
 from catalog.models import Product
 from catalog.tests.benchmarks.report.example import example_run
@@ -184,6 +186,42 @@ def test_a_run_is_compared_with_an_older_one(tmp_path: Path) -> None:
     assert "What has changed since the older run?" in bench("latency", compare=older)
 
 
+@pytest.mark.usefixtures("shelf")
+def test_a_disk_that_is_full_is_one_line_and_the_table_is_shown_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: Any, **options: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(CommandError, match="got /dev/full: No space left on device") as raised:
+        bench("latency", output=Path("/dev/full"))
+    assert raised.value.returncode == 2
+
+    output = StringIO()
+    monkeypatch.setattr(folder, "write_charts", fail)
+    with pytest.raises(CommandError, match="--report must be a folder that can be written: No space left"):
+        call_command("bench_cache", "latency", report=tmp_path / "report", stdout=output, **QUICK)
+    assert "readcache: a repeat request" in output.getvalue()
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_output_without_letters_for_all_units_gets_question_marks(small_shop: Manage) -> None:
+    done = small_shop(*LATENCY, PYTHONIOENCODING="ascii")
+
+    assert done.returncode == 0
+    assert re.search(r"max ms +\? ms", done.stdout)
+
+
+@pytest.mark.usefixtures("shelf")
+def test_a_run_on_another_machine_is_told_when_it_is_compared(tmp_path: Path) -> None:
+    older, errors = tmp_path / "older.json", StringIO()
+    older.write_text(bench("latency", format="json").replace('"cores": ', '"cores": 9'))
+
+    call_command("bench_cache", "latency", compare=older, stdout=StringIO(), stderr=errors, **QUICK)
+
+    assert "Warning: The older run was made under other conditions: cores 9" in errors.getvalue()
+
+
 @pytest.mark.parametrize("content", [None, "", "{}"])
 def test_an_older_run_that_is_none_is_known_before_the_work(content: str | None, tmp_path: Path) -> None:
     older = tmp_path / "older.json"
@@ -214,8 +252,12 @@ def test_without_products_it_says_how_to_get_some() -> None:
     ("arguments", "message"),
     [
         (["--requests", "0"], "--requests must be at least 1, got 0."),
+        (["--seed", "-1"], "--seed must be at least 0, got -1."),
         (["--requests", "x"], "argument --requests: invalid int value: 'x'"),
         (["--fail-under", "-1"], "--fail-under must have two operands"),
+        (["--fail-under", "readcahe.hit.p50 < 1"], "names readcahe, which this run does not measure."),
+        (["--path", "/products/?search=ä b"], "Try --path '/products/?search=%C3%A4%20b'"),
+        (["--path", "/products/#top"], "--path must be as browsers send it, got '/products/#top'."),
         (["--strategy", "magic"], "--strategy must be one of uncached, textbook, builtin, readcache"),
         (["--quick", "--thorough"], "argument --thorough: not allowed with argument --quick"),
         (["magic"], "EXPERIMENT must be one of latency,"),
@@ -224,7 +266,7 @@ def test_without_products_it_says_how_to_get_some() -> None:
     ],
 )
 def test_bad_options_end_with_the_code_for_usage(arguments: list[str], message: str, manage: Manage) -> None:
-    if "--path" in arguments:
+    if "/nowhere/" in arguments:
         manage("migrate", "-v0")
         manage("seed_products", "--count", "1", "-v0")
     done = manage("bench_cache", *arguments)
@@ -232,6 +274,8 @@ def test_bad_options_end_with_the_code_for_usage(arguments: list[str], message: 
     assert done.returncode == 2
     assert message in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
+    # Nothing is written, and nothing is said to be.
+    assert "writing rows" not in done.stderr
 
 
 def test_an_unreachable_redis_is_one_line(small_shop: Manage) -> None:
