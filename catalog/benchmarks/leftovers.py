@@ -20,6 +20,7 @@ from catalog.benchmarks.people import remove_people
 from catalog.cached_pages import scan_batches
 from catalog.caching.writes import rotate
 from catalog.models import Category, Product, Tag
+from shop.embedded_redis import SERVER_NAMES
 
 
 def remove_leftovers() -> list[str]:
@@ -45,14 +46,8 @@ def _clean_up(folder: Path, run: str, began: datetime) -> str:
         reason = "".join(str(error).splitlines()[:1])
         return f"Could not remove {what}: {reason}. It is what has {run} in its name."
     rmtree(folder, ignore_errors=True)
-    found = [
-        f"{number:,} {name if number == 1 else _plural(name)}" for name, number in removed.items() if number
-    ]
+    found = [f"{number:,} {name}" for name, number in removed.items() if number]
     return f"Removed {what}: {', '.join(found)}." if found else ""
-
-
-def _plural(name: str) -> str:
-    return {"process": "processes", "category": "categories", "person": "people"}.get(name, f"{name}s")
 
 
 def _end_processes(folder: Path) -> int:
@@ -68,7 +63,9 @@ def _end_processes(folder: Path) -> int:
 def _processes_of(folder: Path) -> Iterator[psutil.Process]:
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.environ().get("TMPDIR") == str(folder):
+            # Redis writes its title over its environment, and has its socket there in the title.
+            is_redis = process.name() in SERVER_NAMES and str(folder) in " ".join(process.cmdline())
+            if is_redis or process.environ().get("TMPDIR") == str(folder):
                 yield process
 
 
