@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from django.db import connection
+from redis.exceptions import NoPermissionError
 
+from catalog.benchmarks.quantities import say
 from catalog.benchmarks.results import Environment
 from catalog.cached_pages import redis_client
 
@@ -16,11 +20,12 @@ PACKAGES = ("django", "djangorestframework", "django-filter", "django-redis", "r
 CPUINFO = Path("/proc/cpuinfo")
 GOVERNORS = "devices/system/cpu/cpu*/cpufreq/scaling_governor"
 BUSY_LOAD_SHARE = 0.5
+FULL_SHARE = 0.9
 
 
 def describe_environment() -> Environment:
     versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
-    versions["redis server"] = str(redis_client().info("server")["redis_version"])
+    versions["redis server"] = str(_redis_info("server").get("redis_version", "unknown"))
     connection.ensure_connection()
     versions[connection.vendor] = ".".join(str(part) for part in connection.get_database_version())
     return Environment(
@@ -36,6 +41,13 @@ def disturbances() -> list[str]:
         found.append(
             f"This machine is busy already: a load of {load:.1f} on {cores} cores. Close other programs."
         )
+    memory = _redis_info("memory")
+    used, limit = int(memory.get("used_memory", 0)), int(memory.get("maxmemory", 0))
+    if limit and used > FULL_SHARE * limit:
+        found.append(
+            f"Redis is full: {say(used, 'bytes')} of {say(limit, 'bytes')}. What it does not keep is no hit. "
+            "Raise its maxmemory."
+        )
     governors = {path.read_text().strip() for path in Path("/sys").glob(GOVERNORS)}
     if governors - {"performance"}:
         names = ", ".join(sorted(governors))
@@ -44,6 +56,13 @@ def disturbances() -> list[str]:
             "cpupower frequency-set --governor performance"
         )
     return found
+
+
+def _redis_info(section: str) -> dict[str, Any]:
+    """Empty for a user of Redis who may not ask."""
+    with contextlib.suppress(NoPermissionError):
+        return dict(redis_client().info(section))
+    return {}
 
 
 def _cpu_model() -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
+from redis.exceptions import RedisError
 
-from catalog.benchmarks.client import require_path
+from catalog.benchmarks.client import BenchmarkError, require_path
 from catalog.benchmarks.environment import describe_environment, disturbances
 from catalog.benchmarks.experiments import EXPERIMENTS, select_experiments
 from catalog.benchmarks.isolation import empty_cache, isolated_cache
@@ -31,10 +32,12 @@ def run_benchmark(
     experiments: Sequence[str] = (),
     simulated_latency_seconds: float | None = None,
     may_write_anywhere: bool = False,
+    on_failure: Callable[[str, Exception], None] | None = None,
 ) -> Run:
     """Measure, and leave catalogue and cache as they were found, also after Ctrl-C.
 
-    Raises ``InvalidOption``, and ``BenchmarkError`` where an answer is not what it should be.
+    Raises ``InvalidOption``, and ``BenchmarkError`` where an answer is not what it should be. With
+    ``on_failure``, an experiment that fails after others is told to it by its name, and left out.
     """
     require_measurable(
         plan,
@@ -43,14 +46,22 @@ def run_benchmark(
         may_write_anywhere=may_write_anywhere,
     )
     chosen = select_experiments(experiments)
+    # What cannot even be read is no experiment's failure.
+    products = Product.objects.count()
     _require_writable(writing_experiments(chosen))
+    environment = describe_environment()
     doubts = disturbances()
     results = []
     with isolated_cache(simulated_latency_seconds=simulated_latency_seconds):
         for name in chosen:
             # What one has cached is no other's hit: nothing ever invalidates it for some strategies.
             empty_cache()
-            results.append(EXPERIMENTS[name].measure(plan))
+            try:
+                results.append(EXPERIMENTS[name].measure(plan))
+            except (BenchmarkError, DatabaseError, RedisError) as error:
+                if on_failure is None or not results:
+                    raise
+                on_failure(name, error)
         latency_seconds = settings.SIMULATED_LATENCY_SECONDS
     if results:
         results[0] = dataclasses.replace(results[0], warnings=(*doubts, *results[0].warnings))
@@ -61,9 +72,9 @@ def run_benchmark(
         path=plan.path,
         seed=plan.seed,
         effort=plan.effort.value,
-        products=Product.objects.count(),
+        products=products,
         simulated_latency_seconds=latency_seconds,
-        environment=describe_environment(),
+        environment=environment,
         experiments=tuple(results),
     )
 
@@ -105,8 +116,6 @@ def _require_writable(writing: Sequence[str]) -> None:
     """Known before others have measured for an hour. Raises ``InvalidOption``."""
     if not writing:
         return
-    # What cannot even be read is another failure.
-    Category.objects.exists()
     try:
         # Rolled back, so nobody needs to be told.
         with only_invalidation_of(UNCACHED), transaction.atomic():

@@ -16,7 +16,7 @@ from typing import Any
 from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.processes import EXIT_PATIENCE_SECONDS, Process, running_process
 from catalog.benchmarks.strategy import Strategy
-from catalog.benchmarks.visitors import Visitor
+from catalog.benchmarks.visitors import REQUEST_TIMEOUT_SECONDS, Visitor
 
 BACKLOG = 1024
 GRACE_SECONDS = 2
@@ -45,6 +45,10 @@ class Server:
         try:
             with contextlib.closing(Visitor(self.port)) as visitor:
                 answer = visitor.get(url)
+        except TimeoutError as error:
+            raise BenchmarkError(
+                f"{url} was not answered within {REQUEST_TIMEOUT_SECONDS} s. {self.process.last_words()}"
+            ) from error
         except (OSError, http.client.HTTPException) as error:
             raise self.process.failed() from error
         if answer.status != 200:

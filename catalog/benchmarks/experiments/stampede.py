@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import random
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
@@ -59,13 +59,15 @@ class Tally:
     overlapping: list[int] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
     errors: list[int] = field(default_factory=list)
+    # What the server said last after rounds with errors.
+    complaints: list[str] = field(default_factory=list)
 
     @property
     def is_cold(self) -> bool:
         """A round without a computation had no cold page."""
         return all(self.computations)
 
-    def add(self, asked: Sequence[Asked]) -> None:
+    def add(self, asked: Sequence[Asked], *, complaint: Callable[[], str] = str) -> None:
         first_end_ns = min(each.ended_ns for each in asked)
         self.computations.append(sum(each.queries > 0 for each in asked))
         self.overlapping.append(sum(each.started_ns < first_end_ns for each in asked))
@@ -73,6 +75,8 @@ class Tally:
             (each.ended_ns - each.started_ns) / NANOSECONDS for each in asked if not each.is_error
         )
         self.errors.append(sum(each.is_error for each in asked))
+        if self.errors[-1]:
+            self.complaints.append(complaint())
 
 
 def estimate_seconds(plan: Plan) -> float:
@@ -93,9 +97,10 @@ def measure(plan: Plan) -> ExperimentResult:
         for is_counted, strategy in _turns(plan):
             # So that every round begins with a cold page.
             empty_cache()
-            asked = ask_at_once(servers[strategy.name], strategy.url(plan.path), REQUESTS)
+            server = servers[strategy.name]
+            asked = ask_at_once(server, strategy.url(plan.path), REQUESTS)
             if is_counted:
-                tallies[strategy.name].add(asked)
+                tallies[strategy.name].add(asked, complaint=server.process.last_words)
             plan.on_progress(SECONDS_PER_ROUND)
     return _result(plan, tallies)
 
@@ -232,10 +237,7 @@ def _verdict(name: str, tally: Tally) -> str:
 
 def _warnings(name: str, tally: Tally) -> Iterator[str]:
     if any(tally.errors):
-        yield (
-            f"{name}: {sum(tally.errors)} requests failed. The database must have "
-            f"{WORKERS * THREADS_PER_WORKER} connections to spare."
-        )
+        yield (f"{name}: {sum(tally.errors)} requests failed. {tally.complaints[-1]}")
     elif not tally.is_cold:
         yield (
             f"{name}: after its cache was emptied no query was needed. "

@@ -35,7 +35,7 @@ from catalog.management.bench_options import (
     add_measuring_options,
     add_output_options,
 )
-from catalog.management.failures import describe_database
+from catalog.management.failures import describe_database, explain
 from catalog.options import InvalidOption
 from shop.environment import mask_password
 
@@ -80,6 +80,7 @@ class Command(CatalogCommand):
         **options: Any,
     ) -> None:
         required = [parse_gate(text) for text in gates or ()]
+        self._failures: list[str] = []
         older = read_run(Path(compare), option="--compare") if compare else None
         with (
             output_file(Path(output)) if output else nullcontext() as file,
@@ -101,6 +102,8 @@ class Command(CatalogCommand):
             # Last: what was measured is not lost where there is no room for its pictures.
             if folder:
                 write_report(run, folder)
+        if self._failures:
+            raise CommandError("\n".join(self._failures))
         if missed := missed_gates(required, run):
             raise CommandError("\n".join(f"Missed: {gate}" for gate in missed), returncode=EXIT_MISSED)
 
@@ -141,7 +144,7 @@ class Command(CatalogCommand):
         total = estimate_seconds(plan, experiments)
         with self.progress("Measuring", total, verbosity=verbosity, counts=False) as advance:
             try:
-                return run_benchmark(plan.reporting_to(advance), **asked)
+                return run_benchmark(plan.reporting_to(advance), on_failure=self._note_failure, **asked)
             except BenchmarkError as error:
                 raise CommandError(str(error)) from error
 
@@ -154,6 +157,10 @@ class Command(CatalogCommand):
                 f"keys {KEY_PREFIX}.* to {mask_password(settings.REDIS_URL)}; both are removed at the end.",
                 style_func=str,
             )
+
+    def _note_failure(self, experiment: str, error: Exception) -> None:
+        """Told at the end: what others have measured by then is not lost."""
+        self._failures.append(f"{experiment} failed, and was left out: {explain(error) or error}")
 
     def _encodable(self, text: str) -> str:
         """With ? for what the output has no letter for: units and signs are not in every encoding."""

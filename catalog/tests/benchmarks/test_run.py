@@ -3,6 +3,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,9 +11,12 @@ from django.core.cache import cache
 from django.db import connection
 from django.db.models.signals import post_save
 from pytest_django import Settings
+from redis.exceptions import NoPermissionError
 from rest_framework.test import APIClient
 
 from catalog import signals
+from catalog.benchmarks import environment
+from catalog.benchmarks.client import BenchmarkError
 from catalog.benchmarks.environment import describe_environment
 from catalog.benchmarks.experiments import DEFAULT_EXPERIMENTS, EXPERIMENTS, select_experiments
 from catalog.benchmarks.isolation import empty_cache
@@ -244,3 +248,46 @@ def test_a_database_that_cannot_be_written_is_known_before_anything_is_measured(
         assert bench("latency").experiments
 
     assert str(told.value).endswith("or choose among latency, throughput, stampede.")
+
+
+@pytest.mark.usefixtures("shelf")
+def test_what_others_measured_is_kept_where_a_later_experiment_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(plan: Plan) -> None:
+        raise BenchmarkError("A page was wrong.")
+
+    failures: list[tuple[str, str]] = []
+
+    def note(name: str, error: Exception) -> None:
+        failures.append((name, str(error)))
+
+    monkeypatch.setattr(EXPERIMENTS["invalidation"], "measure", fail)
+    run = run_benchmark(plan(), experiments=["latency", "invalidation"], on_failure=note)
+
+    assert [result.experiment for result in run.experiments] == ["latency"]
+    assert failures == [("invalidation", "A page was wrong.")]
+    for experiments in (["latency", "invalidation"], ["invalidation"]):
+        with pytest.raises(BenchmarkError, match=r"A page was wrong\."):
+            run_benchmark(plan(), experiments=experiments, on_failure=None if len(experiments) > 1 else note)
+
+
+@pytest.mark.usefixtures("shelf")
+def test_a_user_of_redis_who_may_not_ask_about_it_measures_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*arguments: Any) -> None:
+        raise NoPermissionError("this user has no permissions to run the 'info' command")
+
+    monkeypatch.setattr(environment, "redis_client", lambda: SimpleNamespace(info=refuse))
+
+    assert bench("latency").environment.versions["redis server"] == "unknown"
+
+
+def test_a_redis_that_is_full_makes_figures_doubtful(redis: Any) -> None:
+    limit = redis.config_get("maxmemory")["maxmemory"]
+    used = redis.info("memory")["used_memory"]
+    redis.config_set("maxmemory", int(1.05 * used))
+    try:
+        assert any("Redis is full: " in line for line in environment.disturbances())
+    finally:
+        redis.config_set("maxmemory", limit)
+    assert not any("Redis is full" in line for line in environment.disturbances())

@@ -18,6 +18,8 @@ from django.core.management import CommandError, call_command
 from django.db.models.signals import post_save
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from catalog.benchmarks.client import BenchmarkError
+from catalog.benchmarks.experiments import EXPERIMENTS
 from catalog.benchmarks.export import from_json, to_json
 from catalog.benchmarks.report import folder
 from catalog.factories import ProductFactory
@@ -210,6 +212,21 @@ def test_an_output_without_letters_for_all_units_gets_question_marks(small_shop:
 
     assert done.returncode == 0
     assert re.search(r"max ms +\? ms", done.stdout)
+
+
+@pytest.mark.usefixtures("shelf")
+def test_an_experiment_that_fails_after_others_loses_nothing_of_theirs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(plan: Any) -> None:
+        raise BenchmarkError("A page was wrong.")
+
+    monkeypatch.setattr(EXPERIMENTS["invalidation"], "measure", fail)
+    output = StringIO()
+    with pytest.raises(CommandError, match=r"^invalidation failed, and was left out: A page") as raised:
+        call_command("bench_cache", "latency", "invalidation", stdout=output, stderr=StringIO(), **QUICK)
+    assert raised.value.returncode == 1
+    assert "readcache: a repeat request" in output.getvalue()
 
 
 @pytest.mark.usefixtures("shelf")

@@ -103,7 +103,7 @@ def asked(*, queries: int = 0, is_error: bool = False, started_ns: int = 0, ende
 def made_of(name: str, *rounds: list[Asked]) -> ExperimentResult:
     tally = Tally()
     for each in rounds:
-        tally.add(each)
+        tally.add(each, complaint=lambda: "It ran out of ink.")
     return stampede._result(PLAN, {name: tally})
 
 
@@ -142,7 +142,7 @@ def test_errors_are_counted_and_their_waits_are_not() -> None:
     assert values(result)["wait_max"] == 1
     assert bad_columns(result) == {"errors"}
     assert "2 of the answers were ERRORS" in result.verdicts[0]
-    assert "52 connections to spare" in result.warnings[0]
+    assert result.warnings[0].endswith("requests failed. It ran out of ink.")
 
 
 def test_a_server_that_answers_nothing_has_no_waits() -> None:
