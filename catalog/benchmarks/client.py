@@ -20,7 +20,7 @@ from catalog.benchmarks.strategies import UNCACHED, Strategy, only_invalidation_
 from catalog.benchmarks.workers import Worker, running_worker
 from catalog.options import InvalidOption
 
-__all__ = ["Answer", "BenchmarkError", "Requester", "require_path"]
+__all__ = ["Answer", "BenchmarkError", "Requester", "other_body", "require_path"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +114,16 @@ def require_path(path: str) -> None:
         raise InvalidOption(
             f"--path must be as browsers send it, got {path!r}. Try --path {shlex.quote(as_sent)}"
         )
+
+
+def other_body(strategy: Strategy, path: str, *, has_changed: bool) -> BenchmarkError:
+    """For an answer that is not ``UNCACHED``'s. ``has_changed``: that has become another itself."""
+    if has_changed:
+        return BenchmarkError(
+            f"{path} changed while it was looked at: somebody writes to the catalogue. Measure when nobody "
+            "does, or freshness and invalidation, which use rows of their own."
+        )
+    return BenchmarkError(f"{strategy.name} answers {path} with another body than {UNCACHED.name}.")
 
 
 def _json(exchange: Exchange, strategy: Strategy) -> Any:

@@ -14,6 +14,8 @@ from django.http import HttpRequest, HttpResponse
 from catalog.cached_pages import redis_client
 
 ALIAS = "read"
+# Longer than any run. Keys of one that was killed go by themselves, as the strategies' do.
+LIFETIME_SECONDS = 24 * 3600
 
 _ready: dict[str, bytes] = {}
 
@@ -23,7 +25,7 @@ def prepare(path: str, body: bytes) -> None:
 
     In Redis it has the alias's key prefix, and goes with it.
     """
-    redis_client(ALIAS).set(_key(path), body)
+    redis_client(ALIAS).set(_key(path), body, ex=LIFETIME_SECONDS)
     _ready[path] = body
 
 

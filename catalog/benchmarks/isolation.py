@@ -53,6 +53,13 @@ def empty_cache() -> None:
             client.unlink(*batch)
 
 
+def require_own_corner() -> None:
+    """Raises a ``RedisError`` where the user of Redis may not do what cleaning up takes."""
+    for client in cache_clients():
+        client.set(f"{key_prefix()}:probe", b"", ex=60)
+    empty_cache()
+
+
 def cache_clients() -> list[Any]:
     """One of each database of Redis that the caches are in."""
     aliases = {

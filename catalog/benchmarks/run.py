@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from catalog.benchmarks.client import BenchmarkError, require_path
 from catalog.benchmarks.environment import describe_environment, disturbances
 from catalog.benchmarks.experiments import EXPERIMENTS, select_experiments
-from catalog.benchmarks.isolation import empty_cache, isolated_cache
+from catalog.benchmarks.isolation import empty_cache, isolated_cache, require_own_corner
 from catalog.benchmarks.living import new_mark
 from catalog.benchmarks.own_rows import MARK
 from catalog.benchmarks.plan import Plan
@@ -53,6 +53,7 @@ def run_benchmark(
     doubts = disturbances()
     results = []
     with isolated_cache(simulated_latency_seconds=simulated_latency_seconds):
+        require_own_corner()
         for name in chosen:
             # What one has cached is no other's hit: nothing ever invalidates it for some strategies.
             empty_cache()

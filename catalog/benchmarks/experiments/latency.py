@@ -17,7 +17,7 @@ import random
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from catalog.benchmarks.client import BenchmarkError, Requester
+from catalog.benchmarks.client import BenchmarkError, Requester, other_body
 from catalog.benchmarks.isolation import empty_cache, garbage_collector_off
 from catalog.benchmarks.mix import ZIPF_EXPONENT, draw_mix
 from catalog.benchmarks.plan import Plan, Scale
@@ -137,7 +137,7 @@ def _check(
     for strategy in strategies:
         cold, repeat = requester.ask(strategy, path), requester.ask(strategy, path)
         if not cold.body == repeat.body == expected:
-            raise BenchmarkError(f"{strategy.name} answers {path} with another body than {UNCACHED.name}.")
+            raise other_body(strategy, path, has_changed=requester.ask(UNCACHED, path).body != expected)
         if must_hit and strategy.caches and repeat.queries:
             raise BenchmarkError(
                 f"{strategy.name} ran {repeat.queries} queries to repeat {path}; a hit runs none."

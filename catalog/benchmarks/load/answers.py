@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from catalog.benchmarks.client import BenchmarkError, Requester
+from catalog.benchmarks.client import BenchmarkError, Requester, other_body
 from catalog.benchmarks.load.connections import Connection
 from catalog.benchmarks.servers import Server
 from catalog.benchmarks.strategies import UNCACHED, Strategy
@@ -39,7 +39,8 @@ def require_equal_answers(servers: Mapping[str, Server], strategies: Sequence[St
         server = servers[strategy.name]
         server.wait_until_ready(strategy.url(path))
         if _content(server, strategy, path) != expected:
-            raise BenchmarkError(f"{strategy.name} answers {path} with another body than {UNCACHED.name}.")
+            has_changed = _content(servers[UNCACHED.name], UNCACHED, path) != expected
+            raise other_body(strategy, path, has_changed=has_changed)
 
 
 def _content(server: Server, strategy: Strategy, path: str) -> Any:

@@ -291,3 +291,24 @@ def test_a_redis_that_is_full_makes_figures_doubtful(redis: Any) -> None:
     finally:
         redis.config_set("maxmemory", limit)
     assert not any("Redis is full" in line for line in environment.disturbances())
+
+
+@pytest.mark.usefixtures("shelf")
+def test_a_user_of_redis_who_may_not_remove_keys_is_told_before_there_are_any(
+    redis: Any, read_redis: Any
+) -> None:
+    def count_keys() -> int:
+        return len([*redis.keys("bench_cache*"), *read_redis.keys("bench_cache*")])
+
+    done: list[float] = []
+    redis.execute_command("ACL", "SETUSER", "default", "-unlink")
+    try:
+        with pytest.raises(NoPermissionError, match="unlink"):
+            bench("latency", on_progress=done.append)
+    finally:
+        redis.execute_command("ACL", "SETUSER", "default", "+unlink")
+
+    assert done == []
+    # Probes, which go by themselves.
+    assert count_keys() <= 2
+    assert all(0 < redis.ttl(key) <= 60 for key in redis.keys("bench_cache*"))

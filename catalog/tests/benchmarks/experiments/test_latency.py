@@ -1,17 +1,18 @@
+from itertools import count
 from typing import Any
 
 import pytest
 from rest_framework.response import Response
 
 from catalog import textbook, views
-from catalog.benchmarks.client import BenchmarkError
+from catalog.benchmarks.client import Answer, BenchmarkError, Requester
 from catalog.benchmarks.experiments import latency
 from catalog.benchmarks.experiments.latency import tables
 from catalog.benchmarks.mix import draw_mix
 from catalog.benchmarks.plan import Effort, Plan
 from catalog.benchmarks.results import ExperimentResult, Figure
 from catalog.benchmarks.run import run_benchmark
-from catalog.benchmarks.strategies import READ_CACHE, TEXTBOOK, UNCACHED
+from catalog.benchmarks.strategies import READ_CACHE, TEXTBOOK, UNCACHED, Strategy
 from catalog.factories import CategoryFactory, ProductFactory
 from catalog.models import Product
 
@@ -161,3 +162,17 @@ def test_what_is_slower_is_not_called_times_faster() -> None:
     assert latency._verdicts([slower]) == [
         "mine: a request of the mix takes 2.0 times as long as uncached (95% interval 1.2 to 2.5)."
     ]
+
+
+def test_a_catalogue_that_is_written_meanwhile_is_told_as_such(
+    shelf: list[Product], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask, stocks = Requester.ask, count()
+
+    def write_and_ask(requester: Requester, strategy: Strategy, path: str) -> Answer:
+        Product.objects.filter(pk=shelf[0].pk).update(stock=next(stocks))
+        return ask(requester, strategy, path)
+
+    monkeypatch.setattr(Requester, "ask", write_and_ask)
+    with pytest.raises(BenchmarkError, match="/products/ changed while it was looked at: somebody writes"):
+        measure()
