@@ -16,6 +16,7 @@ from catalog.benchmarks.growth import keys, products
 from catalog.benchmarks.growth.keys import KeyResult
 from catalog.benchmarks.growth.products import ProductTimes
 from catalog.benchmarks.isolation import isolated_cache
+from catalog.benchmarks.living import RUN
 from catalog.benchmarks.plan import Effort, Plan, Scale
 from catalog.benchmarks.results import ExperimentResult
 from catalog.benchmarks.strategies import STRATEGIES
@@ -31,7 +32,8 @@ def left_behind() -> tuple[Any, ...]:
     """Whatever an experiment can leave: rows, processes, folders and schemas."""
     rows = [list(model.objects.order_by("pk").values()) for model in (Product, Category, Tag)]
     processes = {child.pid for child in psutil.Process().children(recursive=True)}
-    folders = set(Path(tempfile.gettempdir()).glob("bench_cache.*"))
+    # Others may run meanwhile.
+    folders = set(Path(tempfile.gettempdir()).glob(f"bench_cache.{RUN}*"))
     schemas = []
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
