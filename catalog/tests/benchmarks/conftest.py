@@ -1,0 +1,9 @@
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _temporary_folders(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Theirs is made before any run has one, in which it would be, and with which it would go."""
+    tmp_path_factory.getbasetemp()
