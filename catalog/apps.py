@@ -9,7 +9,7 @@ class CatalogConfig(AppConfig):
         # The views are imported for what they declare: every process that writes must know it.
         from catalog import signals, views  # noqa: F401
         from catalog.caching.installation import install
-        from catalog.caching.writes import rotated
+        from catalog.caching.rotations import rotated
 
         if settings.TEXTBOOK:
             signals.connect()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from catalog.cached_pages import CachedPages, flush_cached_pages, redis_client
 from catalog.caching.declarations import ReadCache, declarations
 from catalog.caching.inspection import sweep
-from catalog.caching.writes import rotate_tags
+from catalog.caching.rotations import rotate_tags
 from catalog.models import Product
 from catalog.textbook import CATEGORY_PREFIX, PRODUCT_PREFIX
 

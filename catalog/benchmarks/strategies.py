@@ -11,7 +11,7 @@ from django.conf import settings
 from catalog import signals
 from catalog.benchmarks import plug_ins
 from catalog.benchmarks.strategy import Strategy
-from catalog.caching import writes
+from catalog.caching import notes
 from catalog.options import InvalidOption
 
 __all__ = [
@@ -62,7 +62,7 @@ class ReadCacheStrategy(Strategy):
     url_prefix = ""
 
     def without_invalidation(self) -> AbstractContextManager[None]:
-        return writes.suspended()
+        return notes.suspended()
 
 
 class Floor(Strategy):

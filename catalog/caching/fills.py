@@ -19,11 +19,12 @@ from django.http import Http404
 from django.http.response import HttpResponseBase
 from rest_framework.exceptions import APIException
 
-from catalog.caching import writes
+from catalog.caching import rotations, writes
 from catalog.caching.breaker import Outage
 from catalog.caching.declarations import ReadCache
 from catalog.caching.engine import store, wait_seconds
 from catalog.caching.entries import Entry, make_entry
+from catalog.caching.notes import noting_reads
 from catalog.caching.store import NOTHING_TO_WAIT_FOR, Lookup, Store
 
 logger = logging.getLogger(__name__)
@@ -139,7 +140,7 @@ class _Fill:
 
     def run(self, compute: Callable[[str], Computed], status: str) -> Served:
         try:
-            with writes.noting_reads() as tables:
+            with noting_reads() as tables:
                 computed = compute(status)
             undeclared = frozenset(tables) - set(self.declaration.tags)
             if undeclared or computed.looked_at_session:
@@ -162,7 +163,7 @@ class _Fill:
             return Served(entry, computed, status + self._give_up("; detail=session"))
         if len(tokens) < len(self.tokens):
             # Replaces what is under a token's key and is none.
-            writes.rotate_tags(frozenset(self.declaration.tags))
+            rotations.rotate_tags(frozenset(self.declaration.tags))
             return Served(entry, computed, status + self._give_up("; detail=token-missing"))
         return Served(entry, computed, status + self._save(entry))
 

@@ -8,26 +8,22 @@ savepoint rolls back.
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.db.models import Model
-from django.dispatch import Signal
 
+from catalog.caching import rotations
 from catalog.caching.breaker import Outage
 from catalog.caching.declarations import declared_tags
 from catalog.caching.drivers import commit_by_fetching, is_in_transaction
 from catalog.caching.engine import lease_seconds, store
+from catalog.caching.notes import notes
 from catalog.caching.statements import classify
-
-# Sent after each rotation with ``tags``, a frozenset of table names. Receivers that fail are logged.
-rotated = Signal()
 
 DISPATCH_UID = "read-cache-watch"
 _NOTHING: frozenset[str] = frozenset()
@@ -42,23 +38,7 @@ def rotate(*models: type[Model]) -> None:
     tags = frozenset(model._meta.db_table for model in models)
     for connection in connections.all(initialized_only=True):
         watch(connection).promise_if_open(tags)
-    rotate_tags(tags)
-
-
-def rotate_tags(tags: frozenset[str]) -> None:
-    rotate_tokens(tags)
-    announce(tags)
-
-
-def rotate_tokens(tags: frozenset[str]) -> None:
-    try:
-        store().rotate(tags)
-    except Outage:
-        store().breaker.owe(tags)
-
-
-def announce(tags: frozenset[str]) -> None:
-    rotated.send_robust(sender=None, tags=tags)
+    rotations.rotate_tags(tags)
 
 
 class Promise:
@@ -69,7 +49,7 @@ class Promise:
 
     def __call__(self) -> None:
         """Rotate, where somebody runs the list without a COMMIT, as tests do."""
-        rotate_tags(self.tags)
+        rotations.rotate_tags(self.tags)
 
 
 class Watch:
@@ -95,9 +75,9 @@ class Watch:
         self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]
     ) -> Any:
         statement = classify(sql if type(sql) is str else self._text_of(sql))
-        if _notes.tables is not None:
-            _notes.tables.update(statement.tables)
-        is_a_write = not statement.only_reads and not _notes.is_suspended
+        if notes.tables is not None:
+            notes.tables.update(statement.tables)
+        is_a_write = not statement.only_reads and not notes.is_suspended
         tags = statement.tables & declared_tags() if is_a_write else _NOTHING
         if not (tags or statement.control or self._by_hand):
             return execute(sql, params, many, context)
@@ -123,7 +103,7 @@ class Watch:
             over = self._settle(tags, is_undone=control == "ROLLBACK")
             if tags | over:
                 self._guarded.clear()
-                rotate_tags(tags | over)
+                rotations.rotate_tags(tags | over)
 
     def _settle(self, tags: frozenset[str], *, is_undone: bool) -> frozenset[str]:
         """What a transaction by hand has written, if it is over."""
@@ -201,20 +181,20 @@ class Watch:
             # Also after an error: a COMMIT whose answer was lost may have happened.
             if tags:
                 self._forget_promises()
-                rotate_tokens(tags)
+                rotations.rotate_tokens(tags)
                 self._untold |= tags
 
     def _tell(self) -> None:
         tags, self._untold = frozenset(self._untold), set()
         if tags:
-            announce(tags)
+            rotations.announce(tags)
 
     def reset(self) -> None:
         """The connection was opened anew: what an earlier one left undone is not to be known."""
         self._guarded.clear()
         self._manual.clear()
         if self._by_hand:
-            rotate_tags(frozenset(self._by_hand))
+            rotations.rotate_tags(frozenset(self._by_hand))
         self._by_hand.clear()
         self._began = False
 
@@ -293,37 +273,6 @@ def in_transaction() -> bool:
         or is_in_transaction(connection)
         for connection in connections.all(initialized_only=True)
     )
-
-
-class _Notes(threading.local):
-    tables: set[str] | None = None
-    is_suspended = False
-
-
-_notes = _Notes()
-
-
-@contextmanager
-def noting_reads() -> Iterator[set[str]]:
-    """Collects the names of the known tables that this thread reads meanwhile."""
-    outer, tables = _notes.tables, set[str]()
-    _notes.tables = tables
-    try:
-        yield tables
-    finally:
-        _notes.tables = outer
-        if outer is not None:
-            outer |= tables
-
-
-@contextmanager
-def suspended() -> Iterator[None]:
-    """This thread's writes go unnoticed inside. For measuring what they cost without the watch."""
-    before, _notes.is_suspended = _notes.is_suspended, True
-    try:
-        yield
-    finally:
-        _notes.is_suspended = before
 
 
 def _watch_new_connection(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:

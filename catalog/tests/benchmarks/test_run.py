@@ -30,7 +30,7 @@ from catalog.benchmarks.strategies import (
     only_invalidation_of,
     select_strategies,
 )
-from catalog.caching import writes
+from catalog.caching.rotations import rotated
 from catalog.factories import CategoryFactory, ProductFactory
 from catalog.models import Category, Product, Tag
 from catalog.options import InvalidOption
@@ -184,11 +184,11 @@ def test_only_the_measured_strategys_receivers_are_connected() -> None:
     for strategy in STRATEGIES:
         heard: list[frozenset[str]] = []
         listener = functools.partial(_hear, heard)
-        writes.rotated.connect(listener)
+        rotated.connect(listener)
         with only_invalidation_of(strategy):
             ProductFactory.create()
             connected[strategy.name] = (post_save.has_listeners(Product), bool(heard))
-        writes.rotated.disconnect(listener)
+        rotated.disconnect(listener)
 
     assert connected == {"uncached": (False, False), "textbook": (True, False), "readcache": (False, True)}
     assert post_save.has_listeners(Product)

@@ -27,7 +27,7 @@ from rest_framework.response import Response
 from rest_framework.test import APIClient
 
 from catalog.cached_pages import redis_client
-from catalog.caching import breaker, entries, writes
+from catalog.caching import breaker, entries, notes
 from catalog.caching.breaker import Outage
 from catalog.caching.engine import store
 from catalog.factories import ProductFactory, TagFactory
@@ -516,7 +516,7 @@ def test_what_another_wrote_meanwhile_and_never_paid_is_shown_after_the_outage(
     assert status(get(LIST)) == "fwd=bypass; detail=outage"
 
     # As by a process that ended before Redis was back.
-    with writes.suspended():
+    with notes.suspended():
         reprice(product)
     server.thaw()
     wait_until(lambda: not store().breaker.is_open)

@@ -30,7 +30,8 @@ from rest_framework.test import APIClient
 
 from catalog import signals
 from catalog.caching.engine import store
-from catalog.caching.writes import rotated, watch
+from catalog.caching.rotations import rotated
+from catalog.caching.writes import watch
 from catalog.factories import CategoryFactory, ProductFactory, TagFactory
 from catalog.models import Product, Tag
 from catalog.tests.threads import in_another_thread
@@ -282,7 +283,7 @@ import django
 django.setup()
 from django.db import transaction
 from catalog import signals
-from catalog.caching import writes
+from catalog.caching import rotations
 from catalog.models import Product
 
 def say(word):
@@ -292,7 +293,7 @@ def block(*args):
     say("committed")
     sys.stdin.readline()
 
-writes.rotate_tokens = block
+rotations.rotate_tokens = block
 """
 WRITE_ALONE = "Product.objects.update(name='New')"
 WRITE_IN_A_TRANSACTION = """

@@ -28,8 +28,9 @@ from catalog.benchmarks.writes.kinds import Write
 from catalog.benchmarks.writes.products import save, update
 from catalog.benchmarks.writes.relations import clear_the_tags, rename_the_category, rename_the_tag
 from catalog.benchmarks.writes.statements import raw_sql
-from catalog.caching import writes
-from catalog.caching.writes import Watch, rotate, rotated
+from catalog.caching import notes, writes
+from catalog.caching.rotations import rotated
+from catalog.caching.writes import Watch, rotate
 from catalog.models import Category, Product, Tag
 from catalog.tests.threads import in_another_thread
 
@@ -616,7 +617,7 @@ def test_rotate_in_a_transaction_also_rotates_after_its_commit(target: Target) -
 
     with transaction.atomic():
         # As what the watch cannot see: COPY, a procedure.
-        with writes.suspended():
+        with notes.suspended():
             update(target)
         rotate(Product)
         assert in_another_thread(lambda: {url: get(url)[0] for url in pages}) == old

@@ -28,7 +28,7 @@ from catalog.benchmarks.plan import Effort, Plan, Scale
 from catalog.benchmarks.results import ExperimentResult
 from catalog.benchmarks.strategies import READ_CACHE, TEXTBOOK, UNCACHED, Strategy
 from catalog.benchmarks.writes import KINDS, Kind, Target
-from catalog.caching import writes
+from catalog.caching import rotations
 from catalog.factories import ProductFactory, TagFactory
 from catalog.models import Category, Product, Tag
 
@@ -110,7 +110,7 @@ def test_a_read_cache_that_does_not_rotate_is_found_out(
     choose: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     choose("save", "rename_the_tag")
-    monkeypatch.setattr(writes, "rotate_tokens", lambda tags: None)
+    monkeypatch.setattr(rotations, "rotate_tokens", lambda tags: None)
 
     result = measure(READ_CACHE)
 
