@@ -203,6 +203,11 @@ READ_CACHE_LEASE_SECONDS = read_seconds("READ_CACHE_LEASE_SECONDS", default=10, 
 
 # Serve /textbook/ and connect its receivers. Off, saves cost nothing of it.
 TEXTBOOK = read_bool("TEXTBOOK", default=True)
+if TEXTBOOK and READ_REDIS_URL == REDIS_URL:
+    raise ImproperlyConfigured(
+        "READ_REDIS_URL must not be REDIS_URL: the textbook's delete_pattern would remove the read cache's "
+        "entries on every save. Name another database, or unset it for the next one of the same server."
+    )
 
 # Language and time
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -29,11 +28,6 @@ class OwnRows:
     category: Category
     tag: Tag
     products: tuple[int, ...]
-
-    @property
-    def list_path(self) -> str:
-        """The page that lists all of them, up to a hundred, and nothing else."""
-        return "/products/?" + urlencode({"search": self.mark.rpartition("-")[2], "page_size": 100})
 
     def detail_path(self, place: int = 0) -> str:
         return f"/products/{self.products[place]}/"

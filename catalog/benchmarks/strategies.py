@@ -70,7 +70,6 @@ class Floor(Strategy):
 
     name = "floor"
     url_prefix = "/floor"
-    is_floor = True
 
 
 class FloorWithGet(Strategy):
@@ -78,7 +77,6 @@ class FloorWithGet(Strategy):
 
     name = "floor-get"
     url_prefix = "/floor-get"
-    is_floor = True
 
 
 UNCACHED, TEXTBOOK, BUILTIN, READ_CACHE = Uncached(), Textbook(), Builtin(), ReadCacheStrategy()

@@ -19,13 +19,11 @@ class Strategy:
     ``name`` is lower-case letters, digits, ``-`` and ``_``. ``caches`` says whether a repeat request
     may be answered without a query, and so must be. ``views`` is whatever has the four views of
     ``catalog.views`` under their names, derived from them; without it, ``url_prefix`` names the URLs
-    that serve it. ``requires`` are distributions that pip can install. A floor is no way to serve a
-    catalogue: it says what the cheapest answer of the same bytes costs.
+    that serve it. ``requires`` are distributions that pip can install.
     """
 
     name: str
     caches: bool = True
-    is_floor: bool = False
     requires: Sequence[str] = ()
     views: Any = None
     # For what changes Django itself: it is measured in a process of its own, where nothing of it can

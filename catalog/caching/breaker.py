@@ -6,9 +6,11 @@ second whether it is back, pays the rotations that are owed, and only then lets 
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import threading
+import weakref
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
@@ -28,7 +30,8 @@ class Outage(Exception):
 class Breaker:
     """``is_open`` while Redis is away or owed a rotation. ``pay`` rotates tags, and raises if it cannot.
 
-    Thread-safe; a forked process starts a prober of its own.
+    Thread-safe; a forked process starts a prober of its own. A process that ends pays first, if Redis
+    answers: its thread ends with it.
     """
 
     def __init__(self, pay: Callable[[Iterable[str]], None]) -> None:
@@ -40,7 +43,7 @@ class Breaker:
         self._lock = threading.Lock()
         self._prober: threading.Thread | None = None
         self._closing = threading.Event()
-        os.register_at_fork(after_in_child=self._after_fork)
+        _breakers.add(self)
 
     def call(self, command: Callable[[], T]) -> T:
         """The command's result. Raises ``Outage``, at once while the breaker is open."""
@@ -88,6 +91,10 @@ class Breaker:
         """End the prober, for a breaker that is not used any more."""
         self._closing.set()
 
+    def pay_at_exit(self) -> None:
+        if self._owed and not self._closing.is_set():
+            self.probe()
+
     def _start_prober(self) -> None:
         if self._prober is None:
             self._prober = threading.Thread(target=self._probe_until_back, name="read-cache", daemon=True)
@@ -102,7 +109,7 @@ class Breaker:
                 # Without a prober this process would pass the cache by for ever.
                 logger.exception("Probing Redis failed; it is tried again.")
 
-    def _after_fork(self) -> None:
+    def start_anew_after_fork(self) -> None:
         self._lock = threading.Lock()
         was_closed, self._closing = self._closing.is_set(), threading.Event()
         if was_closed:
@@ -110,3 +117,21 @@ class Breaker:
         self._prober = None
         if self.is_open:
             self._start_prober()
+
+
+# Those that somebody has: a hook of each one's own would keep it for ever.
+_breakers: weakref.WeakSet[Breaker] = weakref.WeakSet()
+
+
+def _start_anew_after_fork() -> None:
+    for breaker in list(_breakers):
+        breaker.start_anew_after_fork()
+
+
+def _pay_at_exit() -> None:
+    for breaker in list(_breakers):
+        breaker.pay_at_exit()
+
+
+os.register_at_fork(after_in_child=_start_anew_after_fork)
+atexit.register(_pay_at_exit)

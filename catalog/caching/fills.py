@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
@@ -32,11 +33,11 @@ logger = logging.getLogger(__name__)
 SHORTEST_POLL_SECONDS = 0.002
 LONGEST_POLL_SECONDS = 0.025
 
-_warned: set[tuple[str, frozenset[str]]] = set()
+_warned: set[tuple[str, str]] = set()
 
 
-class UndeclaredTable(Exception):
-    """A view read a table that its ReadCache does not depend on: its entries would go stale."""
+class Undeclared(Exception):
+    """A view read what its ReadCache does not know of: its entries would go stale, or be another's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class Computed:
     response: HttpResponseBase
     body: bytes | None
     looked_at_session: bool = False
+    unknown_parameters: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ def serve(
     """
     chosen = store()
     if writes.has_written():
-        return _pass_by(compute, "fwd=bypass; detail=uncommitted-write")
+        return _pass_by(declaration, compute, "fwd=bypass; detail=uncommitted-write")
     try:
         token_keys = chosen.token_keys(declaration.tags)
         lookup = lookup or chosen.read(key, token_keys)
@@ -74,11 +76,11 @@ def serve(
             return Served(lookup.entry, None, hit_status(lookup.entry, declaration, now_ms()))
         if writes.in_transaction():
             # Its view of the data may be older than the tokens are.
-            return _pass_by(compute, "fwd=bypass; detail=transaction")
+            return _pass_by(declaration, compute, "fwd=bypass; detail=transaction")
         forward = "stale" if lookup.entry else "uri-miss"
         lookup, lock = _claim(chosen, key, token_keys)
     except Outage:
-        return _pass_by(compute, "fwd=bypass; detail=outage")
+        return _pass_by(declaration, compute, "fwd=bypass; detail=outage")
     if lookup.is_live:
         return Served(lookup.entry, None, f"fwd={forward}; collapsed")
     fill = _Fill(chosen, declaration, key, lookup.tokens, lock)
@@ -94,8 +96,12 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _pass_by(compute: Callable[[str], Computed], status: str) -> Served:
-    computed = compute(status)
+def _pass_by(declaration: ReadCache, compute: Callable[[str], Computed], status: str) -> Served:
+    with noting_reads() as tables:
+        computed = compute(status)
+    # In a test's transaction, nothing is stored and all is seen.
+    if _is_strict() and (undeclared := _undeclared(declaration, tables, computed)):
+        _report(declaration, undeclared)
     entry = None
     if computed.body is not None:
         entry = make_entry(computed.body, tokens=(), now_ms=now_ms())
@@ -142,8 +148,8 @@ class _Fill:
         try:
             with noting_reads() as tables:
                 computed = compute(status)
-            undeclared = frozenset(tables) - set(self.declaration.tags)
-            if undeclared or computed.looked_at_session:
+            undeclared = _undeclared(self.declaration, tables, computed)
+            if undeclared:
                 _report(self.declaration, undeclared)
         except (Http404, PermissionDenied, APIException):
             self._give_up()
@@ -158,9 +164,7 @@ class _Fill:
         tokens = [token for token in self.tokens if token is not None]
         entry = make_entry(computed.body, tokens=tokens, now_ms=now_ms())
         if undeclared:
-            return Served(entry, computed, status + self._give_up("; detail=undeclared-table"))
-        if computed.looked_at_session:
-            return Served(entry, computed, status + self._give_up("; detail=session"))
+            return Served(entry, computed, status + self._give_up(f"; detail={undeclared.detail}"))
         if len(tokens) < len(self.tokens):
             # Replaces what is under a token's key and is none.
             rotations.rotate_tags(frozenset(self.declaration.tags))
@@ -181,14 +185,44 @@ class _Fill:
         return detail
 
 
-def _report(declaration: ReadCache, undeclared: frozenset[str]) -> None:
-    what = f"the tables {', '.join(sorted(undeclared))}" if undeclared else "the session"
+class _Reading(NamedTuple):
+    """``detail`` is for Cache-Status; ``what`` and ``remedy`` are for people."""
+
+    detail: str
+    what: str
+    remedy: str
+
+
+def _undeclared(declaration: ReadCache, tables: set[str], computed: Computed) -> _Reading | None:
+    """What of the view's reading keeps its answer from being stored."""
+    if others := tables - set(declaration.tags):
+        return _Reading(
+            "undeclared-table",
+            f"the tables {', '.join(sorted(others))}",
+            "Add the models to depends_on, or do not read them.",
+        )
+    if computed.looked_at_session:
+        return _Reading("session", "the session", "Do not read it, or cache nothing.")
+    if computed.unknown_parameters:
+        return _Reading(
+            "undeclared-parameter",
+            f"of the query {', '.join(sorted(computed.unknown_parameters))}",
+            "Name them in its parameters.",
+        )
+    return None
+
+
+def _is_strict() -> bool:
+    return bool(getattr(settings, "READ_CACHE_STRICT", False))
+
+
+def _report(declaration: ReadCache, reading: _Reading) -> None:
     message = (
-        f"A view with the read cache {declaration.prefix!r} read {what}, which it does not depend on. "
-        "Its answer was not stored. Add the models to depends_on, or do not read them."
+        f"A view with the read cache {declaration.prefix!r} read {reading.what}, which it does not declare. "
+        f"Its answer was not stored. {reading.remedy}"
     )
-    if getattr(settings, "READ_CACHE_STRICT", False):
-        raise UndeclaredTable(message)
-    if (declaration.prefix, undeclared) not in _warned:
-        _warned.add((declaration.prefix, undeclared))
+    if _is_strict():
+        raise Undeclared(message)
+    if (declaration.prefix, reading.what) not in _warned:
+        _warned.add((declaration.prefix, reading.what))
         logger.warning(message)

@@ -15,10 +15,11 @@ from urllib.parse import quote, urlencode
 
 from django.conf import settings
 from django.core.signals import setting_changed
-from django.http import HttpRequest, QueryDict
+from django.http import HttpRequest
 from django.utils import timezone, translation
 
 from catalog.caching.parameters import EVERYTHING_ELSE, Normaliser, all_values
+from catalog.caching.queries import CanonicalQuery
 
 # Redis takes longer keys, but they are compared and sent at each hit.
 LONGEST_KEY = 300
@@ -47,6 +48,10 @@ class Canonicaliser:
             for value in (self._normalisers.get(name) or all_values)(given.getlist(name))
         ]
         return urlencode(pairs)
+
+    def knows(self, name: str) -> bool:
+        """Whether the key counts the parameter."""
+        return name in self._normalisers or self._others is not None
 
     def key(self, request: HttpRequest, query: str, *, variant: str = "") -> str:
         """Readable, at most ``LONGEST_KEY`` characters. Raises ``DisallowedHost``.
@@ -94,8 +99,8 @@ def _forget_locale(*, setting: str, **kwargs: Any) -> None:
 setting_changed.connect(_forget_locale, dispatch_uid="read-cache-locale")
 
 
-def canonicalise(request: HttpRequest, query: str) -> None:
+def canonicalise(request: HttpRequest, query: str, canonicaliser: Canonicaliser) -> None:
     """Let the view see the canonical request, so that nothing dropped can echo in a link."""
-    if request.META.get("QUERY_STRING", "") != query:
-        request.META["QUERY_STRING"] = query
-        request.GET = QueryDict(query, encoding="utf-8")
+    seen: Any = CanonicalQuery.made(query, request.GET, canonicaliser.knows)
+    request.GET = seen
+    request.META["QUERY_STRING"] = query

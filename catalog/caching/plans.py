@@ -95,7 +95,7 @@ class Plan:
         if has_written:
             return None
         if not (lookup.is_live and lookup.entry):
-            canonicalise(request, query)
+            canonicalise(request, query, self.canonicaliser)
             request.read_cache_lookup = key, lookup  # type: ignore[attr-defined]
             return None
         now = fills.now_ms()

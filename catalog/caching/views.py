@@ -31,6 +31,7 @@ from catalog.caching.declarations import ReadCache
 from catalog.caching.keys import Canonicaliser, canonicalise
 from catalog.caching.parameters import is_single, normalisers_for
 from catalog.caching.plans import JSON_TYPE, READING_METHODS, Plan, is_plain_json
+from catalog.caching.queries import EVERY_PARAMETER
 from catalog.caching.store import Lookup
 
 STORABLE_HEADERS = {"content-type", "vary", "cache-control"}
@@ -125,9 +126,17 @@ class CachedReadMixin(APIView):
         # What the answer to an exception says.
         self._read_status = why
         with _as_visitor(request) as session:
+            query: Any = request._request.GET
+            # The framework has looked for a format and a version until now.
+            query.unknown.clear()
             response = handler(request, *args, **kwargs)
+            if EVERY_PARAMETER in query.unknown:
+                # Made a dict, the canonical query has single values, and the given one has lists.
+                request._request.GET = query.given
+                response = handler(request, *args, **kwargs)
             body = self._body_of(response) if _may_be_stored(response) else None
-            return fills.Computed(response, body, looked_at_session=session())
+            unknown = frozenset(query.unknown)
+            return fills.Computed(response, body, looked_at_session=session(), unknown_parameters=unknown)
 
     def _body_of(self, response: Response) -> bytes:
         renderer = next(each for each in self.get_renderers() if isinstance(each, JSONRenderer))
@@ -175,7 +184,7 @@ def _key_and_lookup(view: Any, declaration: ReadCache, request: Request) -> tupl
         return found
     canonicaliser = Canonicaliser(declaration.prefix, normalisers_for(view, declaration.parameters))
     query = canonicaliser.query(http_request)
-    canonicalise(http_request, query)
+    canonicalise(http_request, query, canonicaliser)
     return canonicaliser.key(http_request, query, variant=_version_asked_for(view, request)), None
 
 

@@ -114,5 +114,5 @@ def test_the_project_of_the_page_needs_what_it_declares(project: Path) -> None:
 
     done = manage(project, "test")
 
-    assert "UndeclaredTable" in done.stderr
+    assert "Undeclared" in done.stderr
     assert done.returncode == 1

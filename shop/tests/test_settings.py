@@ -295,6 +295,15 @@ def test_a_redis_for_the_read_cache_alone_is_refused_in_one_line(manage: Manage)
     assert "s3cret" not in refused.stderr
 
 
+def test_both_caches_in_one_database_are_refused_while_the_textbook_deletes_there(manage: Manage) -> None:
+    url = "redis://:s3cret@127.0.0.1:1/2"
+    refused = manage("check", REDIS_URL=url, READ_REDIS_URL=url)
+
+    assert_one_line(refused, "READ_REDIS_URL must not be REDIS_URL: the textbook's delete_pattern")
+    assert "s3cret" not in refused.stderr
+    assert manage("check", REDIS_URL=url, READ_REDIS_URL=url, TEXTBOOK="off").returncode == 0
+
+
 def test_the_tests_never_use_the_given_redis(python: Run, tmp_path: Path) -> None:
     finished = python(
         "from django.conf import settings; print(settings.CACHES['default']['LOCATION'])",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -473,3 +475,30 @@ def test_a_process_forked_while_a_thread_opens_the_breaker_does_not_hang() -> No
     """)
 
     assert printed == "0"
+
+
+# The end
+
+
+def test_a_process_that_ends_pays_what_it_owes_and_nothing_else() -> None:
+    printed = run_script("""
+        module.PROBE_INTERVAL_SECONDS = 3600
+
+        def breaker_of(name):
+            return Breaker(lambda tags: print(name, sorted(tags)))
+
+        owing, away, dropped = map(breaker_of, ["owing", "away", "dropped"])
+        for breaker in (owing, dropped):
+            breaker.owe(["catalog_product"])
+        away.open(OSError("away"))
+        dropped.close()
+    """)
+
+    assert printed == "owing ['catalog_product']"
+
+
+def test_a_breaker_that_nobody_has_is_gone() -> None:
+    seen = weakref.ref(Breaker(lambda tags: None))
+    gc.collect()
+
+    assert seen() is None

@@ -273,13 +273,14 @@ def test_a_request_in_another_charset_is_understood(shelf: list[Product], api: A
         assert [row["name"] for row in answer.json()["results"]] == ["Café table"]
 
 
-def test_a_request_that_is_canonical_is_left_alone() -> None:
-    request = RequestFactory().get("/?page=2")
-    seen = request.GET
+def test_what_is_dropped_echoes_in_no_link() -> None:
+    request = RequestFactory().get("/?utm=1&page=2")
+    canonicaliser = Canonicaliser("x", {"page": lambda values: values})
 
-    canonicalise(request, "page=2")
+    canonicalise(request, canonicaliser.query(request), canonicaliser)
 
-    assert request.GET is seen
+    assert request.get_full_path() == "/?page=2"
+    assert request.build_absolute_uri() == "http://testserver/?page=2"
 
 
 # Keys

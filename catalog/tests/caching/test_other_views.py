@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, cast
@@ -12,7 +13,7 @@ import pytest
 from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext
 from django_filters.rest_framework import DjangoFilterBackend
@@ -24,8 +25,9 @@ from rest_framework.response import Response
 from rest_framework.test import APIClient
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
-from catalog.caching import declarations
+from catalog.caching import declarations, fills
 from catalog.caching.declarations import ReadCache
+from catalog.caching.fills import Undeclared
 from catalog.caching.views import CachedReadMixin
 from catalog.factories import CategoryFactory
 from catalog.models import Category
@@ -60,10 +62,10 @@ def serve(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve
     monkeypatch.setattr(declarations, "_declared", [*declarations._declared])
     settings.ROOT_URLCONF = __name__
 
-    def put(view: type[Any], *args: Any, **kwargs: Any) -> None:
+    def put(view: type[Any], *args: Any, parameters: Sequence[str] = (), **kwargs: Any) -> None:
         bases, open_to_all = (CachedReadMixin, view), {"permission_classes": [permissions.AllowAny]}
         declared = cast("Any", type(view.__name__, bases, open_to_all))
-        declared.read_cache = ReadCache("other", depends_on=[Category], timeout=60)
+        declared.read_cache = ReadCache("other", depends_on=[Category], timeout=60, parameters=parameters)
         urlpatterns[:] = [
             path("cached/", declared.as_view(*args), kwargs),
             path("uncached/", declared.as_view(*args, read_cache=None), kwargs),
@@ -71,6 +73,9 @@ def serve(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve
 
     yield put
     urlpatterns.clear()
+    # A middleware leaves what it activated to the thread's next request.
+    translation.deactivate()
+    timezone.deactivate()
 
 
 def list_view(**attributes: Any) -> type[Any]:
@@ -118,6 +123,90 @@ def test_an_action_of_its_own_is_filtered_and_paged(serve: Serve) -> None:
     serve(Categories, {"get": "famous"})
     for query in ("", "?page=2", "?page=9", "?search=b"):
         assert_equal(query)
+
+
+@pytest.fixture
+def lenient(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in production, with nothing warned of so far."""
+    settings.READ_CACHE_STRICT = False
+    monkeypatch.setattr(fills, "_warned", set())
+
+
+READINGS: list[Callable[[Any], Any]] = [
+    lambda query: query.get("name"),
+    lambda query: ("name" in query and query["name"]) or None,
+    lambda query: dict(query).get("name", [None])[-1],
+    lambda query: (query.getlist("name") or [None])[-1],
+    lambda query: dict(query.items()).get("name"),
+    lambda query: query.dict().get("name"),
+    lambda query: query.copy().get("name"),
+]
+
+
+def reading_view(read: Callable[[Any], Any]) -> type[Any]:
+    def answer(request: Request) -> Response:
+        name = read(request.query_params)
+        found = Category.objects.order_by("pk")
+        return Response([each.name for each in (found.filter(name=name) if name else found)])
+
+    return get_view(answer)
+
+
+@pytest.mark.usefixtures("lenient")
+@pytest.mark.parametrize("read", READINGS)
+def test_a_view_that_reads_the_query_itself_answers_as_without_a_cache(
+    read: Callable[[Any], Any], serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    serve(reading_view(read))
+
+    for query in ("", "?name=a", "?name=b", "", "?name=a&name=c"):
+        assert_equal(query)
+
+    assert APIClient().get(CACHED)["Cache-Status"] == "shop; fwd=uri-miss; detail=undeclared-parameter"
+    assert "Name them in its parameters." in caplog.text
+
+
+@pytest.mark.parametrize("in_a_transaction", [False, True])
+def test_in_tests_a_parameter_that_is_not_declared_is_an_error(in_a_transaction: bool, serve: Serve) -> None:
+    serve(reading_view(READINGS[0]))
+
+    raised = pytest.raises(Undeclared, match="of the query name, which it does not declare")
+    with raised, transaction.atomic() if in_a_transaction else nullcontext():
+        APIClient().get(CACHED)
+
+
+def test_a_parameter_that_is_declared_is_cached(serve: Serve) -> None:
+    serve(reading_view(READINGS[0]), parameters=["name"])
+
+    for query in ("", "?name=a", "?name=b", ""):
+        assert_equal(query)
+    assert "hit" in APIClient().get(f"{CACHED}?name=a")["Cache-Status"]
+
+
+def test_a_filterset_may_copy_the_query_for_its_defaults(serve: Serve) -> None:
+    class ByName(django_filters.FilterSet):  # type: ignore[misc]
+        name = django_filters.CharFilter()
+
+        def __init__(self, data: Any = None, **kwargs: Any) -> None:
+            data = data.copy()
+            data.setdefault("name", "b")
+            super().__init__(data, **kwargs)
+
+    serve(
+        type(
+            "Categories",
+            (generics.ListAPIView,),
+            {
+                "queryset": Category.objects.order_by("pk"),
+                "serializer_class": CategorySerializer,
+                "filter_backends": [DjangoFilterBackend],
+                "filterset_class": ByName,
+            },
+        )
+    )
+    for query in ("", "?name=a"):
+        assert_equal(query)
+    assert "hit" in APIClient().get(CACHED)["Cache-Status"]
 
 
 def test_a_single_resource_is_filtered(serve: Serve) -> None:

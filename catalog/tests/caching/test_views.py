@@ -26,7 +26,7 @@ from rest_framework.views import APIView
 from catalog.caching import fills
 from catalog.caching.declarations import ReadCache
 from catalog.caching.entries import decode
-from catalog.caching.fills import UndeclaredTable
+from catalog.caching.fills import Undeclared
 from catalog.caching.store import NOTHING_TO_WAIT_FOR
 from catalog.caching.views import CachedReadMixin
 from catalog.factories import ProductFactory, TagFactory
@@ -384,7 +384,7 @@ def test_an_answer_that_is_not_for_everybody_is_served_and_not_stored(
 @own_urls
 def test_an_undeclared_table_is_an_error_in_tests(product: Product, api: APIClient, read_redis: Any) -> None:
     for url, named in (("/groups/", "auth_group"), ("/session/", "the session")):
-        with pytest.raises(UndeclaredTable, match=named):
+        with pytest.raises(Undeclared, match=named):
             api.get(url)
     assert stored_values(read_redis) == []
     assert locks_held(read_redis) == []
