@@ -36,5 +36,9 @@ CACHES["read"]["OPTIONS"] |= {"SOCKET_CONNECT_TIMEOUT": 10, "SOCKET_TIMEOUT": 10
 # A view that reads a table it did not declare is a bug here, and a warning in production.
 READ_CACHE_STRICT = True
 
+# Each client of a test has a middleware of its own, which would list every static file before its first
+# answer, for most of the time that the test takes. This way it looks for a file when one is asked for.
+WHITENOISE_AUTOREFRESH = True
+
 # The slow hash that protects people's passwords would only slow the tests.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
