@@ -15,6 +15,9 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.core.management.color import no_style
+from django.db import connections
+from django.test import TransactionTestCase
 from rest_framework.test import APIClient
 
 from catalog.cached_pages import redis_client
@@ -22,6 +25,8 @@ from catalog.caching import engine
 from shop.embedded_redis import PrivateRedis
 
 ROOT = Path(__file__).parent
+
+FILLED_BY_MIGRATE = {"auth_permission", "django_content_type"}
 
 Manage = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -42,6 +47,25 @@ def private_redis() -> Iterator[PrivateRedis]:
         redis_client(alias).connection_pool.disconnect()
     server.stop()
     shutil.rmtree(settings.PRIVATE_REDIS_DIR, ignore_errors=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _what_migrate_makes_stays() -> Iterator[None]:
+    """A test that commits empties the tables after it, but for those that ``migrate`` has filled.
+
+    Django would empty these too and fill them again, which takes longer than most of the tests.
+    """
+
+    def empty(case: TransactionTestCase) -> None:
+        for alias in case._databases_names(include_mirrors=False):  # type: ignore[attr-defined]
+            database = connections[alias]
+            there = database.introspection.django_table_names(only_existing=True, include_views=False)
+            written = sorted(set(there) - FILLED_BY_MIGRATE)
+            database.ops.execute_sql_flush(database.ops.sql_flush(no_style(), written))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", empty)
+        yield
 
 
 @pytest.fixture(autouse=True)
