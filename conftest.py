@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,34 +102,72 @@ def admin_api(admin_user: User) -> APIClient:
 @pytest.fixture
 def manage_environment(tmp_path: Path) -> Iterator[dict[str, str]]:
     """The environment of a newcomer's machine, with a database and a private Redis of its own."""
-    directory = tmp_path / "redis"
+    environment = newcomers_environment(tmp_path)
+    yield environment
+    PrivateRedis(Path(environment["PRIVATE_REDIS_DIR"])).stop()
+
+
+def newcomers_environment(folder: Path) -> dict[str, str]:
     # Empty means not set: a developer's own .env is not heard.
     example = (ROOT / ".env.example").read_text()
     unset = dict.fromkeys(re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE), "")
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "VIRTUAL_ENV") if name in os.environ}
-    yield {
+    return {
         **unset,
         **kept,
-        "DATABASE_URL": f"sqlite:///{tmp_path / 'shop.sqlite3'}",
-        "PRIVATE_REDIS_DIR": str(directory),
+        "DATABASE_URL": f"sqlite:///{folder / 'shop.sqlite3'}",
+        "PRIVATE_REDIS_DIR": str(folder / "redis"),
         "COLUMNS": "80",
     }
-    PrivateRedis(directory).stop()
 
 
 @pytest.fixture
 def manage(manage_environment: dict[str, str]) -> Manage:
     """Run ``manage.py`` in a process of its own; keyword arguments are environment variables."""
+    return lambda *arguments, **variables: run_manage(arguments, manage_environment | variables)
 
-    def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, str(ROOT / "manage.py"), *arguments],
-            env={**manage_environment, **variables},
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
 
-    return run
+def run_manage(
+    arguments: Sequence[str], environment: dict[str, str], *, program: Sequence[str] = ("manage.py",)
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *program, *arguments],
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.fixture
+def migrated(manage: Manage, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Manage:
+    """``manage`` on a database that has its tables."""
+    shutil.copy(_database_made_by(tmp_path_factory, ["migrate", "-v0"]), tmp_path / "shop.sqlite3")
+    return manage
+
+
+@pytest.fixture
+def small_shop(manage: Manage, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Manage:
+    """``manage`` on a database that has some products."""
+    made = _database_made_by(tmp_path_factory, ["migrate", "-v0"], ["seed_products", "--count", "40", "-v0"])
+    shutil.copy(made, tmp_path / "shop.sqlite3")
+    return manage
+
+
+def _database_made_by(tmp_path_factory: pytest.TempPathFactory, *commands: Sequence[str]) -> Path:
+    """One of the workers makes it once, in seconds, and each test copies it."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / f"after-{commands[-1][0]}"
+    folder.mkdir(exist_ok=True)
+    made = folder / "made.sqlite3"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            environment = newcomers_environment(folder)
+            with PrivateRedis(Path(environment["PRIVATE_REDIS_DIR"])).left_as_found():
+                for command in commands:
+                    run_manage(command, environment).check_returncode()
+            (folder / "shop.sqlite3").rename(made)
+    return made

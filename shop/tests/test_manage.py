@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, Manage
+from conftest import ROOT
 from shop.embedded_redis import PrivateRedis
 
 DEADLINE_SECONDS = 60
@@ -85,10 +85,8 @@ def test_without_a_standard_error_a_failure_has_its_exit_code(shell: Shell) -> N
     assert (finished.returncode, finished.stdout, finished.stderr) == (2, "", "")
 
 
+@pytest.mark.usefixtures("small_shop")
 def test_without_a_standard_input_nobody_is_asked(shell: Shell) -> None:
-    shell("migrate -v0")
-    shell("seed_products --count 5")
-
     finished = shell("seed_products --count 0 <&-")
 
     assert finished.returncode == 1
@@ -199,12 +197,11 @@ def test_runserver_says_a_line_for_each_request(shell: Shell) -> None:
     assert re.fullmatch(r"\[.+\] GET / 200\n", finished.stderr)
 
 
+@pytest.mark.usefixtures("migrated")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_terminated_demo_leaves_no_redis(
-    number: signal.Signals, code: int, manage: Manage, manage_environment: dict[str, str]
+    number: signal.Signals, code: int, manage_environment: dict[str, str]
 ) -> None:
-    manage("migrate", "-v0")
-    manage("private_redis", "stop")
     server = PrivateRedis(Path(manage_environment["PRIVATE_REDIS_DIR"]))
     with started(["demo", "--count", LONG], manage_environment) as demo:
         assert demo.stdout
@@ -220,11 +217,11 @@ def test_a_terminated_demo_leaves_no_redis(
     assert not server.is_running()
 
 
+@pytest.mark.usefixtures("migrated")
 @pytest.mark.parametrize("option", ["--noreload", "--verbosity=1"])
 def test_sigterm_ends_runserver_with_and_without_its_reloader(
-    option: str, manage: Manage, manage_environment: dict[str, str]
+    option: str, manage_environment: dict[str, str]
 ) -> None:
-    manage("migrate", "-v0")
     with started(["runserver", "127.0.0.1:0", option], manage_environment) as server:
         assert server.stdout
         while "Quit the server" not in server.stdout.readline():

@@ -44,14 +44,6 @@ def shelf() -> None:
     ProductFactory.create_batch(5)
 
 
-@pytest.fixture
-def small_shop(manage: Manage) -> Manage:
-    """A database with some products, for commands in processes of their own."""
-    assert manage("migrate", "-v0").returncode == 0
-    assert manage("seed_products", "--count", "40", "-v0").returncode == 0
-    return manage
-
-
 @pytest.mark.usefixtures("shelf")
 def test_every_experiment_has_its_tables_and_every_strategy_a_verdict() -> None:
     output = bench("latency", "invalidation")
@@ -282,10 +274,12 @@ def test_without_products_it_says_how_to_get_some() -> None:
         (["--bogus"], "unrecognized arguments: --bogus"),
     ],
 )
-def test_bad_options_end_with_the_code_for_usage(arguments: list[str], message: str, manage: Manage) -> None:
+def test_bad_options_end_with_the_code_for_usage(
+    arguments: list[str], message: str, manage: Manage, request: pytest.FixtureRequest
+) -> None:
+    # The others are known without a database.
     if "/nowhere/" in arguments:
-        manage("migrate", "-v0")
-        manage("seed_products", "--count", "1", "-v0")
+        request.getfixturevalue("small_shop")
     done = manage("bench_cache", *arguments)
 
     assert done.returncode == 2

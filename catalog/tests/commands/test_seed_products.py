@@ -106,8 +106,8 @@ def test_the_summary_counts_what_is_there(monkeypatch: pytest.MonkeyPatch) -> No
     assert seed(count=30).endswith(": 27 products of seed 0, 27 products in all.\n")
 
 
-def test_two_seedings_at_once_add_everything_once(manage: Manage, manage_environment: dict[str, str]) -> None:
-    manage("migrate", "-v0")
+@pytest.mark.usefixtures("migrated")
+def test_two_seedings_at_once_add_everything_once(manage_environment: dict[str, str]) -> None:
     command = [sys.executable, "manage.py", "seed_products", "--count", "3000", "--batch-size", "100"]
     processes = [
         subprocess.Popen(command, cwd=ROOT, env=manage_environment, stdout=subprocess.PIPE, text=True)

@@ -42,16 +42,13 @@ def test_verbosity_zero_prints_nothing(arguments: tuple[str, ...], manage: Manag
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_what_was_invalidated_is_logged_for_who_asks(manage: Manage) -> None:
-    manage("migrate", "-v0")
-
-    assert ROTATION not in manage("seed_products", "--count", "30").stderr
-    assert ROTATION in manage("seed_products", "--count", "60", "-v2").stderr
+def test_what_was_invalidated_is_logged_for_who_asks(migrated: Manage) -> None:
+    assert ROTATION not in migrated("seed_products", "--count", "30").stderr
+    assert ROTATION in migrated("seed_products", "--count", "60", "-v2").stderr
 
 
-def test_nothing_runs_into_the_bar(manage: Manage, manage_environment: dict[str, str]) -> None:
-    manage("migrate", "-v0")
-
+@pytest.mark.usefixtures("migrated")
+def test_nothing_runs_into_the_bar(manage_environment: dict[str, str]) -> None:
     for verbosity, bar in (("1", True), ("2", False)):
         shown = stderr_of_terminal(
             [

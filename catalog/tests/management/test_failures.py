@@ -244,10 +244,9 @@ def test_a_private_redis_that_hangs_is_to_be_ended(
     )
 
 
-def test_a_private_redis_that_cannot_be_is_one_line(manage: Manage, tmp_path: Path) -> None:
-    manage("migrate", "-v0")
+def test_a_private_redis_that_cannot_be_is_one_line(migrated: Manage, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    done = manage("demo", PRIVATE_REDIS_DIR=str(tmp_path / "file" / "redis"))
+    done = migrated("demo", PRIVATE_REDIS_DIR=str(tmp_path / "file" / "redis"))
 
     assert done.returncode == 1
     assert "must be a folder of yours for the private Redis" in done.stderr
@@ -255,12 +254,11 @@ def test_a_private_redis_that_cannot_be_is_one_line(manage: Manage, tmp_path: Pa
     assert ".. " not in done.stderr
 
 
-def test_a_locked_database(manage: Manage, tmp_path: Path) -> None:
-    manage("migrate", "-v0")
+def test_a_locked_database(migrated: Manage, tmp_path: Path) -> None:
     path = tmp_path / "shop.sqlite3"
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        done = manage("seed_products", "--count", "5", DATABASE_URL=f"sqlite:///{path}?timeout=0")
+        done = migrated("seed_products", "--count", "5", DATABASE_URL=f"sqlite:///{path}?timeout=0")
 
     assert done.returncode == 1
     assert done.stderr == (
