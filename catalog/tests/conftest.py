@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from catalog.benchmarks.experiments import invalidation, latency
-from catalog.benchmarks.plan import Scale
-from catalog.benchmarks.writes import KINDS
+from catalog.tests.commands.small_manage import make_experiments_small
+
+# manage.py with the small experiments, for a process of its own.
+SMALL_MANAGE = ("-m", "catalog.tests.commands.small_manage")
 
 
 @pytest.fixture
 def small_experiments(monkeypatch: pytest.MonkeyPatch) -> None:
     """The default ones with little to do. Their own tests go through all of it."""
-    chosen = [kind for kind in KINDS if kind.name in ("save", "update")]
-    monkeypatch.setattr(invalidation, "KINDS", chosen)
-    monkeypatch.setattr(latency, "MIX_REQUESTS", Scale(quick=5, normal=5, thorough=5))
+    make_experiments_small(monkeypatch.setattr)

@@ -185,29 +185,29 @@ def counted_commands(redis: Any) -> Iterator[Callable[[], dict[str, int]]]:
 PAGES = ["/products/", "/products/?page=2", "/products/{pk}/", "/products/stats/", "/categories/{slug}/"]
 
 
-@pytest.mark.parametrize("order", list(permutations(["visitor", "user", "admin"])), ids="-".join)
 @pytest.mark.parametrize("page", PAGES)
 def test_everybody_sees_on_a_hit_what_they_see_on_a_miss(
-    page: str, order: tuple[str, ...], product: Product, people: dict[str, APIClient], read_redis: Any
+    page: str, product: Product, people: dict[str, APIClient], read_redis: Any
 ) -> None:
     url = url_of(page, product)
     misses = {}
-    for who in order:
+    for who, client in people.items():
         for headers in (HTML, {}, INDENTED):
             read_redis.flushdb()
-            misses[who, str(headers)] = people[who].get(url, headers=headers)
+            misses[who, str(headers)] = client.get(url, headers=headers)
 
-    read_redis.flushdb()
-    for who in order:
-        for headers in (HTML, {}, INDENTED):
-            miss, hit = misses[who, str(headers)], people[who].get(url, headers=headers)
-            assert "fwd=uri-miss; stored" in miss["Cache-Status"]
-            assert ("hit" in hit["Cache-Status"]) == (who != order[0] or headers != HTML)
-            assert normal(hit) == normal(miss)
-            assert headers_of(hit).keys() == headers_of(miss).keys()
-            assert hit["Vary"] == miss["Vary"]
-            assert hit["Allow"] == miss["Allow"]
-    assert len(stored_values(read_redis)) == 1
+    for order in permutations(["visitor", "user", "admin"]):
+        read_redis.flushdb()
+        for who in order:
+            for headers in (HTML, {}, INDENTED):
+                miss, hit = misses[who, str(headers)], people[who].get(url, headers=headers)
+                assert "fwd=uri-miss; stored" in miss["Cache-Status"]
+                assert ("hit" in hit["Cache-Status"]) == (who != order[0] or headers != HTML), order
+                assert normal(hit) == normal(miss), order
+                assert headers_of(hit).keys() == headers_of(miss).keys(), order
+                assert hit["Vary"] == miss["Vary"], order
+                assert hit["Allow"] == miss["Allow"], order
+        assert len(stored_values(read_redis)) == 1, order
 
 
 def test_the_pages_on_a_hit_show_whose_they_are(

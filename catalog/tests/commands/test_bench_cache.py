@@ -25,7 +25,8 @@ from catalog.benchmarks.report import folder
 from catalog.factories import ProductFactory
 from catalog.models import Product
 from catalog.tests.benchmarks.report.example import example_run
-from conftest import ROOT, Manage
+from catalog.tests.conftest import SMALL_MANAGE
+from conftest import ROOT, Manage, run_manage
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("small_experiments")]
 
@@ -99,13 +100,32 @@ def test_svg_is_a_picture_that_loads_nothing() -> None:
     assert "textbook" in picture
 
 
-@pytest.mark.usefixtures("shelf")
+@pytest.fixture(scope="module")
+def stored_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that was measured some time ago."""
+    path = tmp_path_factory.mktemp("stored") / "run.json"
+    path.write_text(to_json(example_run()))
+    return path
+
+
 @pytest.mark.parametrize("format", ["table", "json", "csv", "markdown", "svg"])
-def test_every_format_can_go_to_a_file(format: str, tmp_path: Path) -> None:
+def test_every_format_can_go_to_a_file(format: str, stored_run: Path, tmp_path: Path) -> None:
+    target = tmp_path / "results"
+    target.write_text("old")
+    # It was measured before: how it is written is one thing, that it is measured is another.
+    options = {"effort": None, "requests": None, "warmup": None, "stored": stored_run}
+
+    assert bench(format=format, output=target, **options) == ""
+    assert "textbook" in target.read_text()
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.usefixtures("shelf")
+def test_what_was_just_measured_can_go_to_a_file(tmp_path: Path) -> None:
     target = tmp_path / "results"
     target.write_text("old")
 
-    assert bench(format=format, output=target) == ""
+    assert bench("latency", output=target) == ""
     assert "textbook" in target.read_text()
     assert list(tmp_path.iterdir()) == [target]
 
@@ -242,9 +262,13 @@ def test_an_older_run_that_is_none_is_known_before_the_work(content: str | None,
     assert raised.value.returncode == 2
 
 
-def test_results_are_written_even_where_a_gate_is_missed(small_shop: Manage, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("small_shop")
+def test_results_are_written_even_where_a_gate_is_missed(
+    manage_environment: dict[str, str], tmp_path: Path
+) -> None:
     target = tmp_path / "results"
-    done = small_shop(*LATENCY, "--fail-under", "readcache.hit.p50 < 1 us", "--output", str(target))
+    arguments = [*LATENCY, "--fail-under", "readcache.hit.p50 < 1 us", "--output", str(target)]
+    done = run_manage(arguments, manage_environment, program=SMALL_MANAGE)
 
     assert done.returncode == 3
     assert "readcache" in target.read_text()
@@ -297,8 +321,10 @@ def test_an_unreachable_redis_is_one_line(small_shop: Manage) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_with_debug_off_and_https_on_it_measures_all_the_same(small_shop: Manage) -> None:
-    done = small_shop(*LATENCY, HTTPS="on", SECRET_KEY="x", ALLOWED_HOSTS="shop.example.com")
+@pytest.mark.usefixtures("small_shop")
+def test_with_debug_off_and_https_on_it_measures_all_the_same(manage_environment: dict[str, str]) -> None:
+    production = {"HTTPS": "on", "SECRET_KEY": "x", "ALLOWED_HOSTS": "shop.example.com"}
+    done = run_manage(LATENCY, manage_environment | production, program=SMALL_MANAGE)
 
     assert done.returncode == 0, done.stderr
     assert "readcache: a repeat request is" in done.stdout
@@ -321,10 +347,9 @@ def test_help_names_every_default_and_shows_examples(manage: Manage) -> None:
     assert "python manage.py bench_cache latency --path" in text
 
 
-def test_on_a_terminal_there_are_rules_a_bar_and_colours(
-    small_shop: Manage, manage_environment: dict[str, str]
-) -> None:
-    output = in_terminal([*LATENCY], manage_environment)
+@pytest.mark.usefixtures("small_shop")
+def test_on_a_terminal_there_are_rules_a_bar_and_colours(manage_environment: dict[str, str]) -> None:
+    output = in_terminal([*SMALL_MANAGE, *LATENCY], manage_environment)
 
     assert "─" in output
     assert "Measuring" in output
@@ -337,7 +362,7 @@ def test_on_a_terminal_there_are_no_colours_for_who_wants_none(
 ) -> None:
     stored = tmp_path / "run.json"
     stored.write_text(to_json(example_run()))
-    arguments = ["bench_cache", "--from", str(stored)]
+    arguments = ["manage.py", "bench_cache", "--from", str(stored)]
 
     assert "\x1b[1m" in in_terminal(arguments, manage_environment)
     assert "\x1b[1m" not in in_terminal(arguments, manage_environment | {"NO_COLOR": "1"})
@@ -346,7 +371,7 @@ def test_on_a_terminal_there_are_no_colours_for_who_wants_none(
 def in_terminal(arguments: list[str], environment: dict[str, str]) -> str:
     parent, child = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, str(ROOT / "manage.py"), *arguments],
+        [sys.executable, *arguments],
         env={**environment, "TERM": "xterm-256color", "COLUMNS": "100"},
         cwd=ROOT,
         stdin=child,

@@ -11,7 +11,8 @@ from django.core.management import CommandError, call_command
 from catalog.management.base import CatalogCommand
 from catalog.models import Product
 from catalog.seeding import seeded_products
-from conftest import Manage
+from catalog.tests.conftest import SMALL_MANAGE
+from conftest import Manage, run_manage
 from shop.embedded_redis import PrivateRedis
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("small_experiments")]
@@ -66,8 +67,8 @@ def test_it_adds_and_never_removes() -> None:
     assert seeded_products().filter(sku__startswith="SEED-0-").count() == 50
 
 
-def test_it_leaves_no_redis(manage: Manage) -> None:
-    done = manage("demo", "--count", "30", "--requests", "5")
+def test_it_leaves_no_redis(manage: Manage, manage_environment: dict[str, str]) -> None:
+    done = run_manage(["demo", "--count", "30", "--requests", "5"], manage_environment, program=SMALL_MANAGE)
 
     assert done.returncode == 0, done.stderr
     assert "does not run" in manage("private_redis", "status").stdout

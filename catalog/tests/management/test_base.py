@@ -15,7 +15,8 @@ from rest_framework.test import APIClient
 from catalog.caching import engine
 from catalog.caching.breaker import Outage
 from catalog.caching.store import Store
-from conftest import ROOT, Manage
+from catalog.tests.conftest import SMALL_MANAGE
+from conftest import ROOT, Manage, run_manage
 
 pytestmark = pytest.mark.django_db
 
@@ -25,7 +26,7 @@ ROTATION = "Rotated the read cache's tokens"
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("seed_products", "--count", "30", "-v0"),
+        ("seed_products", "--count", "60", "-v0"),
         ("flush_product_cache", "--no-input", "-v0"),
         ("bench_seeding", "--count", "30", "--rounds", "1", "-v0"),
         ("bench_cache", "latency", "--quick", "--strategy", "readcache", "-v0"),
@@ -33,11 +34,12 @@ ROTATION = "Rotated the read cache's tokens"
     ],
     ids=" ".join,
 )
-def test_verbosity_zero_prints_nothing(arguments: tuple[str, ...], manage: Manage) -> None:
-    manage("migrate", "-v0")
-    manage("seed_products", "--count", "5")
-
-    done = manage(*arguments)
+@pytest.mark.usefixtures("small_shop")
+def test_verbosity_zero_prints_nothing(
+    arguments: tuple[str, ...], manage_environment: dict[str, str]
+) -> None:
+    program = SMALL_MANAGE if "bench_cache" in arguments else ["manage.py"]
+    done = run_manage(arguments, manage_environment, program=program)
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 

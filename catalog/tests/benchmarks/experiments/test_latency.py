@@ -9,7 +9,7 @@ from catalog.benchmarks.client import Answer, BenchmarkError, Requester
 from catalog.benchmarks.experiments import latency
 from catalog.benchmarks.experiments.latency import tables
 from catalog.benchmarks.mix import draw_mix
-from catalog.benchmarks.plan import Effort, Plan
+from catalog.benchmarks.plan import Effort, Plan, Scale
 from catalog.benchmarks.results import ExperimentResult, Figure
 from catalog.benchmarks.run import run_benchmark
 from catalog.benchmarks.strategies import READ_CACHE, TEXTBOOK, UNCACHED, Strategy
@@ -22,10 +22,10 @@ NAMES = ["uncached", "textbook", "readcache", "floor", "floor-get"]
 
 
 def measure(**options: Any) -> ExperimentResult:
-    seconds = options.pop("simulated_latency_seconds", None)
+    latency_seconds = options.pop("simulated_latency_seconds", None)
     defaults = {"strategies": (UNCACHED, TEXTBOOK, READ_CACHE), "effort": Effort.QUICK, "requests": 3}
     plan = Plan(**{**defaults, "warmup": 1, **options})
-    run = run_benchmark(plan, experiments=["latency"], simulated_latency_seconds=seconds)
+    run = run_benchmark(plan, experiments=["latency"], simulated_latency_seconds=latency_seconds)
     return run.experiments[0]
 
 
@@ -35,11 +35,24 @@ def shelf() -> list[Product]:
 
 
 @pytest.mark.usefixtures("shelf")
-@pytest.mark.parametrize("path", ["/products/", "/products/?page=2&page_size=10", "/products/stats/"])
-def test_every_strategy_and_the_floors_are_timed(path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "mix"),
+    [
+        ("/products/", 150),
+        # The mix is the same whatever the path: once is enough.
+        ("/products/?page=2&page_size=10", 3),
+        ("/products/stats/", 3),
+    ],
+)
+def test_every_strategy_and_the_floors_are_timed(
+    path: str, mix: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert latency.MIX_REQUESTS.quick == 150
+    monkeypatch.setattr(latency, "MIX_REQUESTS", Scale(quick=mix, normal=mix, thorough=mix))
+
     result = measure(path=path)
 
-    for case, samples in (("cold", 6), ("hit", 3), ("mix", 150)):
+    for case, samples in (("cold", 6), ("hit", 3), ("mix", mix)):
         series = {each.strategy: each.values for each in result.series if each.case == case}
         assert list(series) == NAMES
         assert {len(values) for values in series.values()} == {samples}

@@ -1,0 +1,33 @@
+"""manage.py with the small experiments of the tests, for a process of its own."""
+
+import os
+import runpy
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import django
+
+
+def make_experiments_small(set_attribute: Callable[[Any, str, Any], None]) -> None:
+    # They can be imported only when Django has its settings.
+    from catalog.benchmarks.experiments import invalidation, latency
+    from catalog.benchmarks.plan import Scale
+    from catalog.benchmarks.writes import KINDS
+
+    def always(number: int) -> Scale[int]:
+        return Scale(quick=number, normal=number, thorough=number)
+
+    set_attribute(invalidation, "KINDS", [kind for kind in KINDS if kind.name in ("save", "update")])
+    set_attribute(invalidation, "ROUNDS", always(2))
+    set_attribute(latency, "COLD_ROUNDS", always(2))
+    set_attribute(latency, "MIX_REQUESTS", always(3))
+
+
+if __name__ == "__main__":
+    # By this name the settings know that a developer tries things out.
+    sys.argv[0] = "manage.py"
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")
+    django.setup()
+    make_experiments_small(setattr)
+    runpy.run_path("manage.py", run_name="__main__")
