@@ -103,17 +103,33 @@ def rename(product: Product, name: str = "New") -> None:
     product.save()
 
 
-def wait_until(condition: Callable[[], bool]) -> float:
-    """How many seconds it took to be so."""
+def wait_until(condition: Callable[[], bool]) -> None:
     started = time.monotonic()
     while not condition():
         assert time.monotonic() - started < PATIENCE_SECONDS
         time.sleep(POLL_SECONDS)
-    return time.monotonic() - started
 
 
 def token_key(tag: str = PRODUCT_TAG) -> str:
     return store().token_key(tag)
+
+
+def assert_old_at_most_for_the_rest_of_the_lease(read_redis: Any) -> None:
+    """Nobody who asks for the list when the token of its products has run out is shown the old one.
+
+    A busy machine may take its time to ask and to answer.
+    """
+    rest_ms = read_redis.pttl(token_key())
+    assert rest_ms != -1
+    assert rest_ms <= LEASE_SECONDS * 1000
+    # One that is gone has a rest of -2. Redis rounds to milliseconds.
+    end = time.monotonic() + (max(rest_ms, 0) + 2) / 1000
+    while True:
+        asked = time.monotonic()
+        if name_in("/products/") == "New":
+            return
+        assert asked <= end
+        time.sleep(POLL_SECONDS)
 
 
 # The textbook's faults
@@ -388,12 +404,11 @@ def test_a_writer_killed_between_commit_and_rotation_is_seen_when_the_lease_ends
 
     assert name_in("/uncached/products/") == "New"
     # The old page is served at most for the rest of the lease, and never again after that.
-    seconds = wait_until(lambda: name_in("/products/") == "New")
-    assert seconds <= LEASE_SECONDS + 1
+    assert_old_at_most_for_the_rest_of_the_lease(read_redis)
 
 
 def test_a_page_filled_while_the_killed_writer_s_transaction_was_open_dies_with_the_lease(
-    product: Product, short_lease: None, start_writer: Callable[[str], Writer]
+    product: Product, short_lease: None, start_writer: Callable[[str], Writer], read_redis: Any
 ) -> None:
     writer = start_writer(WRITE_IN_A_TRANSACTION)
     writer.wait_for("written")
@@ -402,7 +417,7 @@ def test_a_page_filled_while_the_killed_writer_s_transaction_was_open_dies_with_
     writer.wait_for("committed")
     writer.kill()
 
-    assert wait_until(lambda: name_in("/products/") == "New") <= LEASE_SECONDS + 1
+    assert_old_at_most_for_the_rest_of_the_lease(read_redis)
 
 
 def test_of_two_writers_one_is_killed_and_the_other_s_rotation_is_perishable_too(
@@ -420,7 +435,7 @@ def test_of_two_writers_one_is_killed_and_the_other_s_rotation_is_perishable_too
     writer.wait_for("committed")
     writer.kill()
 
-    assert wait_until(lambda: name_in("/products/") == "New") <= LEASE_SECONDS + 1
+    assert_old_at_most_for_the_rest_of_the_lease(read_redis)
 
 
 # Guards
@@ -569,7 +584,7 @@ def test_a_redis_that_forgot_a_rotation_forgets_it_for_one_lease(
     read_redis.restore(token_key(), milliseconds, token, replace=True)
 
     assert name_in("/products/") == "Old"
-    assert wait_until(lambda: name_in("/products/") == "New") <= LEASE_SECONDS + 1
+    assert_old_at_most_for_the_rest_of_the_lease(read_redis)
 
 
 # Threads

@@ -250,12 +250,14 @@ import json, sys, threading
 from concurrent.futures import ThreadPoolExecutor
 import django
 django.setup()
+from django.conf import settings
 from django.db import connection
 from django.test import Client
 from catalog.caching import store
 
 store.LOCK_SECONDS = float(sys.argv[1])
-threads = int(sys.argv[2])
+settings.READ_CACHE_WAIT_SECONDS = float(sys.argv[2])
+threads = int(sys.argv[3])
 together = threading.Barrier(threads)
 
 def visit(number):
@@ -292,7 +294,7 @@ def client_process(
         "SIMULATED_LATENCY_SECONDS": str(latency_seconds),
     }
     process = subprocess.Popen(
-        [sys.executable, "-c", CLIENT, str(lock_seconds), str(threads)],
+        [sys.executable, "-c", CLIENT, str(lock_seconds), str(PATIENCE_SECONDS), str(threads)],
         env=environment,
         cwd=ROOT,
         stdin=subprocess.PIPE,
