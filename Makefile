@@ -29,8 +29,9 @@ help:
 demo: $(VENV)/run.stamp
 	$(MANAGE) demo $(ARGS)
 
+# Four workers on two processors too: each waits part of its time for processes that it has started.
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 $(ARGS)
+	$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
 
 soak: $(VENV)/run.stamp
 	$(MANAGE) migrate --verbosity 0
