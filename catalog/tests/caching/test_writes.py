@@ -5,6 +5,7 @@ How a statement is told from a read: ``test_statements.py``. Overlaps and crashe
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -832,6 +833,8 @@ def counted(read_redis: Any) -> Iterator[Callable[[], tuple[int, int, int]]]:
         # Each pipeline of a few commands is one read of the server's, and so is each INFO.
         return int(read_redis.info("stats")["total_reads_processed"]), sets, expiries
 
+    # The end of a connection that nobody has any more would count as a read of the server's.
+    gc.collect()
     before = count()
 
     def difference() -> tuple[int, int, int]:
