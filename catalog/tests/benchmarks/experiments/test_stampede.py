@@ -74,6 +74,7 @@ def test_a_cold_page_is_computed_by_each_of_the_textbooks_requests_and_once_by_t
     assert Product.objects.get() == product
 
 
+@pytest.mark.django_db(transaction=True)
 def test_an_interrupt_ends_the_server_and_asks_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     ended = []
 
