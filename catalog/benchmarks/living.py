@@ -13,7 +13,7 @@ import stat
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -51,19 +51,21 @@ def living() -> Iterator[None]:
     outer = Path(tempfile.gettempdir())
     # Ready when it gets the name by which others look for it.
     draft, folder = Path(tempfile.mkdtemp()), outer / f"{PREFIX}.{RUN}.{next(_numbers)}"
+    record = (draft / RECORD).open("w")
     try:
-        with (draft / RECORD).open("w") as record:
-            _lock(record)
-            json.dump({"run": RUN, "began": timezone.now().isoformat(), **_place()}, record)
-            record.flush()
-            draft.rename(folder)
-            tempfile.tempdir = str(folder)
-            yield
+        _lock(record)
+        json.dump({"run": RUN, "began": timezone.now().isoformat(), **_place()}, record)
+        record.flush()
+        draft.rename(folder)
+        tempfile.tempdir = str(folder)
+        yield
     finally:
         with interrupts_deferred():
             tempfile.tempdir = before
+            # Locked until it is gone: whoever can lock it takes its run for one that was killed.
             for each in (draft, folder):
                 rmtree(each, ignore_errors=True)
+            record.close()
 
 
 @contextmanager
@@ -88,6 +90,8 @@ def _examine(folder: Path, records: list[IO[str]]) -> tuple[Path, str, datetime]
     records.append(record)
     try:
         _lock(record)
+        if not os.fstat(record.fileno()).st_nlink:
+            return None  # the run has ended since it was found, and removed it
         said: dict[str, Any] = json.load(record)
         run, began = said.pop("run"), datetime.fromisoformat(said.pop("began"))
     except (OSError, ValueError, KeyError):
@@ -101,9 +105,10 @@ def _folders() -> list[Path]:
         return []
     found = []
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}.*"):
-        status = folder.lstat()
-        if stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid():
-            found.append(folder)
+        with suppress(FileNotFoundError):  # of a run that has ended since
+            status = folder.lstat()
+            if stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid():
+                found.append(folder)
     return found
 
 

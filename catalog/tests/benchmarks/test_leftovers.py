@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from shutil import rmtree
+from typing import IO, Any
 
 import psutil
 import pytest
@@ -146,3 +148,49 @@ def test_a_run_that_ends_leaves_no_folder_and_the_temporary_folder_as_it_was() -
         fail()
     assert tempfile.gettempdir() == before
     assert set(Path(before).glob(f"*{living.RUN}*")) == folders == set()
+
+
+def test_a_run_that_is_just_ending_is_no_killed_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    outer, seen = tempfile.gettempdir(), []
+
+    def look_and_remove(folder: Path, **options: Any) -> None:
+        with monkeypatch.context() as elsewhere:
+            elsewhere.setattr(tempfile, "tempdir", outer)
+            with living.killed_runs() as killed:
+                seen.append(killed)
+        rmtree(folder, **options)
+
+    with monkeypatch.context() as removing, isolated_cache():
+        folder = Path(tempfile.gettempdir())
+        removing.setattr(living, "rmtree", look_and_remove)
+
+    assert [run for runs in seen for run in runs if run[0] == folder] == []
+    assert len(seen) == 2
+    assert not folder.exists()
+
+
+def test_a_run_that_ends_while_its_record_is_read_is_no_killed_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = living._lock
+
+    def lock_what_is_gone(record: IO[str]) -> None:
+        rmtree(Path(record.name).parent)
+        lock(record)
+
+    with isolated_cache():
+        folder = Path(tempfile.gettempdir()) / "bench_cache.ended.0"
+        folder.mkdir()
+        said = {"run": "ended", "began": "2026-01-01T00:00:00+00:00", **living._place()}
+        (folder / living.RECORD).write_text(json.dumps(said))
+        with living.killed_runs() as killed:
+            assert [run for _, run, _ in killed] == ["ended"]
+
+        monkeypatch.setattr(living, "_lock", lock_what_is_gone)
+        with living.killed_runs() as killed:
+            assert killed == []
+
+
+def test_a_run_that_ends_while_folders_are_listed_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = Path(tempfile.gettempdir()) / "bench_cache.gone.0"
+    monkeypatch.setattr(Path, "glob", lambda folder, pattern: [gone])
+
+    assert remove_leftovers() == []
