@@ -423,8 +423,8 @@ def test_an_interrupt_ends_with_its_code_and_without_a_traceback(
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
 
-    assert process.returncode == 128 + number
-    assert errors == ("Interrupted.\n" if number == signal.SIGINT else "Terminated.\n")
+    said = "Interrupted.\n" if number == signal.SIGINT else "Terminated.\n"
+    assert (process.returncode, errors) == (128 + number, said)
     assert not list(tmp_path.glob("*results*"))
 
 
