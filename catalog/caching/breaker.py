@@ -87,13 +87,17 @@ class Breaker:
                 logger.warning("The read cache is back, with %d rotations paid.", len(owed))
             return not self.is_open
 
+    def pay_now(self) -> bool:
+        """Whether nothing is owed, or what was is paid: at once, where the next probe comes too late."""
+        return not self._owed or self.probe()
+
     def close(self) -> None:
         """End the prober, for a breaker that is not used any more."""
         self._closing.set()
 
     def pay_at_exit(self) -> None:
-        if self._owed and not self._closing.is_set():
-            self.probe()
+        if not self._closing.is_set():
+            self.pay_now()
 
     def _start_prober(self) -> None:
         if self._prober is None:

@@ -127,8 +127,7 @@ def _rotations_paid() -> Iterator[None]:
     try:
         yield
     finally:
-        breaker = engine.store().breaker
-        is_paid = not breaker.is_open or breaker.probe()
+        is_paid = engine.store().breaker.pay_now()
     if not is_paid:
         raise CommandError(
             "Redis does not answer, and the read cache may show what was there before. "

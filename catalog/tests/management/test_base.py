@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from io import StringIO
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -15,6 +16,7 @@ from rest_framework.test import APIClient
 from catalog.caching import engine
 from catalog.caching.breaker import Outage
 from catalog.caching.store import Store
+from catalog.management.commands import inspect_product_cache
 from catalog.tests.conftest import SMALL_MANAGE
 from conftest import ROOT, Manage, run_manage
 
@@ -99,6 +101,18 @@ def test_a_debt_that_cannot_be_paid_fails_the_command(monkeypatch: pytest.Monkey
         patched.setattr(engine.store().breaker, "probe", lambda: False)
         with pytest.raises(CommandError, match=r"When it is back: python manage\.py flush_product_cache"):
             seed_while_the_read_cache_is_passed_by(patched)
+
+    assert engine.store().breaker.probe()
+
+
+def test_a_command_that_wrote_nothing_fails_for_no_redis(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_in_vain(command: inspect_product_cache.Command, **options: Any) -> None:
+        engine.store().breaker.open(RedisTimeoutError("Timeout reading from socket"))
+
+    monkeypatch.setattr(inspect_product_cache.Command, "handle", read_in_vain)
+    with monkeypatch.context() as patched:
+        patched.setattr(engine.store().breaker, "probe", lambda: False)
+        call_command("inspect_product_cache")
 
     assert engine.store().breaker.probe()
 
