@@ -4,14 +4,17 @@ import json
 import os
 
 from catalog.benchmarks.overrides import overrides
-from shop.environment import read_list, read_text
+from shop.environment import read_bool, read_list, read_text
 from shop.settings import *
 
 _of_strategy = json.loads(read_text("BENCH_SETTINGS", default="{}"))
 _additional_caches = _of_strategy.pop("CACHES", {})
 _key_prefix = os.environ["BENCH_KEY_PREFIX"]
+_is_patient = read_bool("BENCH_IS_PATIENT", default=True)
 globals().update(_of_strategy)
-globals().update(overrides(CACHES, key_prefix=_key_prefix, additional_caches=_additional_caches))
+globals().update(
+    overrides(CACHES, key_prefix=_key_prefix, additional_caches=_additional_caches, is_patient=_is_patient)
+)
 DATABASES = {"default": json.loads(os.environ["BENCH_DATABASE"])}
 # The strategies that are no part of the shop, by module and class, and whose own process this is.
 BENCH_STRATEGIES = read_list("BENCH_STRATEGIES")
