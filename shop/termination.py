@@ -18,7 +18,14 @@ from typing import Any
 
 # Windows has no SIGHUP.
 TERMINATING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+# What a process does with them that was not told otherwise.
+UNTOLD: dict[int, Any] = {
+    signal.SIGINT: signal.default_int_handler,
+    **dict.fromkeys(TERMINATING, signal.SIG_DFL),
+}
 SENT_AGAIN_AFTER_SECONDS = 0.01
+# Where Django has the functions that SQLite calls: regular expressions, dates, sums of decimals.
+SQLITE_FUNCTIONS = "django.db.backends.sqlite3._functions"
 
 
 class Terminated(SystemExit):
@@ -35,21 +42,26 @@ def terminations_raised() -> Iterator[None]:
 
     GNU timeout sends its signal twice. A signal that is ignored (``nohup``) or has a handler is
     left as it is. In another thread than the main one, which gets no signals, nothing changes.
+    They and Ctrl-C come a moment later where what is raised would be lost.
     """
-    replaced = [number for number in TERMINATING if signal.getsignal(number) is signal.SIG_DFL]
+    replaced = [number for number, handler in UNTOLD.items() if signal.getsignal(number) is handler]
     if not replaced or threading.current_thread() is not threading.main_thread():
         yield
         return
     ended_by: list[int] = []
 
-    def terminate(number: int, frame: FrameType | None) -> None:
-        if not ended_by:
+    def end(number: int, frame: FrameType | None) -> None:
+        if _is_called_by_sqlite(frame):
+            _send_soon(number)
+        elif number == signal.SIGINT:
+            signal.default_int_handler(number, frame)
+        elif not ended_by:
             ended_by.append(number)
             raise Terminated(number)
 
     try:
         for number in replaced:
-            signal.signal(number, terminate)
+            signal.signal(number, end)
         with _dropped_ones_sent_again(ended_by.clear):
             yield
     except OSError:
@@ -59,7 +71,16 @@ def terminations_raised() -> Iterator[None]:
         raise
     finally:
         for number in replaced:
-            signal.signal(number, signal.SIG_DFL)
+            signal.signal(number, UNTOLD[number])
+
+
+def _is_called_by_sqlite(frame: FrameType | None) -> bool:
+    """SQLite drops what its functions raise, and says of the whole statement that it failed."""
+    while frame is not None:
+        if frame.f_globals.get("__name__") == SQLITE_FUNCTIONS:
+            return True
+        frame = frame.f_back
+    return False
 
 
 @contextmanager

@@ -1,14 +1,23 @@
 import errno
 import os
 import signal
+import sqlite3
 import sys
 import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
+from importlib import import_module
 
 import pytest
 
-from shop.termination import TERMINATING, Terminated, interrupts_deferred, terminations_raised
+from shop.termination import (
+    SQLITE_FUNCTIONS,
+    TERMINATING,
+    UNTOLD,
+    Terminated,
+    interrupts_deferred,
+    terminations_raised,
+)
 
 EVERY = (signal.SIGINT, *TERMINATING)
 EVERY_END = (KeyboardInterrupt, Terminated)
@@ -52,6 +61,32 @@ def test_a_signal_that_comes_where_python_drops_what_is_raised_comes_again(numbe
 
     with pytest.raises(EVERY_END), terminations_raised():
         work()
+
+
+@pytest.mark.parametrize("number", EVERY)
+def test_a_signal_that_comes_while_sqlite_calls_a_function_comes_again(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def search(pattern: str, text: str) -> bool:
+        os.kill(os.getpid(), number)
+        return True
+
+    monkeypatch.setattr(f"{SQLITE_FUNCTIONS}.re_search", search)
+    found: list[object] = []
+
+    def work() -> None:
+        with closing(sqlite3.connect(":memory:")) as database:
+            import_module(SQLITE_FUNCTIONS).register(database)
+            found.extend(database.execute("SELECT 'lamp' REGEXP '^l'").fetchall())
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            pass
+
+    with pytest.raises(EVERY_END), terminations_raised():
+        work()
+
+    assert found == [(True,)]
+    assert signal.getsignal(number) is UNTOLD[number]
 
 
 def test_what_else_is_dropped_is_reported_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
