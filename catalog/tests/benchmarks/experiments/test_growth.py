@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from django.db import connection
 
@@ -22,6 +21,7 @@ from catalog.benchmarks.results import ExperimentResult
 from catalog.benchmarks.strategies import STRATEGIES
 from catalog.factories import ProductFactory
 from catalog.models import Category, Product, Tag
+from catalog.tests.benchmarks.conftest import children
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -29,9 +29,8 @@ PLAN = Plan(strategies=tuple(STRATEGIES.values()), effort=Effort.QUICK)
 
 
 def left_behind() -> tuple[Any, ...]:
-    """Whatever an experiment can leave: rows, processes, folders and schemas."""
+    """Whatever an experiment can leave but processes: rows, folders and schemas."""
     rows = [list(model.objects.order_by("pk").values()) for model in (Product, Category, Tag)]
-    processes = {child.pid for child in psutil.Process().children(recursive=True)}
     # Others may run meanwhile.
     folders = set(Path(tempfile.gettempdir()).glob(f"bench_cache.{RUN}*"))
     schemas = []
@@ -41,7 +40,7 @@ def left_behind() -> tuple[Any, ...]:
                 "SELECT schema_name FROM information_schema.schemata WHERE schema_name ~ '^bench_cache'"
             )
             schemas = cursor.fetchall()
-    return rows, processes, folders, schemas
+    return rows, folders, schemas
 
 
 def value(result: ExperimentResult, strategy: str, case: str, name: str) -> float:
@@ -72,13 +71,14 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_every_strategy_is_measured_at_every_size_and_nothing_is_left(redis: Any, read_redis: Any) -> None:
     ProductFactory.create_batch(3)
     redis.set("precious", 1)
-    before = left_behind()
+    before, processes = left_behind(), children()
     done: list[float] = []
 
     with isolated_cache():
         result = growth.measure(PLAN.reporting_to(done.append))
 
     assert left_behind() == before
+    assert children() <= processes
     assert redis.keys() == [b"precious"]
     assert not read_redis.keys("bench_cache*")
     assert sum(done) == pytest.approx(growth.estimate_seconds(PLAN))
@@ -114,7 +114,7 @@ def test_every_strategy_is_measured_at_every_size_and_nothing_is_left(redis: Any
 
 @pytest.mark.parametrize("part", ["measure_products", "measure_keys"])
 def test_ctrl_c_leaves_nothing(part: str, redis: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = left_behind()
+    before, processes = left_behind(), children()
     if part == "measure_keys":
         monkeypatch.setattr(growth, "measure_products", lambda *args, **kwargs: ProductTimes())
 
@@ -122,6 +122,7 @@ def test_ctrl_c_leaves_nothing(part: str, redis: Any, monkeypatch: pytest.Monkey
         growth.measure(PLAN.reporting_to(lambda _: os.kill(os.getpid(), signal.SIGINT)))
 
     assert left_behind() == before
+    assert children() <= processes
     assert redis.keys() == []
 
 

@@ -24,7 +24,7 @@ from catalog.benchmarks.strategies import READ_CACHE, TEXTBOOK, UNCACHED, Strate
 from catalog.caching.breaker import PROBE_INTERVAL_SECONDS
 from catalog.factories import ProductFactory
 from catalog.models import Category, Product, Tag
-from catalog.tests.benchmarks.test_freshness import children
+from catalog.tests.benchmarks.conftest import children
 
 SHORT = Timing(steady=0.1, noticing=0.1, outage=0.3, longest_outage=1.1, recovery=0.3, longest_recovery=8)
 # For a machine that has other work.
@@ -62,7 +62,7 @@ def assert_nothing_is_left(folders: list[Path], before: set[int]) -> None:
     assert not Tag.objects.filter(name__startswith="bench-cache").exists()
     assert len(folders) == 1
     assert not folders[0].exists()
-    assert children() == before
+    assert children() <= before
     assert [thread.name for thread in threading.enumerate() if thread.name == "visitor"] == []
 
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 import shutil
 from typing import Any
 
-import psutil
 import pytest
 from django.core.cache import cache
 from django.test.utils import override_settings
@@ -14,12 +13,9 @@ from catalog.benchmarks.growth.redis_servers import redis_server
 from catalog.benchmarks.isolation import isolated_cache
 from catalog.cached_pages import redis_client
 from catalog.caching.engine import store
+from catalog.tests.benchmarks.conftest import children
 
 MIB = 2**20
-
-
-def children() -> set[int]:
-    return {child.pid for child in psutil.Process().children(recursive=True)}
 
 
 def test_every_cache_is_on_the_scratch_server_which_is_gone_at_the_end(redis: Any, read_redis: Any) -> None:
@@ -37,7 +33,7 @@ def test_every_cache_is_on_the_scratch_server_which_is_gone_at_the_end(redis: An
         cache.set("mine", 2)
         assert redis.dbsize() == 1
 
-    assert children() == before
+    assert children() <= before
 
 
 def test_a_scratch_server_ends_with_the_experiment_that_is_interrupted() -> None:
@@ -52,7 +48,7 @@ def test_a_scratch_server_ends_with_the_experiment_that_is_interrupted() -> None
         be_interrupted()
 
     assert meanwhile > before
-    assert children() == before
+    assert children() <= before
 
 
 def test_a_server_that_does_not_start_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

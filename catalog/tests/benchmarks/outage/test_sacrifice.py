@@ -16,7 +16,7 @@ from redis.retry import Retry
 
 from catalog.benchmarks.isolation import isolated_cache
 from catalog.benchmarks.outage.sacrifice import SacrificialRedis, find_server, sacrificial_redis
-from catalog.tests.benchmarks.test_freshness import children
+from catalog.tests.benchmarks.conftest import children
 
 
 @pytest.fixture
@@ -92,4 +92,4 @@ def test_it_ends_by_itself_where_nobody_ends_it() -> None:
         (started,) = children() - before
         psutil.Process(started).wait(timeout=10)
 
-    assert children() == before
+    assert children() <= before
