@@ -391,20 +391,33 @@ def test_a_hung_redis_costs_one_request_a_quarter_of_a_second(
     assert sorted(others)[-2] < LONG_SECONDS
 
 
+def least_while_hung(server: Server, trial: Callable[[], float]) -> float:
+    """Of three: whatever is more is what else the machine did meanwhile."""
+    found = []
+    for _ in range(3):
+        server.freeze()
+        found.append(trial())
+        server.thaw()
+        wait_until(store().breaker.probe)
+    return min(found)
+
+
 @pytest.mark.parametrize("connected", [True, False], ids=["a connection of the pool", "a new connection"])
 def test_a_hung_redis_costs_fifty_requests_a_quarter_of_a_second_together(
     connected: bool, server: Server, product: Product, no_probes: None
 ) -> None:
     warm()
-    if not connected:
-        redis_client("read").connection_pool.disconnect()
-    server.freeze()
 
-    started = time.perf_counter()
-    for _ in range(50):
-        with pytest.raises(Outage):
-            store().read("key", ())
-    seconds = time.perf_counter() - started
+    def ask_fifty_times() -> float:
+        if not connected:
+            redis_client("read").connection_pool.disconnect()
+        started = time.perf_counter()
+        for _ in range(50):
+            with pytest.raises(Outage):
+                store().read("key", ())
+        return time.perf_counter() - started
+
+    seconds = least_while_hung(server, ask_fifty_times)
 
     assert LONG_SECONDS < seconds < TIME_LIMIT_SECONDS + SLACK_SECONDS
 
@@ -413,18 +426,19 @@ def test_a_hung_redis_costs_a_write_a_quarter_of_a_second_and_the_next_ones_noth
     server: Server, product: Product, no_probes: None
 ) -> None:
     warm()
-    server.freeze()
 
-    started = time.perf_counter()
-    with transaction.atomic():
-        reprice(product)
-        product.category.name = "Renamed"
-        product.category.save()
-        product.tags.clear()
-    for number in range(10):
-        Product.objects.filter(pk=product.pk).update(stock=number + 1)
+    def write() -> float:
+        started = time.perf_counter()
+        with transaction.atomic():
+            reprice(product)
+            product.category.name = "Renamed"
+            product.category.save()
+            product.tags.clear()
+        for number in range(10):
+            Product.objects.filter(pk=product.pk).update(stock=number + 1)
+        return time.perf_counter() - started
 
-    assert time.perf_counter() - started < TIME_LIMIT_SECONDS + SLACK_SECONDS
+    assert least_while_hung(server, write) < TIME_LIMIT_SECONDS + SLACK_SECONDS
 
 
 def test_probes_of_a_hung_redis_cost_no_request_anything(
@@ -453,7 +467,6 @@ def test_threads_that_meet_a_hung_redis_together_wait_side_by_side(
 ) -> None:
     warm()
     together = threading.Barrier(8)
-    server.freeze()
 
     def visit() -> float:
         together.wait(PATIENCE_SECONDS)
@@ -464,11 +477,12 @@ def test_threads_that_meet_a_hung_redis_together_wait_side_by_side(
                 store().read("key", ())
         return time.perf_counter() - started
 
-    with ThreadPoolExecutor(max_workers=8) as executor:
-        seconds = [future.result() for future in [executor.submit(visit) for _ in range(8)]]
+    def visit_together() -> float:
+        with ThreadPoolExecutor(max_workers=8) as executor:
+            return max(future.result() for future in [executor.submit(visit) for _ in range(8)])
 
     # None waits a second time.
-    assert max(seconds) < 2 * TIME_LIMIT_SECONDS
+    assert LONG_SECONDS < least_while_hung(server, visit_together) < 2 * TIME_LIMIT_SECONDS
 
 
 # Debts are paid first
