@@ -7,7 +7,7 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -79,7 +79,7 @@ class PrivateRedis:
             with contextlib.suppress(OSError), self._connect() as connection:
                 connection.sendall(b"SHUTDOWN NOSAVE\r\n")
                 connection.recv(256)
-            if not self._wait_until(running=False, seconds=STOP_TIMEOUT_SECONDS):
+            if not _wait_until(self._is_gone, seconds=STOP_TIMEOUT_SECONDS):
                 self._kill()
         return True
 
@@ -120,7 +120,7 @@ class PrivateRedis:
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise self._not_started(server, str(error)) from None
-        if started.returncode != 0 or not self._wait_until(running=True, seconds=START_TIMEOUT_SECONDS):
+        if started.returncode != 0 or not _wait_until(self._answers, seconds=START_TIMEOUT_SECONDS):
             log = log_path.read_text(errors="replace") if log_path.exists() else ""
             raise self._not_started(server, log or started.stderr or started.stdout)
 
@@ -150,13 +150,15 @@ class PrivateRedis:
             ]
         )
 
-    def _wait_until(self, *, running: bool, seconds: float) -> bool:
-        deadline = time.monotonic() + seconds
-        while self.is_running() is not running:
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(POLL_INTERVAL_SECONDS)
-        return True
+    def _answers(self) -> bool:
+        """Whether its start is over. It listens before that, when the pid file is still to be written."""
+        with contextlib.suppress(OSError), self._connect() as connection:
+            connection.sendall(b"PING\r\n")
+            return bool(connection.recv(256))
+        return False
+
+    def _is_gone(self) -> bool:
+        return not self.is_running()
 
     def _end_orphan(self) -> bool:
         """End a server whose socket was removed, and return whether there was one.
@@ -169,9 +171,7 @@ class PrivateRedis:
             return False
         with contextlib.suppress(psutil.NoSuchProcess):
             orphan.kill()
-        deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
-        while self._own_process() and time.monotonic() < deadline:
-            time.sleep(POLL_INTERVAL_SECONDS)
+        _wait_until(lambda: self._own_process() is None, seconds=STOP_TIMEOUT_SECONDS)
         return True
 
     def _kill(self) -> None:
@@ -183,7 +183,7 @@ class PrivateRedis:
                 "End it by hand."
             )
         server.kill()
-        if not self._wait_until(running=False, seconds=STOP_TIMEOUT_SECONDS):
+        if not _wait_until(self._is_gone, seconds=STOP_TIMEOUT_SECONDS):
             raise PrivateRedisError(f"The private Redis, process {server.pid}, does not end. End it by hand.")
 
     def _own_process(self) -> psutil.Process | None:
@@ -201,6 +201,15 @@ class PrivateRedis:
             if psutil.pid_exists(pid):
                 return f"process {pid} is not it"
         return "which process it is, is not known"
+
+
+def _wait_until(is_so: Callable[[], bool], *, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_INTERVAL_SECONDS)
+    return True
 
 
 def _quoted(path: Path) -> str:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import closing, suppress
@@ -11,8 +12,10 @@ import pytest
 
 from conftest import ROOT
 from shop.embedded_redis import PrivateRedis, PrivateRedisError
+from shop.embedded_redis import server as server_module
 from shop.tests.embedded_redis.servers import (
     DEADLINE_SECONDS,
+    SHORT_TIMEOUT_SECONDS,
     STARTER,
     connect,
     ended,
@@ -53,6 +56,35 @@ def test_the_server_has_no_port_keeps_nothing_and_is_bounded(server: PrivateRedi
     assert configured["appendonly"] == "no"
     assert configured["maxmemory"] == str(256 * 1024 * 1024)
     assert configured["maxmemory-policy"] == "allkeys-lru"
+
+
+def test_a_start_is_over_when_the_pid_file_is_there(
+    server: PrivateRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis listens before it writes that file, which it cannot write here until somebody reads it."""
+    end_orphan, connect = PrivateRedis._end_orphan, PrivateRedis._connect
+    pid_file = server.directory / "redis.pid"
+    listening: list[bool] = []
+    written: list[int] = []
+
+    def end_orphan_and_make_pipe(server: PrivateRedis) -> bool:
+        found = end_orphan(server)
+        os.mkfifo(pid_file)
+        return found
+
+    def connect_and_read_at_the_second_time(server: PrivateRedis) -> socket.socket:
+        if listening and not written:
+            written.append(int(pid_file.read_text()))
+        connection = connect(server)
+        listening.append(True)
+        return connection
+
+    monkeypatch.setattr(server_module, "CONNECT_TIMEOUT_SECONDS", SHORT_TIMEOUT_SECONDS)
+    monkeypatch.setattr(PrivateRedis, "_end_orphan", end_orphan_and_make_pipe)
+    monkeypatch.setattr(PrivateRedis, "_connect", connect_and_read_at_the_second_time)
+    server.ensure_running()
+
+    assert written == [process_id(server)]
 
 
 # One server for all
