@@ -41,7 +41,7 @@ def format_quantity(value: float | None, unit: Unit, scale: tuple[str, float]) -
         return f"{int(scaled):,}"
     magnitude = abs(scaled)
     digits = 0 if magnitude >= 100 else 1 if magnitude >= 10 else 2
-    return f"{scaled:,.{digits}f}"
+    return f"{scaled:z,.{digits}f}"
 
 
 def say(value: float | None, unit: Unit) -> str:
@@ -55,6 +55,7 @@ def say(value: float | None, unit: Unit) -> str:
 
 
 def column(values: Sequence[float | None], unit: Unit) -> tuple[str, list[str]]:
-    """The unit's name and the texts of a column."""
+    """The unit's name and the texts of a column. One without a number needs no unit."""
     scale = fitting_scale(values, unit)
-    return scale[0], [format_quantity(value, unit, scale) for value in values]
+    name = "" if all(value is None for value in values) else scale[0]
+    return name, [format_quantity(value, unit, scale) for value in values]

@@ -49,7 +49,7 @@ class Interval:
     def __str__(self) -> str:
         if self.low is None or self.high is None:
             return "too few samples for an interval"
-        return f"95% interval {self.low:.2f} to {self.high:.2f}"
+        return f"95% interval {self.low:z.2f} to {self.high:z.2f}"
 
 
 def summarise(seconds: Sequence[float]) -> Summary:

@@ -21,6 +21,7 @@ from catalog.benchmarks.results import Unit
         (1_000_000, "count", "1,000,000"),
         (2.5, "count", "2.50"),
         (1.234, "ratio", "1.23"),
+        (-0.001, "ratio", "0.00"),
         (None, "s", "n/a"),
     ],
 )
@@ -31,3 +32,4 @@ def test_a_number_is_said_in_a_unit_that_fits(value: float | None, unit: Unit, t
 def test_a_column_has_one_unit_in_which_its_smallest_number_can_be_read() -> None:
     assert column([0.5, 0.002], "s") == ("ms", ["500", "2.00"])
     assert column([0.5, None, 0.0], "s") == ("s", ["0.50", "n/a", "0"])
+    assert column([None, None], "s") == ("", ["n/a", "n/a"])

@@ -27,7 +27,7 @@ def growth_charts(result: ExperimentResult) -> list[Chart]:
 
 def _growth_chart(prefix: str, thing: str, panels: Sequence[Panel]) -> Chart:
     said = "; ".join(
-        f"{panel.title}: " + ", ".join(f"{name} {slope:.2f}" for name, slope in panel.slopes.items())
+        f"{panel.title}: " + ", ".join(f"{name} {slope:z.2f}" for name, slope in panel.slopes.items())
         for panel in panels
         if panel.slopes
     )

@@ -61,7 +61,7 @@ def draw_panels(
             if panel.slopes:
                 axes.set_title("slope", loc="right", fontsize=8, weight="normal", color=theme.muted)
                 label_ends(
-                    axes, panel.lines, {name: f"{slope:.2f}" for name, slope in panel.slopes.items()}, theme
+                    axes, panel.lines, {name: f"{slope:z.2f}" for name, slope in panel.slopes.items()}, theme
                 )
         if not has_slopes:
             label_ends(axes_of_row[-1], row[-1].lines, {name: name for name in row[-1].lines}, theme)
