@@ -375,20 +375,21 @@ def test_a_hung_redis_costs_one_request_a_quarter_of_a_second(
 ) -> None:
     warm()
     visitor = APIClient()
-    server.freeze()
 
-    seconds = []
-    for _ in range(50):
-        started = time.perf_counter()
-        answer = visitor.get(LIST)
-        seconds.append(time.perf_counter() - started)
-        assert status(answer) == "fwd=bypass; detail=outage"
+    def longest_but_for_the_first() -> float:
+        first, *others = (outage_seconds(visitor) for _ in range(50))
+        assert first > LONG_SECONDS
+        return max(others)
 
-    first, *others = seconds
-    assert first > LONG_SECONDS
-    # The median, and all but one: a machine that has other work makes a request slow by itself.
-    assert sorted(others)[len(others) // 2] < LONG_SECONDS / 2
-    assert sorted(others)[-2] < LONG_SECONDS
+    assert least_while_hung(server, longest_but_for_the_first) < LONG_SECONDS
+
+
+def outage_seconds(visitor: APIClient) -> float:
+    started = time.perf_counter()
+    answer = visitor.get(LIST)
+    seconds = time.perf_counter() - started
+    assert status(answer) == "fwd=bypass; detail=outage"
+    return seconds
 
 
 def least_while_hung(server: Server, trial: Callable[[], float]) -> float:
@@ -451,15 +452,17 @@ def test_probes_of_a_hung_redis_cost_no_request_anything(
     threads = [thread for thread in threading.enumerate() if thread.name == "read-cache"]
     assert threads
 
-    seconds = []
-    # Probe after probe runs into its time limit meanwhile.
-    ended = time.monotonic() + 4 * TIME_LIMIT_SECONDS
-    while time.monotonic() < ended:
-        started = time.perf_counter()
-        assert status(visitor.get(LIST)) == "fwd=bypass; detail=outage"
-        seconds.append(time.perf_counter() - started)
+    longest = []
+    for _ in range(3):
+        # Probe after probe runs into its time limit meanwhile.
+        ended = time.monotonic() + 2 * TIME_LIMIT_SECONDS
+        seconds = []
+        while time.monotonic() < ended:
+            seconds.append(outage_seconds(visitor))
+        longest.append(max(seconds))
 
-    assert sorted(seconds)[-2] < LONG_SECONDS
+    # The least: whatever is more is what else the machine did meanwhile.
+    assert min(longest) < LONG_SECONDS
 
 
 def test_threads_that_meet_a_hung_redis_together_wait_side_by_side(
