@@ -72,6 +72,10 @@ class Connections:
     def call(self, *commands: Command) -> list[Any]:
         return self.receive(self.send(*commands))
 
+    def close(self) -> None:
+        """Keep none any more, for one that is not used again: each ends after its last reply."""
+        self._idle = deque(maxlen=0)
+
     def _replies(self, connection: Any, sent: Sent) -> list[Any]:
         replies = [connection.read_response() for _ in sent.commands]
         self._idle.append(connection)

@@ -42,7 +42,7 @@ def store() -> Store:
 def _forget_store(*, setting: str, **kwargs: Any) -> None:
     if setting == "CACHES" or setting.startswith("READ_CACHE_"):
         if store.cache_info().currsize:
-            store().breaker.close()
+            store().close()
         store.cache_clear()
 
 

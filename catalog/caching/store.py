@@ -63,6 +63,11 @@ class Store:
         self._token_keys: dict[tuple[str, ...], tuple[str, ...]] = {}
         self.breaker = Breaker(self._pay)
 
+    def close(self) -> None:
+        """End its connections and its prober, for a store that is not used any more."""
+        self.breaker.close()
+        self._connections.close()
+
     def entry_key(self, key: str) -> str:
         return f"{self._start}:entry:{key}"
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from pytest_django import Settings
 from redis import Redis
 from redis.exceptions import ResponseError
 
 from catalog.caching.connections import Connections
+from catalog.caching.engine import store
 
 
 @pytest.fixture
@@ -43,6 +47,16 @@ def test_every_command_has_its_reply(connections: Connections) -> None:
 
 def test_a_connection_is_used_again(connections: Connections) -> None:
     assert identity(connections) == identity(connections)
+
+
+def test_a_closed_one_keeps_no_connection(connections: Connections) -> None:
+    before = identity(connections)
+    awaited = connections.send(("ECHO", "awaited"))
+    connections.close()
+
+    assert connections.receive(awaited) == [b"awaited"]
+    numbers = [before, identity(connections), identity(connections)]
+    assert len({*numbers}) == len(numbers)
 
 
 def test_what_is_sent_while_another_reply_is_awaited_has_a_connection_of_its_own(
@@ -116,3 +130,16 @@ def test_a_forked_child_has_connections_of_its_own(connections: Connections) -> 
 
     assert int(os.read(read_end, 100)) != before
     assert identity(connections) == before
+
+
+def test_a_store_that_is_replaced_leaves_no_connection_to_the_garbage_collector(settings: Settings) -> None:
+    settings.READ_CACHE_LEASE_SECONDS = 5
+    store().read("key", ())
+    [connection] = [weakref.ref(each) for each in store()._connections._idle]
+
+    gc.disable()
+    try:
+        settings.READ_CACHE_LEASE_SECONDS = 6
+        assert connection() is None
+    finally:
+        gc.enable()

@@ -139,7 +139,7 @@ def server(settings: Settings) -> Iterator[Server]:
         "read": {**alias, "LOCATION": location, "OPTIONS": options},
     }
     yield server
-    store().breaker.close()
+    store().close()
     redis_client("read").connection_pool.disconnect()
     server.end()
     shutil.rmtree(directory, ignore_errors=True)
@@ -852,7 +852,7 @@ def test_a_server_that_is_no_redis_is_an_outage(settings: Settings, server: Serv
             reprice(product)
             assert status(get(LIST)) == "fwd=bypass; detail=outage"
         finally:
-            store().breaker.close()
+            store().close()
             listener.shutdown(socket.SHUT_RDWR)
             thread.join(PATIENCE_SECONDS)
 
