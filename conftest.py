@@ -172,10 +172,25 @@ def small_shop(manage: Manage, tmp_path: Path, tmp_path_factory: pytest.TempPath
     return manage
 
 
+@pytest.fixture
+def many_connections(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """For a test with fifty connections to the database: one of them at a time, whatever the worker.
+
+    PostgreSQL takes a hundred, unless told otherwise.
+    """
+    with (_folder_of_all_workers(tmp_path_factory) / "many-connections").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _folder_of_all_workers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
 def _database_made_by(tmp_path_factory: pytest.TempPathFactory, *commands: Sequence[str]) -> Path:
     """One of the workers makes it once, in seconds, and each test copies it."""
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / f"after-{commands[-1][0]}"
+    folder = _folder_of_all_workers(tmp_path_factory) / f"after-{commands[-1][0]}"
     folder.mkdir(exist_ok=True)
     made = folder / "made.sqlite3"
     with (folder / "lock").open("w") as lock:

@@ -328,6 +328,7 @@ def send_off(*processes: subprocess.Popen[str]) -> None:
         process.stdin.flush()
 
 
+@pytest.mark.usefixtures("many_connections")
 def test_of_fifty_requests_of_four_processes_at_once_one_fills(read_redis: Any, product: Product) -> None:
     # The fill is slow, so that all the others come while it lasts.
     start: dict[str, Any] = {"threads": THREADS_OF_A_PROCESS, "latency_seconds": 1.5}

@@ -27,6 +27,7 @@ PLAN = Plan(strategies=STRATEGIES, effort=Effort.QUICK)
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("many_connections")
 def test_a_cold_page_is_computed_by_each_of_the_textbooks_requests_and_once_by_the_read_cache(
     redis: Any, read_redis: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,6 +72,7 @@ def test_a_cold_page_is_computed_by_each_of_the_textbooks_requests_and_once_by_t
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("many_connections")
 def test_an_interrupt_ends_the_server_and_asks_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     ended = []
 
