@@ -113,6 +113,20 @@ def test_clean_leaves_the_socket_of_a_server_that_it_cannot_stop(
         server.stop()
 
 
+def test_measurements_are_of_a_catalogue_of_their_own(project: Path, make: Make) -> None:
+    script(project / "venv" / "bin" / "python", 'echo "ran $2 on $DATABASE_URL"')
+    for stamp in ("venv.stamp", "run.stamp"):
+        (project / "venv" / stamp).touch()
+
+    done = make("measurements", "VENV=venv")
+
+    assert done.returncode == 0, done.stderr
+    said = done.stdout + (project / ".measured" / "seeding.json").read_text()
+    ran = re.findall(r"^ran (\S+) on (\S+)$", said, re.MULTILINE)
+    assert [command for command, _ in ran][:4] == ["migrate", "loaddata", "seed_products", "bench_cache"]
+    assert {url for _, url in ran} == {"sqlite:///.measured/shop.sqlite3"}
+
+
 def test_clean_removes_no_folder_that_is_no_environment(project: Path, make: Make) -> None:
     (project / "precious").mkdir()
 

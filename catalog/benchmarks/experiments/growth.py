@@ -201,9 +201,11 @@ def _growth(result: ExperimentResult, strategy: str, name: str, what: str) -> st
     size = max(result.parameters[noun])
     last = result.figure(strategy, f"{start}{size}", name)
     interval = (
-        f", 95% interval {slope.low:z.2f} to {slope.high:z.2f}"
+        f", 95% interval {say(slope.low, 'ratio')} to {say(slope.high, 'ratio')}"
         if slope.low is not None and slope.high is not None
         else ""
     )
     reached = say(last.value, "s") if last else "n/a"
-    return f"{what} {words} with the {noun} (slope {slope.value:z.2f}{interval}; {reached} at {size:,})"
+    return (
+        f"{what} {words} with the {noun} (slope {say(slope.value, 'ratio')}{interval}; {reached} at {size:,})"
+    )

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from functools import partial
 
+from catalog.benchmarks.quantities import say
 from catalog.benchmarks.report.charts.lines import Panel, cases_of, draw_panels
 from catalog.benchmarks.report.charts.style import Chart, strategies_of
 from catalog.benchmarks.results import ExperimentResult, Unit
@@ -27,7 +28,8 @@ def growth_charts(result: ExperimentResult) -> list[Chart]:
 
 def _growth_chart(prefix: str, thing: str, panels: Sequence[Panel]) -> Chart:
     said = "; ".join(
-        f"{panel.title}: " + ", ".join(f"{name} {slope:z.2f}" for name, slope in panel.slopes.items())
+        f"{panel.title}: "
+        + ", ".join(f"{name} {say(slope, 'ratio')}" for name, slope in panel.slopes.items())
         for panel in panels
         if panel.slopes
     )

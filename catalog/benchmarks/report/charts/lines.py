@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
+from catalog.benchmarks.quantities import say
 from catalog.benchmarks.report.charts.style import Theme, arrange, line_style, say_tick, use_log_axis
 from catalog.benchmarks.results import ExperimentResult, Unit
 
@@ -61,7 +62,10 @@ def draw_panels(
             if panel.slopes:
                 axes.set_title("slope", loc="right", fontsize=8, weight="normal", color=theme.muted)
                 label_ends(
-                    axes, panel.lines, {name: f"{slope:z.2f}" for name, slope in panel.slopes.items()}, theme
+                    axes,
+                    panel.lines,
+                    {name: say(slope, "ratio") for name, slope in panel.slopes.items()},
+                    theme,
                 )
         if not has_slopes:
             label_ends(axes_of_row[-1], row[-1].lines, {name: name for name in row[-1].lines}, theme)

@@ -101,7 +101,9 @@ def _slope(name: str) -> Line:
             return Verdict("none", "none")
         found = (result.figure(strategy, f"slope_{over}", name) for over in ("products", "keys"))
         figure = next((each for each in found if each), None)
-        return NOTHING if figure is None or figure.value is None else Verdict(f"{figure.value:z.2f}", "none")
+        return (
+            NOTHING if figure is None or figure.value is None else Verdict(say(figure.value, "ratio"), "none")
+        )
 
     return line
 
