@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.urls import clear_url_caches
 
-from catalog.benchmarks import plug_ins, workers
+from catalog.benchmarks import workers
 from catalog.benchmarks.client import BenchmarkError, Requester
 from catalog.benchmarks.experiments import latency
 from catalog.benchmarks.isolation import garbage_collector_off, isolated_cache
@@ -30,14 +28,6 @@ from conftest import ROOT
 HERE = examples.__name__
 EXAMPLES = "docs.examples"
 PAGE = "/products/"
-
-
-@pytest.fixture(autouse=True)
-def no_plug_in_is_left() -> Iterator[None]:
-    yield
-    plug_ins._loaded.clear()
-    plug_ins.url_patterns.clear()
-    clear_url_caches()
 
 
 @pytest.mark.django_db(transaction=True)
