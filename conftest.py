@@ -23,8 +23,8 @@ from django.test import TransactionTestCase
 from rest_framework.test import APIClient
 
 from catalog.cached_pages import redis_client
-from catalog.caching import engine
-from shop.embedded_redis import PrivateRedis
+from readcache.storage import current
+from readcache.testing import PrivateRedis
 
 ROOT = Path(__file__).parent
 
@@ -92,7 +92,7 @@ def redis(private_redis: PrivateRedis) -> Iterator[Any]:
     client.flushall()
     yield client
     # Its rotations would be paid in the middle of a later test, which then finds its entries dead.
-    if engine.store().breaker.is_open:
+    if current.store().breaker.is_open:
         pytest.fail("This test leaves an outage to the next.")
 
 

@@ -6,11 +6,11 @@ import time
 from dataclasses import dataclass
 
 from catalog.cached_pages import CachedPages, flush_cached_pages, redis_client
-from catalog.caching.declarations import ReadCache, declarations
-from catalog.caching.inspection import sweep
-from catalog.caching.rotations import rotate_tags
 from catalog.models import Product
 from catalog.textbook import CATEGORY_PREFIX, PRODUCT_PREFIX
+from readcache.declarations import ReadCache, declarations
+from readcache.inspection import sweep
+from readcache.invalidation.rotations import rotate_tags
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,12 +15,11 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 from rest_framework.views import APIView
 
-from catalog.caching.declarations import ReadCache
-from catalog.caching.views import CachedReadMixin
 from catalog.filters import InStockFilter, ProductFilter, StableOrderingFilter
 from catalog.models import Category, Product, ProductQuerySet, Tag
 from catalog.pagination import CatalogPagination
 from catalog.serializers import CategorySerializer, ProductSerializer, ProductStatisticsSerializer
+from readcache import CachedReadMixin, ReadCache
 
 PRODUCT_TABLES = (Product, Category, Tag, Product.tags.through)
 

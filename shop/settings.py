@@ -79,6 +79,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     # Before rest_framework, whose page it extends.
     "catalog",
+    "readcache",
     "rest_framework",
     "django_filters",
 ]
@@ -161,7 +162,7 @@ if USES_PRIVATE_REDIS:
             "READ_REDIS_URL must not be set where REDIS_URL is not: the private Redis serves both caches. "
             "Set REDIS_URL too, or unset READ_REDIS_URL."
         )
-    from shop.embedded_redis import PrivateRedis, PrivateRedisConnection
+    from readcache.testing import PrivateRedis, PrivateRedisConnection
 
     # The server is started by the first connection that finds none.
     _private_redis = PrivateRedis(PRIVATE_REDIS_DIR)

@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-# Windows has no SIGHUP.
-TERMINATING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+from readcache.testing.interrupts import TERMINATING
+
 # What a process does with them that was not told otherwise.
 UNTOLD: dict[int, Any] = {
     signal.SIGINT: signal.default_int_handler,
@@ -112,27 +112,3 @@ def _send_soon(number: int) -> None:
 
     # Not threading's: what was interrupted may hold its lock.
     _thread.start_new_thread(send, ())
-
-
-@contextmanager
-def interrupts_deferred() -> Iterator[None]:
-    """Ctrl-C, SIGTERM and SIGHUP wait until the block has ended.
-
-    By handlers and not by a mask: a signal that the main thread blocks is taken by another thread,
-    and Python runs its handler in the main thread all the same.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    caught: list[int] = []
-    handlers = {
-        number: signal.signal(number, lambda caught_number, frame: caught.append(caught_number))
-        for number in (signal.SIGINT, *TERMINATING)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-        for caught_number in caught:
-            signal.raise_signal(caught_number)

@@ -12,8 +12,8 @@ from typing import Any
 from django.db import connection
 from redis.exceptions import NoPermissionError
 
-from catalog.benchmarks.quantities import say
-from catalog.benchmarks.results import Environment
+from catalog.benchmarks.figures.results import Environment
+from catalog.benchmarks.figures.units import say
 from catalog.cached_pages import redis_client
 
 PACKAGES = ("django", "djangorestframework", "django-filter", "django-redis", "redis", "hiredis")

@@ -9,18 +9,18 @@ from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 from redis.exceptions import RedisError
 
-from catalog.benchmarks.client import BenchmarkError, require_path
+from catalog.benchmarks.clients.in_process import BenchmarkError, require_path
 from catalog.benchmarks.environment import describe_environment, disturbances
-from catalog.benchmarks.experiments import EXPERIMENTS, select_experiments
-from catalog.benchmarks.isolation import empty_cache, isolated_cache, require_own_corner
-from catalog.benchmarks.living import new_mark
-from catalog.benchmarks.own_rows import MARK
-from catalog.benchmarks.plan import Plan
-from catalog.benchmarks.results import Run
-from catalog.benchmarks.strategies import UNCACHED, only_invalidation_of
-from catalog.caching.writes import rotate
+from catalog.benchmarks.experiments.selection import EXPERIMENTS, select_experiments
+from catalog.benchmarks.figures.results import Run
+from catalog.benchmarks.options import Plan
+from catalog.benchmarks.sandbox.isolation import empty_cache, isolated_cache, require_own_corner
+from catalog.benchmarks.sandbox.rows import MARK
+from catalog.benchmarks.sandbox.run_lock import new_mark
+from catalog.benchmarks.strategies.registry import UNCACHED, only_invalidation_of
 from catalog.models import Category, Product, Tag
 from catalog.options import InvalidOption, require_at_least
+from readcache.invalidation.watch import rotate
 
 MAX_LATENCY_SECONDS = 60
 LOCAL_HOSTS = ("", "localhost", "127.0.0.1", "::1")

@@ -20,7 +20,7 @@ from typing import Any
 from django.db import models, transaction
 from django.test.utils import override_settings
 
-from catalog.benchmarks.isolation import garbage_collector_off
+from catalog.benchmarks.sandbox.isolation import garbage_collector_off
 from catalog.composer import Composer
 from catalog.models import Product
 from catalog.options import require_at_least

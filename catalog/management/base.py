@@ -24,10 +24,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from catalog import signals
-from catalog.caching import engine
 from catalog.management.failures import explain
 from catalog.options import InvalidOption
-from shop.embedded_redis import PrivateRedisError
+from readcache.storage import current
+from readcache.testing import PrivateRedisError
 from shop.termination import terminations_raised
 
 EXIT_USAGE = 2
@@ -127,7 +127,7 @@ def _rotations_paid() -> Iterator[None]:
     try:
         yield
     finally:
-        is_paid = engine.store().breaker.pay_now()
+        is_paid = current.store().breaker.flush_now()
     if not is_paid:
         raise CommandError(
             "Redis does not answer, and the read cache may show what was there before. "

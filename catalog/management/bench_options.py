@@ -7,10 +7,10 @@ from pathlib import Path
 
 from django.core.management.base import CommandParser
 
-from catalog.benchmarks.experiments import ALL, DEFAULT_EXPERIMENTS, EXPERIMENTS
-from catalog.benchmarks.gates import EXAMPLE
-from catalog.benchmarks.plan import Effort
-from catalog.benchmarks.strategies import STRATEGIES
+from catalog.benchmarks.experiments.selection import ALL, DEFAULT_EXPERIMENTS, EXPERIMENTS
+from catalog.benchmarks.figures.gates import EXAMPLE
+from catalog.benchmarks.options import Effort
+from catalog.benchmarks.strategies.registry import STRATEGIES
 
 DEFAULT_PATH = "/products/"
 # What says how to measure, by the name of the option: nothing that goes with --from.

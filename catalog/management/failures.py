@@ -14,7 +14,7 @@ from django.db import connections
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from shop.embedded_redis import PrivateRedisError
+from readcache.testing import PrivateRedisError
 from shop.environment import mask_password
 
 # A piece of the server's message in lower case, and what to do.

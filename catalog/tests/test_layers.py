@@ -13,8 +13,8 @@ from conftest import ROOT
 # From the bottom up: a module imports of its own layer and of those before it. A module belongs to
 # the longest name here that its own begins with.
 LAYERS = (
+    ("readcache",),
     ("shop",),
-    ("catalog.caching",),
     ("catalog",),
     ("catalog.composer", "catalog.seeding", "catalog.flushing", "catalog.demo"),
     ("catalog.benchmarks",),
@@ -42,11 +42,11 @@ def imports_of(path: Path, module: str) -> Iterator[str]:
             found = [f"{node.module}.{alias.name}" for alias in node.names]
         else:
             continue
-        yield from (name for name in found if name.partition(".")[0] in ("catalog", "shop"))
+        yield from (name for name in found if name.partition(".")[0] in ("catalog", "readcache", "shop"))
 
 
 def arrows() -> Iterator[tuple[str, str]]:
-    for folder in ("shop", "catalog"):
+    for folder in ("readcache", "shop", "catalog"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
             if ".tests" not in module:
@@ -65,7 +65,7 @@ def test_the_imports_are_seen() -> None:
     seen = set(arrows())
 
     assert ("shop.settings", "shop.environment.read_bool") in seen
-    assert ("catalog.views", "catalog.caching.views.CachedReadMixin") in seen
+    assert ("catalog.views", "readcache.CachedReadMixin") in seen
     assert ("catalog.management.commands.demo", "catalog.demo.seed") in seen
 
 
@@ -73,7 +73,7 @@ def test_the_imports_are_seen() -> None:
     ("module", "imported"),
     [
         ("shop.settings", "catalog.models.Product"),
-        ("catalog.caching.store", "catalog.options.InvalidOption"),
+        ("readcache.storage.store", "catalog.options.InvalidOption"),
         ("catalog.views", "catalog.seeding.carry_out"),
         ("catalog.seeding", "catalog.benchmarks.seeding"),
         ("catalog.benchmarks.run", "catalog.management.base.CatalogCommand"),

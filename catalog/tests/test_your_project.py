@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT
-from shop.embedded_redis import PrivateRedis
+from readcache.testing import PrivateRedis
 
 MODELS = """
 from django.db import models
@@ -69,9 +68,7 @@ def blocks() -> dict[str, str]:
 @pytest.fixture
 def project(blocks: dict[str, str], private_redis: PrivateRedis, tmp_path: Path) -> Path:
     app = tmp_path / "library"
-    shutil.copytree(ROOT / "catalog" / "caching", app / "caching")
-    for module in (app / "caching").glob("*.py"):
-        module.write_text(re.sub(r"\bcatalog\.caching\b", "library.caching", module.read_text()))
+    app.mkdir()
     settings = SETTINGS + blocks["settings"] + blocks["test settings"]
     files = {
         "settings.py": settings.replace("redis://127.0.0.1:6379/2", private_redis.url(database=3)),
@@ -93,7 +90,7 @@ def manage(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "django", *arguments, "--settings", "settings", "--pythonpath", "."],
         cwd=project,
-        env={"PATH": "/usr/bin:/bin"},
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=60,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from django.conf import settings
 
-from catalog.benchmarks.strategy import Strategy
+from catalog.benchmarks.strategies.base import Strategy
 
 
 class Cachalot(Strategy):

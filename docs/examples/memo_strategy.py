@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from catalog import views
-from catalog.benchmarks.strategy import Strategy
+from catalog.benchmarks.strategies.base import Strategy
 
 
 class ProductListCreateAPIView(views.ProductListCreateAPIView):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT
-from shop.embedded_redis import PrivateRedis
+from readcache.testing import PrivateRedis
 
 DEADLINE_SECONDS = 120
 VENV_FAILED = "No virtual environment could be made. On Debian: apt install python3-venv\n"
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="There is n
 def project(tmp_path: Path) -> Path:
     folder = tmp_path / "project"
     folder.mkdir()
-    for name in ("Makefile", "manage.py", "shop", "catalog", "requirements.txt", "fixtures"):
+    for name in ("Makefile", "manage.py", "shop", "catalog", "readcache", "requirements.txt", "fixtures"):
         source = ROOT / name
         copy = shutil.copytree if source.is_dir() else shutil.copy
         copy(source, folder / name)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT
-from shop.embedded_redis import PrivateRedis
+from readcache.testing import PrivateRedis
 
 DEADLINE_SECONDS = 60
 EXIT_CLOSED_PIPE = 141

@@ -18,7 +18,7 @@ import pytest
 from redis import Redis
 
 from conftest import ROOT, Manage
-from shop.embedded_redis import PrivateRedis
+from readcache.testing import PrivateRedis
 
 DEADLINE_SECONDS = 60
 
@@ -245,10 +245,15 @@ def test_every_value_of_the_example_is_accepted(python: Run) -> None:
     assert (finished.returncode, finished.stderr) == (0, "")
 
 
+def copy_settings(folder: Path) -> None:
+    for name in ("shop", "readcache"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("tests", "__pycache__"))
+
+
 def test_the_file_is_read_and_the_environment_comes_first(
     python: Run, manage_environment: dict[str, str], tmp_path: Path
 ) -> None:
-    shutil.copytree(ROOT / "shop", tmp_path / "shop", ignore=shutil.ignore_patterns("tests", "__pycache__"))
+    copy_settings(tmp_path)
     (tmp_path / ".env").write_text("SECRET_KEY=of the file\nALLOWED_HOSTS=a.example.com,b.example.com\n")
     for name in ("SECRET_KEY", "ALLOWED_HOSTS"):
         del manage_environment[name]
@@ -263,7 +268,7 @@ def test_the_file_is_read_and_the_environment_comes_first(
 
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
 def test_a_file_that_is_not_utf_8_is_refused_by_its_name(encoding: str, python: Run, tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "shop", tmp_path / "shop", ignore=shutil.ignore_patterns("tests", "__pycache__"))
+    copy_settings(tmp_path)
     (tmp_path / ".env").write_text("SECRET_KEY=café\n", encoding=encoding)
 
     finished = python("import django; django.setup()", folder=tmp_path)

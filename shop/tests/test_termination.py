@@ -10,12 +10,11 @@ from importlib import import_module
 
 import pytest
 
+from readcache.testing.interrupts import TERMINATING, interrupts_deferred
 from shop.termination import (
     SQLITE_FUNCTIONS,
-    TERMINATING,
     UNTOLD,
     Terminated,
-    interrupts_deferred,
     terminations_raised,
 )
 

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from catalog.benchmarks import comparison
-from catalog.benchmarks.comparison import comparison_table, comparison_verdict
-from catalog.benchmarks.experiments import EXPERIMENTS
-from catalog.benchmarks.results import Change, ExperimentResult, Run, Unit
-from catalog.benchmarks.tables import Table, tabulate
+from catalog.benchmarks.experiments.selection import EXPERIMENTS
+from catalog.benchmarks.figures import comparison
+from catalog.benchmarks.figures.comparison import comparison_table, comparison_verdict
+from catalog.benchmarks.figures.results import Change, ExperimentResult, Run, Unit
+from catalog.benchmarks.figures.tables import Table, tabulate
 
 SIGNS = {"": "", "best": "*", "bad": "!"}
 MEANINGS = {"best": "* the best of its column", "bad": "! wrong"}

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from catalog.benchmarks.results import Run
+from catalog.benchmarks.figures.results import Run
 from catalog.options import InvalidOption
 
 if TYPE_CHECKING:

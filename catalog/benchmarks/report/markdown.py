@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from catalog.benchmarks.figures.results import Run
+from catalog.benchmarks.figures.tables import Cell, Table
 from catalog.benchmarks.report.contents import introduction, sections
-from catalog.benchmarks.results import Run
-from catalog.benchmarks.tables import Cell, Table
 
 LEGEND = "Bold: the best of its column; with ✗: wrong."
 

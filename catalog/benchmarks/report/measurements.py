@@ -9,15 +9,15 @@ from typing import Any
 
 from django.template import Context, Engine
 
-from catalog.benchmarks.export import to_json
+from catalog.benchmarks.figures.results import Run
 from catalog.benchmarks.report import seeding
 from catalog.benchmarks.report.charts import Chart, charts_of, overview_charts
 from catalog.benchmarks.report.contents import Section, introduction, sections
+from catalog.benchmarks.report.export import to_json
 from catalog.benchmarks.report.folder import write_charts
 from catalog.benchmarks.report.markdown import LEGEND, render_table
-from catalog.benchmarks.report.marks import marks
 from catalog.benchmarks.report.page import TEMPLATES, command_of
-from catalog.benchmarks.results import Run
+from catalog.benchmarks.report.targets import marks
 from catalog.benchmarks.seeding import SeedingComparison
 
 PICTURES = "pictures"

@@ -12,12 +12,12 @@ from django.template import Context, Engine
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
+from catalog.benchmarks.figures.results import Run
+from catalog.benchmarks.figures.tables import Table
 from catalog.benchmarks.report.charts import Chart, charts_of, overview_charts
 from catalog.benchmarks.report.charts.inline import inline_svg, variables_css
 from catalog.benchmarks.report.contents import SIGNS, Section, introduction, legend_of_marks, sections
-from catalog.benchmarks.results import Run
-from catalog.benchmarks.strategies import FLOOR_NAMES, STRATEGIES, UNCACHED
-from catalog.benchmarks.tables import Table
+from catalog.benchmarks.strategies.registry import FLOOR_NAMES, STRATEGIES, UNCACHED
 
 REM_PER_INCH, SMALLEST_SCALE = 6.25, 0.7
 TEMPLATES = Path(__file__).parent / "templates"

@@ -12,9 +12,9 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from catalog.benchmarks.figures.results import Run
+from catalog.benchmarks.figures.tables import Cell, Table
 from catalog.benchmarks.report.contents import SIGNS, Section, introduction, legend_of_marks, sections
-from catalog.benchmarks.results import Run
-from catalog.benchmarks.tables import Cell, Table
 
 PICTURE_COLUMNS = 110
 # Wider than any line: nothing is cut or folded in a pipe.

@@ -8,15 +8,12 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
-from catalog.benchmarks.client import BenchmarkError
-from catalog.benchmarks.comparison import compare_runs, differences
-from catalog.benchmarks.experiments import EXPERIMENTS
-from catalog.benchmarks.export import to_csv, to_json
-from catalog.benchmarks.gates import Gate, missed_gates, parse_gate, require_strategies
-from catalog.benchmarks.isolation import KEY_PREFIX
-from catalog.benchmarks.leftovers import remove_leftovers
-from catalog.benchmarks.output import output_file
-from catalog.benchmarks.plan import Effort, Plan
+from catalog.benchmarks.clients.in_process import BenchmarkError
+from catalog.benchmarks.experiments.selection import EXPERIMENTS
+from catalog.benchmarks.figures.comparison import compare_runs, differences
+from catalog.benchmarks.figures.gates import Gate, missed_gates, parse_gate, require_strategies
+from catalog.benchmarks.figures.results import Run
+from catalog.benchmarks.options import Effort, Plan
 from catalog.benchmarks.report import (
     render_markdown,
     render_svg,
@@ -24,10 +21,13 @@ from catalog.benchmarks.report import (
     report_folder,
     write_report,
 )
-from catalog.benchmarks.results import Run
+from catalog.benchmarks.report.export import to_csv, to_json
+from catalog.benchmarks.report.output import output_file
+from catalog.benchmarks.report.stored import read_run
 from catalog.benchmarks.run import estimate_seconds, require_measurable, run_benchmark, writing_experiments
-from catalog.benchmarks.stored import read_run
-from catalog.benchmarks.strategies import FLOOR_NAMES, select_strategies
+from catalog.benchmarks.sandbox.isolation import KEY_PREFIX
+from catalog.benchmarks.sandbox.leftovers import remove_leftovers
+from catalog.benchmarks.strategies.registry import FLOOR_NAMES, select_strategies
 from catalog.management.base import CatalogCommand
 from catalog.management.bench_options import (
     DEFAULT_PATH,

@@ -9,7 +9,7 @@ from catalog.demo import ADMIN_NAME, load_fixture_once, make_admin, plan_at_leas
 from catalog.management.base import CatalogCommand
 from catalog.options import require_whole_number
 from catalog.seeding import MAX_COUNT
-from shop.embedded_redis import PrivateRedis
+from readcache.testing import PrivateRedis
 
 # Every sample is kept in memory.
 MAX_REQUESTS = 10_000_000

@@ -4,10 +4,10 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from catalog.caching.inspection import StoredEntry, stored_entries, stored_entry
 from catalog.management.base import CatalogCommand
 from catalog.management.tables import render_table
 from catalog.options import require_one_of
+from readcache.inspection import StoredEntry, stored_entries, stored_entry
 
 FORMATS = ("table", "json")
 HEADS = ["key", "state", "age", "ttl", "stored", "inflated", "tags"]

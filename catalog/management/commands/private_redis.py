@@ -5,7 +5,7 @@ from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
 from catalog.management.base import CatalogCommand
-from shop.embedded_redis import CLIENT_NAMES, PrivateRedis, PrivateRedisError, find_program
+from readcache.testing import CLIENT_NAMES, PrivateRedis, PrivateRedisError, find_program
 
 
 class Command(CatalogCommand):

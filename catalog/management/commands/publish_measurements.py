@@ -3,8 +3,8 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from catalog.benchmarks.report.stored import read_run, read_stored
 from catalog.benchmarks.seeding import from_json
-from catalog.benchmarks.stored import read_run, read_stored
 from catalog.management.base import CatalogCommand
 
 

@@ -6,7 +6,7 @@ import psutil
 import pytest
 from django.urls import clear_url_caches
 
-from catalog.benchmarks import plug_ins
+from catalog.benchmarks.strategies import plug_ins
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -16,24 +16,24 @@ from rest_framework.test import APIClient
 
 from catalog import signals
 from catalog.benchmarks import environment
-from catalog.benchmarks.client import BenchmarkError
+from catalog.benchmarks.clients.in_process import BenchmarkError
 from catalog.benchmarks.environment import describe_environment
-from catalog.benchmarks.experiments import DEFAULT_EXPERIMENTS, EXPERIMENTS, select_experiments
-from catalog.benchmarks.isolation import empty_cache
-from catalog.benchmarks.plan import Effort, Plan
-from catalog.benchmarks.results import Run
+from catalog.benchmarks.experiments.selection import DEFAULT_EXPERIMENTS, EXPERIMENTS, select_experiments
+from catalog.benchmarks.figures.results import Run
+from catalog.benchmarks.options import Effort, Plan
 from catalog.benchmarks.run import LOCAL_HOSTS, estimate_seconds, require_own_database, run_benchmark
-from catalog.benchmarks.strategies import (
+from catalog.benchmarks.sandbox.isolation import empty_cache
+from catalog.benchmarks.strategies.registry import (
     READ_CACHE,
     TEXTBOOK,
     UNCACHED,
     only_invalidation_of,
     select_strategies,
 )
-from catalog.caching.rotations import rotated
 from catalog.factories import CategoryFactory, ProductFactory
 from catalog.models import Category, Product, Tag
 from catalog.options import InvalidOption
+from readcache.invalidation.rotations import rotated
 from shop.termination import Terminated, terminations_raised
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("small_experiments")]

@@ -11,9 +11,10 @@ import django
 
 def make_experiments_small(set_attribute: Callable[[Any, str, Any], None]) -> None:
     # They can be imported only when Django has its settings.
-    from catalog.benchmarks.experiments import invalidation, latency
-    from catalog.benchmarks.plan import Scale
-    from catalog.benchmarks.writes import KINDS
+    from catalog.benchmarks.experiments.invalidation import experiment as invalidation
+    from catalog.benchmarks.experiments.invalidation.writes import KINDS
+    from catalog.benchmarks.experiments.latency import experiment as latency
+    from catalog.benchmarks.options import Scale
 
     def always(number: int) -> Scale[int]:
         return Scale(quick=number, normal=number, thorough=number)

@@ -19,10 +19,10 @@ from django.core.management import CommandError, call_command
 from django.db.models.signals import post_save
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from catalog.benchmarks.client import BenchmarkError
-from catalog.benchmarks.experiments import EXPERIMENTS
-from catalog.benchmarks.export import from_json, to_json
+from catalog.benchmarks.clients.in_process import BenchmarkError
+from catalog.benchmarks.experiments.selection import EXPERIMENTS
 from catalog.benchmarks.report import folder
+from catalog.benchmarks.report.export import from_json, to_json
 from catalog.factories import ProductFactory
 from catalog.models import Product
 from catalog.tests.benchmarks.report.example import example_run

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from catalog.benchmarks.export import to_json
 from catalog.benchmarks.report import render_markdown, render_text
+from catalog.benchmarks.report.export import to_json
 from catalog.tests.benchmarks.report.example import example_run, freshness
 from conftest import Manage
 

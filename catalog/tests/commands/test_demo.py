@@ -13,7 +13,7 @@ from catalog.models import Product
 from catalog.seeding import seeded_products
 from catalog.tests.conftest import SMALL_MANAGE
 from conftest import Manage, run_manage
-from shop.embedded_redis import PrivateRedis
+from readcache.testing import PrivateRedis
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("small_experiments")]
 

@@ -6,9 +6,9 @@ from django.core.management import CommandError, call_command
 from rest_framework.test import APIClient
 
 from catalog.cached_pages import CachedPages, flush_cached_pages
-from catalog.caching.inspection import Swept, stored_entries, sweep
 from catalog.models import ProductQuerySet
 from conftest import Manage
+from readcache.inspection import Swept, stored_entries, sweep
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

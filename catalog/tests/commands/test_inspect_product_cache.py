@@ -7,9 +7,9 @@ import pytest
 from django.core.management import CommandError, call_command
 from rest_framework.test import APIClient
 
-from catalog.caching.inspection import stored_entry
 from catalog.factories import ProductFactory
 from catalog.models import Product
+from readcache.inspection import stored_entry
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

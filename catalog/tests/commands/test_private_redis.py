@@ -8,7 +8,7 @@ import pytest
 from django.core.management import call_command
 
 from conftest import Manage
-from shop.embedded_redis import PrivateRedis
+from readcache.testing import PrivateRedis
 
 
 def test_the_command_tells_that_the_server_runs_and_stops_it(

@@ -13,12 +13,12 @@ from django.core.management import CommandError, call_command
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from rest_framework.test import APIClient
 
-from catalog.caching import engine
-from catalog.caching.breaker import Outage
-from catalog.caching.store import Store
 from catalog.management.commands import inspect_product_cache
 from catalog.tests.conftest import SMALL_MANAGE
 from conftest import ROOT, Manage, run_manage
+from readcache.storage import current
+from readcache.storage.breaker import Outage
+from readcache.storage.store import Store
 
 pytestmark = pytest.mark.django_db
 
@@ -92,29 +92,29 @@ def test_what_redis_is_owed_is_paid_before_the_command_ends(
 
     seed_while_the_read_cache_is_passed_by(monkeypatch)
 
-    assert not engine.store().breaker.is_open
+    assert not current.store().breaker.is_open
     assert api.get("/categories/").json()["count"] == 8
 
 
 def test_a_debt_that_cannot_be_paid_fails_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(engine.store().breaker, "probe", lambda: False)
+        patched.setattr(current.store().breaker, "probe", lambda: False)
         with pytest.raises(CommandError, match=r"When it is back: python manage\.py flush_product_cache"):
             seed_while_the_read_cache_is_passed_by(patched)
 
-    assert engine.store().breaker.probe()
+    assert current.store().breaker.probe()
 
 
 def test_a_command_that_wrote_nothing_fails_for_no_redis(monkeypatch: pytest.MonkeyPatch) -> None:
     def read_in_vain(command: inspect_product_cache.Command, **options: Any) -> None:
-        engine.store().breaker.open(RedisTimeoutError("Timeout reading from socket"))
+        current.store().breaker.open(RedisTimeoutError("Timeout reading from socket"))
 
     monkeypatch.setattr(inspect_product_cache.Command, "handle", read_in_vain)
     with monkeypatch.context() as patched:
-        patched.setattr(engine.store().breaker, "probe", lambda: False)
+        patched.setattr(current.store().breaker, "probe", lambda: False)
         call_command("inspect_product_cache")
 
-    assert engine.store().breaker.probe()
+    assert current.store().breaker.probe()
 
 
 def stderr_of_terminal(arguments: list[str], environment: dict[str, str]) -> str:

@@ -27,7 +27,7 @@ from redis.exceptions import (
 from catalog.management import failures
 from catalog.management.failures import explain
 from conftest import Manage
-from shop.embedded_redis import SERVER_NAMES, PrivateRedis, PrivateRedisError, find_program
+from readcache.testing import SERVER_NAMES, PrivateRedis, PrivateRedisError, find_program
 
 PASSWORD = "s3cret"
 

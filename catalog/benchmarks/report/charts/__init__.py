@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from catalog.benchmarks.figures.results import ExperimentResult, Run
 from catalog.benchmarks.report.charts.bars import freshness_charts, stampede_charts
 from catalog.benchmarks.report.charts.distributions import latency_charts
 from catalog.benchmarks.report.charts.growth import growth_charts
@@ -11,7 +12,6 @@ from catalog.benchmarks.report.charts.matrices import invalidation_charts, leak_
 from catalog.benchmarks.report.charts.overview import overview_charts
 from catalog.benchmarks.report.charts.style import THEMES, Chart, Form, Theme, render
 from catalog.benchmarks.report.charts.throughput import throughput_charts
-from catalog.benchmarks.results import ExperimentResult, Run
 
 __all__ = ["THEMES", "Chart", "Form", "Theme", "charts_of", "overview_charts", "render"]
 

@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from catalog.benchmarks.quantities import say
+from catalog.benchmarks.figures.results import ExperimentResult, Figure, Unit
+from catalog.benchmarks.figures.units import say
 from catalog.benchmarks.report.charts.style import Chart, Theme, place_of, say_tick
-from catalog.benchmarks.results import ExperimentResult, Figure, Unit
 
 ROW_INCHES = 0.34
 

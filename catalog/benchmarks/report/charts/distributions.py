@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from catalog.benchmarks.quantities import say
+from catalog.benchmarks.figures.results import ExperimentResult
+from catalog.benchmarks.figures.units import say
 from catalog.benchmarks.report.charts.style import Chart, Theme, place_of, strategies_of, use_log_axis
-from catalog.benchmarks.results import ExperimentResult
 
 CASES = {
     "cold": "First request, nothing cached",

@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 from functools import partial
 
-from catalog.benchmarks.quantities import say
+from catalog.benchmarks.figures.results import ExperimentResult, Unit
+from catalog.benchmarks.figures.units import say
 from catalog.benchmarks.report.charts.lines import Panel, cases_of, draw_panels
 from catalog.benchmarks.report.charts.style import Chart, strategies_of
-from catalog.benchmarks.results import ExperimentResult, Unit
 
 
 def growth_charts(result: ExperimentResult) -> list[Chart]:

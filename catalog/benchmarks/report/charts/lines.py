@@ -10,9 +10,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from catalog.benchmarks.quantities import say
+from catalog.benchmarks.figures.results import ExperimentResult, Unit
+from catalog.benchmarks.figures.units import say
 from catalog.benchmarks.report.charts.style import Theme, arrange, line_style, say_tick, use_log_axis
-from catalog.benchmarks.results import ExperimentResult, Unit
 
 LABEL_POINTS = 11.5
 Points = list[tuple[float, float]]

@@ -10,9 +10,9 @@ from typing import Literal
 from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import FancyBboxPatch
 
-from catalog.benchmarks.quantities import say
+from catalog.benchmarks.figures.results import ExperimentResult, Figure
+from catalog.benchmarks.figures.units import say
 from catalog.benchmarks.report.charts.style import Chart, Theme, strategies_of
-from catalog.benchmarks.results import ExperimentResult, Figure
 
 Judgement = Literal["good", "fair", "bad", "none"]
 OUTAGES = {"refused": "Redis refuses", "hung": "Redis hangs", "restarted": "Redis restarts"}

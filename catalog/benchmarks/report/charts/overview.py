@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from catalog.benchmarks.quantities import NOT_MEASURED, say
+from catalog.benchmarks.figures.results import ExperimentResult, Figure, Run
+from catalog.benchmarks.figures.units import NOT_MEASURED, say
 from catalog.benchmarks.report.charts.matrices import NOTHING, Row, Verdict, matrix
 from catalog.benchmarks.report.charts.style import Chart, strategies_of
-from catalog.benchmarks.results import ExperimentResult, Figure, Run
-from catalog.benchmarks.strategies import FLOOR_NAMES, UNCACHED
+from catalog.benchmarks.strategies.registry import FLOOR_NAMES, UNCACHED
 
 Line = Callable[[ExperimentResult, str], Verdict]
 

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from catalog.benchmarks.results import Figure, Unit
+from catalog.benchmarks.figures.results import Figure, Unit
 
 Form = Literal["svg", "png"]
 PNG_DOTS_PER_INCH = 160

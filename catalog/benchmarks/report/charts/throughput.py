@@ -6,11 +6,11 @@ import re
 from collections.abc import Sequence
 from functools import partial
 
-from catalog.benchmarks.quantities import say
+from catalog.benchmarks.figures.results import ExperimentResult
+from catalog.benchmarks.figures.units import say
 from catalog.benchmarks.report.charts.bars import bars, bars_chart
 from catalog.benchmarks.report.charts.lines import Panel, cases_of, draw_panels
 from catalog.benchmarks.report.charts.style import Chart, strategies_of
-from catalog.benchmarks.results import ExperimentResult
 
 LATENCY = "Latency is the time from when a request was due, below the highest rate."
 LOAD = re.compile(r"w(\d+)c(\d+)")

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 from functools import partial
 
-from catalog.benchmarks.results import Environment, ExperimentResult, Figure, Run, Series
+from catalog.benchmarks.figures.results import Environment, ExperimentResult, Figure, Run, Series
 
 STRATEGIES = ("uncached", "textbook", "builtin", "readcache")
 MEDIANS = {

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from matplotlib.text import Text
 
+from catalog.benchmarks.figures.results import ExperimentResult, Figure
 from catalog.benchmarks.report.charts import THEMES, Chart, charts_of, overview_charts, render
 from catalog.benchmarks.report.charts.style import DARK, LIGHT, place_of, say_tick
-from catalog.benchmarks.results import ExperimentResult, Figure
 from catalog.tests.benchmarks.report.example import MEDIANS, example_run, freshness, latency, throughput
 
 EXPECTED = {

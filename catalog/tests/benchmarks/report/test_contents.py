@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from catalog.benchmarks.figures.results import ExperimentResult, Figure
 from catalog.benchmarks.report.contents import group_warnings, introduction, sections
-from catalog.benchmarks.results import ExperimentResult, Figure
 from catalog.tests.benchmarks.report.example import example_run, freshness, latency
 
 STRATEGIES = ("uncached", "textbook", "readcache")

@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from catalog.benchmarks.report.marks import Mark, marks
-from catalog.benchmarks.results import ExperimentResult, Figure
+from catalog.benchmarks.figures.results import ExperimentResult, Figure
+from catalog.benchmarks.report.targets import Mark, marks
 from catalog.tests.benchmarks.report.example import example_run
 
 

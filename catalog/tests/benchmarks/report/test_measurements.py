@@ -6,9 +6,9 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from catalog.benchmarks.export import from_json
-from catalog.benchmarks.report.marks import marks
+from catalog.benchmarks.report.export import from_json
 from catalog.benchmarks.report.measurements import render_measurements, write_measurements
+from catalog.benchmarks.report.targets import marks
 from catalog.benchmarks.seeding import SeedingComparison
 from catalog.tests.benchmarks.report.example import example_run, freshness, latency, stampede
 

@@ -6,9 +6,9 @@ import re
 
 import pytest
 
+from catalog.benchmarks.figures.tables import Cell, Table
 from catalog.benchmarks.report import render_markdown, render_svg, render_text
 from catalog.benchmarks.report.text import fold
-from catalog.benchmarks.tables import Cell, Table
 from catalog.tests.benchmarks.report.example import example_run
 
 

@@ -1,0 +1,95 @@
+"""How often is an answer stale?
+
+Measures what ``catalog.benchmarks.experiments.freshness`` describes: real servers, readers over HTTP, and
+writers that record what was acknowledged. It follows the consistency checkers of distributed
+databases (Kingsbury's Jepsen) and the staleness measure of Bailis et al., Probabilistically Bounded
+Staleness for Practical Partial Quorums, VLDB 2012. Leaves out: how long answers take.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from catalog.benchmarks.experiments.freshness import FreshnessResult, measure_freshness
+from catalog.benchmarks.figures.results import ExperimentResult, Figure
+from catalog.benchmarks.figures.tables import Table, tabulate
+from catalog.benchmarks.figures.units import say
+from catalog.benchmarks.options import Plan, Scale
+from catalog.benchmarks.strategies.registry import UNCACHED
+
+QUESTION = "How often is an answer stale?"
+WRITES = True
+
+SECONDS = Scale(quick=3.0, normal=10.0, thorough=30.0)
+STARTING_SECONDS = 4.0
+CASE = "freshness"
+MILLION = 1_000_000
+
+
+def estimate_seconds(plan: Plan) -> float:
+    return len(plan.strategies) * (SECONDS.at(plan.effort) + STARTING_SECONDS)
+
+
+def measure(plan: Plan) -> ExperimentResult:
+    seconds = SECONDS.at(plan.effort)
+    results = measure_freshness(
+        strategies=plan.strategies,
+        seconds=seconds,
+        seed=plan.seed,
+        on_progress=lambda done: plan.on_progress(done * (seconds + STARTING_SECONDS)),
+    )
+    return ExperimentResult(
+        experiment="freshness",
+        parameters={"seconds": seconds, "readers": 4, "writers": 2, "workers": 2},
+        figures=tuple(figure for result in results for figure in _figures(result)),
+        verdicts=tuple(_verdict(result) for result in results),
+    )
+
+
+def tables(result: ExperimentResult) -> list[Table]:
+    columns = {
+        "reads": "reads",
+        "hit_share": "hits",
+        "writes": "writes",
+        "rollbacks": "rolled back",
+        "stale": "stale reads",
+        "stale_per_million": "stale per million",
+        "uncommitted": "uncommitted data",
+        "oldest_stale": "oldest stale answer",
+    }
+    faults = ("stale", "stale_per_million", "uncommitted", "oldest_stale")
+    return [
+        tabulate(
+            "Reads from real servers while others write",
+            result.figures,
+            columns=columns,
+            is_bad=lambda figure: figure.name in faults and bool(figure.value),
+            legend="stale: lacks what was acknowledged before it was asked for.",
+        )
+    ]
+
+
+def _figures(result: FreshnessResult) -> list[Figure]:
+    figure = partial(Figure, strategy=result.strategy, case=CASE)
+    count = partial(figure, unit="count", better="neither")
+    fault = partial(figure, unit="count")
+    return [
+        count(name="reads", value=result.reads),
+        figure(name="hit_share", value=result.hit_share, unit="share", better="higher"),
+        count(name="writes", value=result.writes),
+        count(name="rollbacks", value=result.rollbacks),
+        fault(name="stale", value=result.stale_reads),
+        fault(name="stale_per_million", value=MILLION * result.stale_reads / result.reads),
+        fault(name="uncommitted", value=result.uncommitted_reads),
+        figure(name="oldest_stale", value=result.oldest_stale_seconds, unit="s"),
+    ]
+
+
+def _verdict(result: FreshnessResult) -> str:
+    if result.is_fresh:
+        hits = f", {result.hit_share:.0%} of them from the cache" if result.strategy != UNCACHED.name else ""
+        return f"{result.strategy}: all of {result.reads:,} answers were fresh{hits}."
+    return (
+        f"{result.strategy}: {result.stale_reads:,} of {result.reads:,} answers were STALE, "
+        f"by up to {say(result.oldest_stale_seconds, 's')}."
+    )

@@ -1,0 +1,220 @@
+"""A writer's loop, and every way of writing and of rolling back that it chooses from by chance."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import F
+
+from catalog.benchmarks.experiments.freshness.shelves import (
+    POISON,
+    PRICE,
+    PRODUCTS_PER_WRITER,
+    STOCK,
+    TAGS,
+    Shelf,
+    Task,
+    gray,
+)
+from catalog.benchmarks.strategies.registry import find_strategy, only_invalidation_of
+from catalog.models import Category, Product, Tag
+
+MAX_WRITES = 50_000
+POLL_SECONDS = 0.001
+
+
+class _Undo(Exception):
+    """Rolls the transaction back that it leaves."""
+
+
+class _Writer:
+    """Counts the versions of one shelf's registers. A write takes the next ones of what it changes."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self.shelf = shelf
+        self._versions: dict[int, int] = {}
+        self._taken: dict[int, int] = {}
+
+    def next_version(self, register: int) -> int:
+        self._taken[register] = self._versions.get(register, 0) + 1
+        return self._taken[register]
+
+    def acknowledged(self) -> dict[int, int]:
+        """The versions that were taken since this was asked last."""
+        taken, self._taken = self._taken, {}
+        self._versions |= taken
+        return taken
+
+    def next_price(self, place: int) -> int:
+        return self.next_version(self.shelf.register(place, PRICE))
+
+    def row(self, place: int) -> Any:
+        return Product.objects.filter(pk=self.shelf.products[place])
+
+    def next_tags(self, place: int) -> list[int]:
+        code = gray(self.next_version(self.shelf.register(place, TAGS)))
+        return [self.shelf.label, *(key for bit, key in enumerate(self.shelf.bits) if code >> bit & 1)]
+
+
+def _save(writer: _Writer, place: int) -> None:
+    product = writer.row(place).get()
+    product.price = writer.next_price(place)
+    product.save()
+
+
+def _update(writer: _Writer, place: int) -> None:
+    writer.row(place).update(price=writer.next_price(place))
+
+
+def _bulk_update(writer: _Writer, place: int) -> None:
+    products = [writer.row(each).get() for each in range(len(writer.shelf.products))]
+    for each, product in enumerate(products):
+        product.price = Decimal(writer.next_price(each))
+    Product.objects.bulk_update(products, ["price"])
+
+
+def _add_one(writer: _Writer, place: int) -> None:
+    writer.next_version(writer.shelf.register(place, STOCK))
+    writer.row(place).update(stock=F("stock") + 1)
+
+
+def _save_expression(writer: _Writer, place: int) -> None:
+    writer.next_version(writer.shelf.register(place, STOCK))
+    product = writer.row(place).get()
+    product.stock = F("stock") + 1
+    product.save(update_fields=["stock"])
+
+
+def _run_sql(writer: _Writer, place: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE catalog_product SET price = %s WHERE id = %s",
+            [writer.next_price(place), writer.shelf.products[place]],
+        )
+
+
+def _set_tags(writer: _Writer, place: int) -> None:
+    writer.row(place).get().tags.set(writer.next_tags(place))
+
+
+def _add_or_remove_a_tag(writer: _Writer, place: int) -> None:
+    tags = writer.row(place).get().tags
+    had, has = {tag.pk for tag in tags.all()}, set(writer.next_tags(place))
+    if has > had:
+        tags.add(*(has - had))
+    else:
+        tags.remove(*(had - has))
+
+
+def _replace_tags(writer: _Writer, place: int) -> None:
+    tags = writer.row(place).get().tags
+    with transaction.atomic():
+        tags.clear()
+        tags.add(*writer.next_tags(place))
+
+
+def _rename_category(writer: _Writer, place: int) -> None:
+    shelf = writer.shelf
+    category = Category.objects.get(pk=shelf.category)
+    category.name = category.slug = shelf.name("category", writer.next_version(shelf.category_register))
+    category.save()
+
+
+def _rename_label(writer: _Writer, place: int) -> None:
+    shelf = writer.shelf
+    name = shelf.name("label", writer.next_version(shelf.label_register))
+    Tag.objects.filter(pk=shelf.label).update(name=name)
+
+
+def _write_together(writer: _Writer, place: int) -> None:
+    with transaction.atomic():
+        _save(writer, place)
+        _add_one(writer, place)
+        _set_tags(writer, place)
+        _rename_category(writer, place)
+
+
+def _roll_back_savepoint_first(writer: _Writer, place: int) -> None:
+    with transaction.atomic():
+        _roll_back(writer, place)
+        _update(writer, place)
+
+
+def _roll_back_savepoint_last(writer: _Writer, place: int) -> None:
+    with transaction.atomic():
+        _update(writer, place)
+        _roll_back(writer, place)
+
+
+def _roll_back(writer: _Writer, place: int) -> None:
+    """A transaction, or a savepoint inside of one, that writes everywhere and is rolled back."""
+    shelf, row = writer.shelf, writer.row(place)
+    with contextlib.suppress(_Undo), transaction.atomic():
+        row.update(price=POISON, stock=F("stock") + POISON)
+        row.get().tags.add(shelf.poison)
+        Category.objects.filter(pk=shelf.category).update(slug=shelf.name("category", POISON))
+        Tag.objects.filter(pk=shelf.label).update(name=shelf.name("label", POISON))
+        raise _Undo
+
+
+KINDS: tuple[Callable[[_Writer, int], None], ...] = (
+    _save,
+    _update,
+    _bulk_update,
+    _add_one,
+    _save_expression,
+    _run_sql,
+    _set_tags,
+    _add_or_remove_a_tag,
+    _replace_tags,
+    _rename_category,
+    _rename_label,
+    _write_together,
+    _roll_back_savepoint_first,
+    _roll_back_savepoint_last,
+    _roll_back,
+)
+
+
+def write(task: Task, board: memoryview[int]) -> dict[str, Any]:
+    chance = random.Random(f"{task.seed} writer {task.number}")
+    writer = _Writer(task.shelves[task.number])
+    acknowledged: list[tuple[int, int, int]] = []
+    report = {"writes": 0, "rollbacks": 0}
+    deadline = time.monotonic() + task.seconds
+    with only_invalidation_of(find_strategy(task.strategy)):
+        while report["writes"] < MAX_WRITES and _wait_for_reads(task, board, chance, deadline):
+            kind = chance.choice(KINDS)
+            kind(writer, chance.randrange(PRODUCTS_PER_WRITER))
+            now_ns = time.monotonic_ns()
+            for register, version in writer.acknowledged().items():
+                acknowledged.append((register, version, now_ns))
+                board[register] = version
+            report["rollbacks" if kind is _roll_back else "writes"] += 1
+    return {**report, "acknowledged": acknowledged}
+
+
+def _wait_for_reads(task: Task, board: memoryview[int], chance: random.Random, deadline: float) -> bool:
+    """Whether there is time for another write.
+
+    A write makes every page of the soak dead. With four reads of each page for one write, on
+    average, most reads can be hits, on a slow machine too; now and then writes follow at once.
+    """
+    pages = 1 + len(task.shelves) * PRODUCTS_PER_WRITER
+    pause = chance.randrange(8 * pages * len(task.shelves))
+    goal = _count_reads(task, board) + pause
+    while _count_reads(task, board) < goal:
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(POLL_SECONDS)
+    return time.monotonic() < deadline
+
+
+def _count_reads(task: Task, board: memoryview[int]) -> int:
+    return sum(list(board)[-task.readers :])

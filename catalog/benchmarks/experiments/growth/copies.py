@@ -1,0 +1,117 @@
+"""Fills Redis with copies of what a strategy stores for one page, under keys of the same shape.
+
+Asking for a million pages would take hours; their values differ, but what they weigh does not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django_redis.client.default import glob_escape
+from redis import Redis
+
+from catalog.benchmarks.clients.in_process import Requester
+from catalog.benchmarks.sandbox.isolation import key_prefix
+from catalog.benchmarks.strategies.registry import Strategy
+from catalog.cached_pages import scan_batches
+
+# So few at a time that Redis has a moment for everybody else.
+COPIES_PER_CALL = 1_000
+DIGEST = re.compile(rb"[0-9a-f]{32}")
+LAST_NUMBER = re.compile(rb"\d+(?!.*\d)")
+# The copy's number is a digest where the key has one, and otherwise a number of seven digits.
+SCRIPT = """
+for number = tonumber(ARGV[1]), tonumber(ARGV[2]) do
+  local name = string.format('%d', 1000000 + number)
+  if ARGV[5] == 'digest' then name = string.sub(redis.sha1hex(name), 1, 32) end
+  redis.call('RESTORE', ARGV[3] .. name .. ARGV[4], ARGV[6], ARGV[7], 'REPLACE')
+end
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Original:
+    """A key as Redis dumps it. ``ttl_ms`` is 0 for one that does not run out."""
+
+    client: Redis
+    key: bytes
+    dump: bytes
+    ttl_ms: int
+
+    def restore(self) -> None:
+        self.client.restore(self.key, self.ttl_ms, self.dump, replace=True)
+
+    def copy(self, first: int, last: int) -> None:
+        """The copies of these numbers."""
+        start, name, end = _split(self.key)
+        kind = "digest" if DIGEST.fullmatch(name) else "number"
+        for begin in range(first, last + 1, COPIES_PER_CALL):
+            until = min(last, begin + COPIES_PER_CALL - 1)
+            self.client.eval(SCRIPT, 0, begin, until, start, end, kind, self.ttl_ms, self.dump)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredPage:
+    """What a strategy keeps in Redis: the keys of one page, and those that were there before it."""
+
+    own: tuple[Original, ...]
+    others: tuple[Original, ...]
+
+    def pages_of(self, keys: int) -> int:
+        """None where the strategy keeps nothing in Redis."""
+        return keys // len(self.own) if self.own else 0
+
+    def bytes(self) -> int:
+        """What the page takes while it is there: keys and values, without Redis's tables of them."""
+        return sum(int(each.client.memory_usage(each.key) or 0) for each in self.own)
+
+    def store(self, pages: int) -> None:
+        """As many pages as that: the original, its copies, and the page that was there before."""
+        for each in self.own:
+            each.copy(1, pages - 2)
+        # Last, so that a short-lived one is still there.
+        for each in (*self.others, *self.own):
+            each.restore()
+
+    def is_there(self) -> bool:
+        """Whether whatever was done left the keys alone."""
+        return all(each.client.exists(each.key) for each in self.own)
+
+
+def look_at_page(
+    requester: Requester, strategy: Strategy, path: str, other_path: str, clients: Sequence[Redis]
+) -> StoredPage:
+    """Asks for both pages; what the second adds is its own. Nothing may be cached before."""
+    requester.ask(strategy, other_path)
+    before = {(client, key) for client, key in _keys(clients)}
+    requester.ask(strategy, path)
+    own: list[Original] = []
+    others: list[Original] = []
+    for client, key in _keys(clients):
+        ttl_ms = max(0, int(client.pttl(key)))
+        original = Original(client=client, key=key, dump=_dump(client, key), ttl_ms=ttl_ms)
+        (others if (client, key) in before else own).append(original)
+    return StoredPage(own=tuple(own), others=tuple(others))
+
+
+def _dump(client: Any, key: bytes) -> bytes:
+    return bytes(client.dump(key))
+
+
+def _keys(clients: Sequence[Redis]) -> Iterator[tuple[Redis, bytes]]:
+    """The benchmark's."""
+    for client in clients:
+        for batch in scan_batches(client, f"{glob_escape(key_prefix())}:*"):
+            yield from ((client, key) for key in batch)
+
+
+def _split(key: bytes) -> tuple[bytes, bytes, bytes]:
+    """What is before and after the part that tells pages apart, which is empty where there is none."""
+    after_prefix = len(key_prefix()) + 1
+    found = DIGEST.search(key, after_prefix) or LAST_NUMBER.search(key, after_prefix)
+    if found is None:
+        return key, b"", b""
+    return key[: found.start()], found.group(), key[found.end() :]

@@ -1,0 +1,234 @@
+"""The time of an invalidation, and the memory, with several numbers of keys in Redis."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import connection
+from redis.exceptions import RedisError
+
+from catalog.benchmarks.clients.in_process import BenchmarkError, Requester
+from catalog.benchmarks.experiments.growth.copies import StoredPage, look_at_page
+from catalog.benchmarks.experiments.growth.scratch_servers import RedisServer, redis_server
+from catalog.benchmarks.figures.statistics import NANOSECONDS
+from catalog.benchmarks.figures.units import say
+from catalog.benchmarks.options import Plan, Scale
+from catalog.benchmarks.sandbox.isolation import garbage_collector_off
+from catalog.benchmarks.sandbox.rows import OwnRows, own_rows
+from catalog.benchmarks.strategies.registry import Strategy
+from catalog.models import Product
+
+ROUNDS = Scale(quick=4, normal=5, thorough=3)
+# As long as they leave the keys where they are: filling takes longer than saving.
+SAVES_PER_ROUND = 5
+SECONDS_PER_KEY = 12e-6
+SECONDS_PER_ROUND = 0.04
+# A place in Redis's tables of the keys and of the times at which they run out.
+BYTES_OF_TABLES_PER_KEY = 100
+# So many keys of others, of the fewest of the benchmark's, flatten the growth.
+FOREIGN_SHARE = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A strategy, what it keeps of a page at ``path``, and the key of the product that is saved.
+
+    ``invalidates`` says whether a page that was cached is computed anew after a save.
+    """
+
+    requester: Requester
+    strategy: Strategy
+    path: str
+    page: StoredPage
+    page_bytes: int
+    product: int
+    invalidates: bool
+
+    def is_hit(self) -> bool:
+        return self.requester.ask(self.strategy, self.path).queries == 0
+
+    def save(self) -> tuple[float, bool]:
+        seconds, failed = self.requester.run(self.strategy, time_invalidation, pk=self.product)
+        return seconds, failed
+
+
+@dataclass(kw_only=True)
+class KeyFindings:
+    """Of one strategy with one number of keys; ``bytes`` are those of all keys.
+
+    ``invalidations`` are seconds: what a save takes besides the database.
+    """
+
+    pages: int = 0
+    invalidations: list[float] = field(default_factory=list)
+    bytes: list[float] = field(default_factory=list)
+    failures: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyResult:
+    """``findings[size][strategy]``. ``from_server``: the bytes are the server's, tables and all."""
+
+    findings: dict[int, dict[str, KeyFindings]]
+    invalidates: dict[str, bool]
+    from_server: bool
+    warnings: tuple[str, ...]
+
+
+def estimate_seconds(plan: Plan, size: int) -> float:
+    return len(plan.strategies) * ROUNDS.at(plan.effort) * _fill_seconds(size)
+
+
+def _fill_seconds(size: int) -> float:
+    return SECONDS_PER_ROUND + size * SECONDS_PER_KEY
+
+
+def measure_keys(
+    plan: Plan, sizes: Sequence[int], *, on_progress: Callable[[float], None] = lambda _: None
+) -> KeyResult:
+    """Within ``isolated_cache()``. ``on_progress`` is called with the seconds of the estimate that are
+    done.
+
+    Raises ``BenchmarkError``.
+    """
+    chance = random.Random(plan.seed)
+    seconds = 20 * sum(estimate_seconds(plan, size) for size in sizes)
+    with own_rows(2) as rows, redis_server(seconds=seconds) as server, Requester() as requester:
+        looked_at = [_look_at(strategy, requester, rows, server) for strategy in plan.strategies]
+        subjects = [each for each in looked_at if _can_be_copied(each, server)]
+        fitting, warnings = _fitting(subjects, sizes, server)
+        warnings += tuple(_not_copied(each) for each in looked_at if each not in subjects)
+        findings = {size: {each.strategy.name: KeyFindings() for each in subjects} for size in fitting}
+        pairs = [(size, subject) for size in fitting for subject in subjects]
+        for _ in range(ROUNDS.at(plan.effort)):
+            # In another order each time, so that a busy moment of the machine hits all alike.
+            for size, subject in chance.sample(pairs, len(pairs)):
+                _measure_once(subject, size, server, findings[size][subject.strategy.name])
+                on_progress(_fill_seconds(size))
+        server.empty()
+        warnings += _disturbances(server, fitting)
+    invalidates = {each.strategy.name: each.invalidates for each in looked_at}
+    return KeyResult(
+        findings=findings, invalidates=invalidates, from_server=server.is_scratch, warnings=warnings
+    )
+
+
+def _look_at(strategy: Strategy, requester: Requester, rows: OwnRows, server: RedisServer) -> Subject:
+    # The first product of all is the catalogue's where it has any, and its page a real one.
+    first = Product.objects.order_by("pk").values_list("pk", flat=True)[0]
+    path = f"/products/{first}/"
+    server.empty()
+    page = look_at_page(requester, strategy, path, rows.detail_path(1), server.clients)
+    page_bytes = page.bytes()
+    requester.run(strategy, time_invalidation, pk=rows.products[0])
+    # Of a page that is never cached nothing can be said.
+    invalidates = not page.own or requester.ask(strategy, path).queries > 0
+    return Subject(
+        requester=requester,
+        strategy=strategy,
+        path=path,
+        page=page,
+        page_bytes=page_bytes,
+        product=rows.products[0],
+        invalidates=invalidates,
+    )
+
+
+def _can_be_copied(subject: Subject, server: RedisServer) -> bool:
+    """Whether a page is served again from what was stored of it."""
+    if not subject.page.own:
+        return not subject.strategy.caches
+    server.empty()
+    subject.page.store(pages=2)
+    return subject.is_hit()
+
+
+def _not_copied(subject: Subject) -> str:
+    return (
+        f"{subject.strategy.name} was left out of the growth with keys: it does not serve {subject.path} "
+        "from copies of what it keeps in Redis."
+    )
+
+
+def _fitting(
+    subjects: Sequence[Subject], sizes: Sequence[int], server: RedisServer
+) -> tuple[list[int], tuple[str, ...]]:
+    room = server.room_bytes()
+    needed = {size: max(_needed_bytes(each, size) for each in subjects) for size in sizes}
+    fitting = [size for size in sizes if needed[size] <= room]
+    warnings = [
+        f"{size:,} keys were left out: they need {say(needed[size], 'bytes')} of Redis's memory, and half of "
+        f"what is free is {say(room, 'bytes')}. Raise maxmemory, or set REDIS_URL to another Redis."
+        for size in sizes
+        if size not in fitting
+    ]
+    return fitting, tuple(warnings)
+
+
+def _disturbances(server: RedisServer, sizes: Sequence[int]) -> tuple[str, ...]:
+    foreign = server.foreign_keys()
+    if not sizes or foreign < FOREIGN_SHARE * min(sizes):
+        return ()
+    warning = (
+        f"Redis has {foreign:,} keys of others where the benchmark's are, and an invalidation that walks "
+        "all keys walks these too. Let REDIS_URL name an empty database."
+    )
+    return (warning,)
+
+
+def _needed_bytes(subject: Subject, size: int) -> int:
+    return subject.page.pages_of(size) * subject.page_bytes + size * BYTES_OF_TABLES_PER_KEY
+
+
+def _measure_once(subject: Subject, size: int, server: RedisServer, found: KeyFindings) -> None:
+    server.empty()
+    # A warm-up, while there is nothing to remove.
+    subject.save()
+    before = server.used_bytes()
+    found.pages = subject.page.pages_of(size)
+    if found.pages:
+        subject.page.store(found.pages)
+        weighed = server.used_bytes() - before if server.is_scratch else found.pages * subject.page_bytes
+        found.bytes.append(weighed)
+        if not subject.is_hit():
+            raise BenchmarkError(
+                f"{subject.strategy.name} does not serve {subject.path} from what it stored."
+            )
+    with garbage_collector_off():
+        for _ in range(SAVES_PER_ROUND):
+            seconds, failed = subject.save()
+            found.invalidations.append(seconds)
+            found.failures += failed
+            if not subject.page.is_there():
+                return
+
+
+def time_invalidation(*, pk: int) -> tuple[float, bool]:
+    """The seconds of a save that are not the database's, and whether Redis failed.
+
+    Not the database's, since on some a COMMIT takes longer than Redis.
+    """
+    product, database_ns, failed = Product.objects.get(pk=pk), 0, False
+
+    def count(execute: Callable[..., Any], *arguments: Any) -> Any:
+        nonlocal database_ns
+        started = time.perf_counter_ns()
+        try:
+            return execute(*arguments)
+        finally:
+            database_ns += time.perf_counter_ns() - started
+
+    product.stock += 1
+    # The innermost of the wrappers: what the read cache does around a statement is not the database's.
+    with connection.execute_wrapper(count):
+        started = time.perf_counter_ns()
+        try:
+            product.save()
+        except RedisError:
+            # It did not answer in time: the row was written, and the pages are stale.
+            failed = True
+        return (time.perf_counter_ns() - started - database_ns) / NANOSECONDS, failed

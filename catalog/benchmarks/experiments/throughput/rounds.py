@@ -1,0 +1,100 @@
+"""Rounds of load in which every strategy has its turn, on servers that run at the same time."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from catalog.benchmarks.experiments.throughput.generator import HEAD_START_SECONDS, LoadGenerator, Outcome
+from catalog.benchmarks.processes.servers import Server
+from catalog.benchmarks.strategies.registry import Strategy
+
+WARM_UP_SECONDS = 0.1
+LEAD_SECONDS = 0.04
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """How many workers serve and how many clients ask."""
+
+    workers: int
+    clients: int
+
+    @property
+    def case(self) -> str:
+        return f"w{self.workers}c{self.clients}"
+
+
+Outcomes = Mapping[tuple[str, str], Sequence[Outcome]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rounds:
+    """Only one server is loaded at a time, with one strategy's requests.
+
+    The strategies of a setting follow each other at once, in an order that is drawn for each round,
+    so that a busy moment of the machine hits all alike. ``servers`` is by the number of workers and
+    the strategy's name.
+    """
+
+    generator: LoadGenerator
+    servers: Mapping[int, Mapping[str, Server]]
+    strategies: Sequence[Strategy]
+    settings: Sequence[Setting]
+    path: str
+    seed: int
+    on_progress: Callable[[float], None]
+
+    def warm_up(self) -> None:
+        """More clients than workers, so that none of the workers is left cold."""
+        for workers in self.servers:
+            for strategy in self.strategies:
+                setting = Setting(workers=workers, clients=4 * workers)
+                self._load(strategy, setting, seconds=WARM_UP_SECONDS)
+                self.on_progress(turn_seconds(WARM_UP_SECONDS))
+
+    def closed(self, *, rounds: int, seconds: float) -> Outcomes:
+        """By strategy and case: an outcome a round."""
+        return self._take_turns(rounds=rounds, seconds=seconds, rate_of=lambda _, __: None)
+
+    def open(self, *, rounds: int, seconds: float, rate_of: Callable[[Strategy, Setting], float]) -> Outcomes:
+        """The same with requests that are due at a constant rate; without those whose rate is 0."""
+        return self._take_turns(rounds=rounds, seconds=seconds, rate_of=rate_of)
+
+    def _take_turns(
+        self, *, rounds: int, seconds: float, rate_of: Callable[[Strategy, Setting], float | None]
+    ) -> Outcomes:
+        chance = random.Random(self.seed)
+        outcomes: dict[tuple[str, str], list[Outcome]] = defaultdict(list)
+        for _ in range(rounds):
+            for setting in chance.sample(self.settings, len(self.settings)):
+                for strategy in chance.sample(self.strategies, len(self.strategies)):
+                    rate = rate_of(strategy, setting)
+                    if rate != 0:
+                        outcome = self._load(strategy, setting, seconds=seconds, rate=rate)
+                        outcomes[strategy.name, setting.case].append(outcome)
+                    self.on_progress(turn_seconds(seconds))
+        return outcomes
+
+    def _load(
+        self, strategy: Strategy, setting: Setting, *, seconds: float, rate: float | None = None
+    ) -> Outcome:
+        server = self.servers[setting.workers][strategy.name]
+        outcome = self.generator.load(
+            server.port,
+            strategy.url(self.path),
+            clients=setting.clients,
+            seconds=seconds,
+            lead_seconds=LEAD_SECONDS,
+            rate=rate,
+        )
+        if server.process.popen.poll() is not None:
+            raise server.process.failed()
+        return outcome
+
+
+def turn_seconds(seconds: float) -> float:
+    """About what one turn with a window of so many seconds takes, waiting for the last answers too."""
+    return HEAD_START_SECONDS + LEAD_SECONDS + seconds + 0.03

@@ -1,0 +1,238 @@
+"""What changed from an older run to a newer one, and whether that is more than chance.
+
+Two runs on one machine at two moments differ by more than their samples say: the machine was busier,
+or cooler. So a time or a rate is compared twice: as it is, and against the same figure of a reference
+in the same run, which was measured by turns with it: floor-get's, or where a case has none,
+uncached's. A change counts as significant where
+
+- both ways the whole 99 % interval of the change, by the bootstrap (Efron and Tibshirani, An
+  Introduction to the Bootstrap, 1993, chapter 13) over all samples, is beyond a tenth in the same
+  direction: a slower machine changes the one, a time that is fixed the other; or
+- the figure has no samples or few, and a 95 % interval in each run, these do not touch, and both ways the
+  change is more than a tenth; or
+- the figure counts a fault, and it was there in one run and not in the other.
+
+Extremes, such as a maximum, are not tested: resampling says nothing about them. Nor are the
+references, by which the others are measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from catalog.benchmarks.figures.results import Change, ExperimentResult, Figure, Run
+from catalog.benchmarks.figures.tables import Cell, Table
+from catalog.benchmarks.figures.units import say
+from catalog.benchmarks.strategies.registry import FLOOR_WITH_GET, UNCACHED
+
+LEAST_CHANGE = 0.1
+INTERVAL_PERCENTILES = (0.5, 99.5)
+RESAMPLES = 1000
+# Of seven the median lies between the least and the greatest with a probability of 98 % only.
+FEWEST_SAMPLES = 8
+UNTESTED = ("min", "max", "stdev", "p99")
+REFERENCES = (FLOOR_WITH_GET.name, UNCACHED.name)
+# How a figure is made of its samples, if not as their median.
+STATISTICS: dict[str, Callable[..., Any]] = {
+    "p95": partial(np.percentile, q=95),
+    "mean": np.mean,
+    "requests_per_second": lambda samples, axis: 1 / np.mean(samples, axis=axis),
+}
+
+
+def compare_runs(old: Run, new: Run) -> list[Change]:
+    """A change for each figure that both runs have, in the newer one's order.
+
+    Experiments that were done with other parameters are left out.
+    """
+    return list(_changes(old, new))
+
+
+def differences(old: Run, new: Run) -> list[str]:
+    """What makes it doubtful that a change is one of the code, a sentence each."""
+    found = []
+    before, now = _conditions(old), _conditions(new)
+    names = [name for name in dict.fromkeys([*before, *now]) if before.get(name) != now.get(name)]
+    if names:
+        differ = (f"{name} {before.get(name, 'none')} then, {now.get(name, 'none')} now" for name in names)
+        found.append(f"The older run was made under other conditions: {'; '.join(differ)}.")
+    parameters = {result.experiment: result.parameters for result in old.experiments}
+    others = [
+        each.experiment for each in new.experiments if parameters.get(each.experiment) != each.parameters
+    ]
+    if others:
+        reason = "the older run lacks it or did it with other parameters"
+        found.append(f"Not compared, because {reason}: {', '.join(others)}.")
+    return found
+
+
+def _conditions(run: Run) -> dict[str, object]:
+    where = run.environment
+    latency = f"{run.simulated_latency_seconds:g} s"
+    own = {"products": run.products, "path": run.path, "database slowed by": latency}
+    return {**own, "CPU": where.cpu, "cores": where.cores, "system": where.system, **where.versions}
+
+
+def comparison_table(changes: Sequence[Change]) -> Table:
+    """The significant changes, each marked as better or worse."""
+    rows = [
+        (
+            Cell(change.experiment),
+            Cell(change.path),
+            Cell(say(change.before, change.unit)),
+            Cell(say(change.now, change.unit)),
+            Cell(
+                "new" if change.relative is None else f"{change.relative:+.0%}",
+                "best" if change.is_better else "bad",
+            ),
+        )
+        for change in changes
+        if change.is_significant
+    ]
+    return Table(
+        title="Significant changes",
+        heads=("experiment", "figure", "before", "now", "change"),
+        rows=tuple(rows),
+        words=2,
+        legend="Times and rates change against the same run's floor-get, or where it has none, uncached.",
+    )
+
+
+def comparison_verdict(changes: Sequence[Change]) -> str:
+    if not changes:
+        return "The two runs have no figure in common."
+    found = [change for change in changes if change.is_significant]
+    if not found:
+        return f"No significant change in any of {len(changes)} figures."
+    worse = sum(not change.is_better for change in found)
+    return (
+        f"{len(found)} of {len(changes)} figures changed significantly, {worse} of them for the worse; "
+        "no significant change in the others."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Measured:
+    """A figure with the run and the experiment it is of."""
+
+    run: Run
+    result: ExperimentResult
+    figure: Figure
+
+    @property
+    def samples(self) -> tuple[float, ...]:
+        if self.figure.series is None:
+            return ()
+        return self.result.samples(self.figure.strategy, self.figure.case, self.figure.series)
+
+    @property
+    def reference(self) -> _Measured | None:
+        """What a time or a rate is compared with; ``None`` where there is nothing."""
+        if self.figure.unit not in ("s", "1/s"):
+            return None
+        for strategy in REFERENCES:
+            found = self.result.figure(strategy, self.figure.case, self.figure.name)
+            if found and found.value:
+                return _Measured(run=self.run, result=self.result, figure=found)
+        return None
+
+    @property
+    def is_reference(self) -> bool:
+        return self.reference is not None and self.reference.figure is self.figure
+
+    def value_by_reference(self) -> float:
+        reference = self.reference.figure.value if self.reference else None
+        return (self.figure.value or 0) / (reference or 1)
+
+    def resampled(self) -> Any:
+        """The figure as it could as well have been: an array of so many values."""
+        chance = np.random.default_rng(self.run.seed)
+        samples = np.asarray(self.samples)
+        drawn = samples[chance.integers(0, len(samples), (RESAMPLES, len(samples)))]
+        return STATISTICS.get(self.figure.name, np.median)(drawn, axis=1)
+
+    def resampled_by_reference(self) -> Any:
+        reference = self.reference
+        return self.resampled() / (reference.resampled() if reference and reference.samples else 1)
+
+
+def _changes(old: Run, new: Run) -> Iterator[Change]:
+    before = {result.experiment: result for result in old.experiments}
+    for result in new.experiments:
+        earlier = before.get(result.experiment)
+        if earlier is None or earlier.parameters != result.parameters:
+            continue
+        figures = {figure.path: figure for figure in earlier.figures}
+        for figure in result.figures:
+            if figure.path in figures:
+                yield _change(
+                    _Measured(run=old, result=earlier, figure=figures[figure.path]),
+                    _Measured(run=new, result=result, figure=figure),
+                )
+
+
+def _change(old: _Measured, new: _Measured) -> Change:
+    relative = None
+    if old.figure.value and new.figure.value is not None:
+        relative = new.value_by_reference() / old.value_by_reference() - 1
+    return Change(
+        experiment=new.result.experiment,
+        path=new.figure.path,
+        unit=new.figure.unit,
+        before=old.figure.value,
+        now=new.figure.value,
+        relative=relative,
+        is_significant=_is_significant(old, new),
+        is_better=_is_better(old.figure, new.figure, relative),
+    )
+
+
+def _is_significant(old: _Measured, new: _Measured) -> bool:
+    if old.figure.value is None or new.figure.value is None or new.figure.better == "neither":
+        return False
+    if new.is_reference:
+        return False
+    if min(len(old.samples), len(new.samples)) < FEWEST_SAMPLES:
+        return _came_or_went(old.figure, new.figure) or _intervals_differ(old, new)
+    if new.figure.name in UNTESTED:
+        return False
+    quotients = (
+        new.resampled() / old.resampled(),
+        new.resampled_by_reference() / old.resampled_by_reference(),
+    )
+    lows, highs = zip(*(np.percentile(each, INTERVAL_PERCENTILES) for each in quotients), strict=True)
+    return _is_beyond(min(lows), max(highs))
+
+
+def _is_beyond(low: float, high: float) -> bool:
+    """Whether quotients between these are all of them a change that matters, in one direction."""
+    # NumPy's own kind of truth is nothing that JSON knows.
+    return bool(low > 1 + LEAST_CHANGE or high < 1 / (1 + LEAST_CHANGE))
+
+
+def _came_or_went(old: Figure, new: Figure) -> bool:
+    """A fault that there was in one run and not in the other."""
+    return new.unit == "count" and new.better == "lower" and bool(old.value) != bool(new.value)
+
+
+def _intervals_differ(old: _Measured, new: _Measured) -> bool:
+    limits = (old.figure.low, old.figure.high, new.figure.low, new.figure.high)
+    if None in limits or not old.figure.value or not new.figure.value:
+        return False
+    if old.figure.high >= new.figure.low and new.figure.high >= old.figure.low:  # type: ignore[operator]
+        return False
+    quotients = (
+        new.figure.value / old.figure.value,
+        new.value_by_reference() / old.value_by_reference(),
+    )
+    return _is_beyond(min(quotients), max(quotients))
+
+
+def _is_better(old: Figure, new: Figure, relative: float | None) -> bool:
+    grew = relative > 0 if relative is not None else (new.value or 0) > (old.value or 0)
+    return grew == (new.better == "higher")

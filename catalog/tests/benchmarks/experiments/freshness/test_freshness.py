@@ -1,0 +1,124 @@
+"""A short soak of real servers, readers and writers. Its mechanics by themselves are below it."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from catalog.benchmarks.clients.in_process import BenchmarkError
+from catalog.benchmarks.experiments.freshness import measure_freshness, soak
+from catalog.benchmarks.experiments.freshness.readers import shown_versions
+from catalog.benchmarks.experiments.freshness.shelves import POISON, Shelf, gray, ungray
+from catalog.benchmarks.sandbox.isolation import isolated_cache
+from catalog.benchmarks.strategies.registry import READ_CACHE
+from catalog.factories import ProductFactory, TagFactory
+from catalog.models import Category, Product, Tag
+from catalog.options import InvalidOption
+from catalog.tests.benchmarks.conftest import children
+
+SECONDS = 1.5
+
+
+def stored(redis: Any) -> set[bytes]:
+    return {key for key in redis.scan_iter() if b":token:" not in key}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_read_cache_is_always_fresh_and_the_textbook_is_not(redis: Any, read_redis: Any) -> None:
+    bystander = ProductFactory.create(tags=[TagFactory.create()])
+    before = children()
+
+    with isolated_cache():
+        textbook, read_cache = measure_freshness(seconds=SECONDS, readers=3, writers=2, workers=2)
+
+    assert (textbook.strategy, read_cache.strategy) == ("textbook", "readcache")
+    assert (read_cache.stale_reads, read_cache.uncommitted_reads) == (0, 0)
+    assert read_cache.oldest_stale_seconds == 0
+    assert read_cache.hit_share > 0.5
+    assert textbook.stale_reads > textbook.reads / 20
+    assert textbook.oldest_stale_seconds > 0
+    assert min(textbook.writes, read_cache.writes) > 5
+    # All that was made for it is gone, and nothing else.
+    assert list(Product.objects.all()) == [bystander]
+    assert list(Category.objects.all()) == [bystander.category]
+    assert list(Tag.objects.all()) == list(bystander.tags.all())
+    assert stored(redis) == stored(read_redis) == set()
+    assert children() <= before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_fails_leaves_no_process_and_no_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = children()
+    monkeypatch.setattr(soak, "WORK", "import sys; print('ready', flush=True); sys.exit('No more ink.')")
+
+    with isolated_cache(), pytest.raises(BenchmarkError, match=r"No more ink\."):
+        measure_freshness(strategies=[READ_CACHE], seconds=SECONDS, readers=1, writers=1, workers=1)
+
+    assert not Product.objects.exists()
+    assert not Category.objects.exists()
+    assert not Tag.objects.exists()
+    assert children() <= before
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"seconds": 0}, "--seconds must be at least 0.1, got 0."),
+        ({"seconds": 1e9}, "--seconds must be at most 3600, got 1000000000.0."),
+        ({"readers": 0}, "--readers must be at least 1, got 0."),
+        ({"writers": 0}, "--writers must be at least 1, got 0."),
+        ({"writers": 51}, "--writers must be at most 50, got 51."),
+        ({"workers": 0}, "--workers must be at least 1, got 0."),
+    ],
+)
+def test_bad_options_are_named(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidOption) as raised:
+        measure_freshness(**options)
+    assert str(raised.value) == message
+
+
+def test_one_tag_is_added_or_removed_from_one_version_to_the_next() -> None:
+    codes = [gray(version) for version in range(1000)]
+
+    assert [ungray(code) for code in codes] == list(range(1000))
+    assert all((one ^ other).bit_count() == 1 for one, other in pairwise(codes))
+
+
+@pytest.fixture
+def shelf() -> Shelf:
+    return Shelf(mark="soak-1", number=0, first=0, products=[7, 8], category=1, label=1, bits=[1], poison=2)
+
+
+def row(**fields: Any) -> dict[str, Any]:
+    tags = ["soak-1_label0_5", "soak-1_bit_0", "soak-1_bit_1"]
+    return {"id": 7, "price": "3.00", "stock": 5, "category": "soak-1_category0_6", "tags": tags, **fields}
+
+
+def test_every_fact_of_a_product_has_its_version(shelf: Shelf) -> None:
+    assert shown_versions(row(), [shelf]) == {0: 3, 1: 4, 2: 2, 6: 6, 7: 5}
+
+
+def test_a_product_that_a_list_does_not_have_is_older_than_any(shelf: Shelf) -> None:
+    shown = shown_versions({"results": [row()]}, [shelf])
+
+    assert {register for register, version in shown.items() if version < 0} == {3, 4, 5}
+
+
+@pytest.mark.parametrize(
+    ("fields", "register"),
+    [
+        ({"price": f"{POISON}.00"}, 0),
+        ({"stock": POISON + 5}, 1),
+        ({"tags": ["soak-1_label0_5", f"soak-1_bit_{POISON}"]}, 2),
+        ({"category": f"soak-1_category0_{POISON}"}, 6),
+        ({"tags": [f"soak-1_label0_{POISON}"]}, 7),
+    ],
+)
+def test_a_value_that_was_rolled_back_is_recognised(
+    shelf: Shelf, fields: dict[str, Any], register: int
+) -> None:
+    shown = shown_versions(row(**fields), [shelf])
+
+    assert {each for each, version in shown.items() if version >= POISON} == {register}

@@ -1,0 +1,338 @@
+"""Each kind of write against each strategy, and that the check of it can fail in every way it should."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
+from django.db import transaction
+from django.db.models.signals import post_save
+from pytest_django import Settings
+
+from catalog import signals
+from catalog.benchmarks.clients.in_process import BenchmarkError, Requester
+from catalog.benchmarks.experiments.invalidation import experiment, trials
+from catalog.benchmarks.experiments.invalidation.writes import KINDS, Kind, Target
+from catalog.benchmarks.figures.results import ExperimentResult
+from catalog.benchmarks.options import Effort, Plan, Scale
+from catalog.benchmarks.sandbox.isolation import isolated_cache
+from catalog.benchmarks.strategies.registry import READ_CACHE, TEXTBOOK, UNCACHED, Strategy
+from catalog.factories import ProductFactory, TagFactory
+from catalog.models import Category, Product, Tag
+from catalog.tests.benchmarks.conftest import children
+from readcache.invalidation import rotations
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+SEEN_BY_THE_TEXTBOOK = ["save", "save_in_the_admin", "save_through_the_api", "loaddata", "second_process"]
+UNSEEN_BY_THE_TEXTBOOK = ["create", "update", "bulk_create", "add_a_tag", "rename_the_category", "raw_sql"]
+
+
+@pytest.fixture(autouse=True)
+def once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(experiment, "ROUNDS", Scale(quick=1, normal=1, thorough=1))
+
+
+@pytest.fixture
+def choose(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Leave these kinds of write only."""
+
+    def leave(*chosen: str | Kind) -> None:
+        by_name = {kind.name: kind for kind in KINDS}
+        kinds = [by_name[each] if isinstance(each, str) else each for each in chosen]
+        monkeypatch.setattr(experiment, "KINDS", kinds)
+
+    return leave
+
+
+def measure(*strategies: Strategy, on_progress: Callable[[float], None] = lambda _: None) -> ExperimentResult:
+    plan = Plan(strategies=(UNCACHED, *strategies), effort=Effort.QUICK, on_progress=on_progress)
+    with isolated_cache():
+        return experiment.measure(plan)
+
+
+def value(result: ExperimentResult, path: str) -> float | None:
+    figure = result.figure(*path.split("."))
+    assert figure is not None, path
+    return figure.value
+
+
+def state(redis: Any, read_redis: Any) -> list[Any]:
+    """All that is stored."""
+    models = (Product, Category, Tag, Product.tags.through, User, Session, LogEntry)
+    rows = [list(model._default_manager.order_by("pk").values()) for model in models]
+    keys = [sorted(client.keys("bench_cache*")) for client in (redis, read_redis)]
+    return [*rows, *keys]
+
+
+def test_the_read_cache_sees_every_kind_of_write_under_race_too() -> None:
+    result = measure(READ_CACHE)
+
+    assert value(result, "readcache.invalidation.kinds") == len(KINDS)
+    assert value(result, "readcache.invalidation.stale") == 0
+    assert value(result, "readcache.invalidation.stale_race") == 0
+    start = f"readcache: every one of {len(KINDS)} kinds of write is seen at once, under race too; "
+    assert result.verdicts[0].startswith(start)
+
+
+def test_the_textbook_sees_what_sends_a_product_s_signals_and_nothing_under_race(
+    choose: Callable[..., None],
+) -> None:
+    choose(*SEEN_BY_THE_TEXTBOOK, *UNSEEN_BY_THE_TEXTBOOK)
+
+    result = measure(TEXTBOOK)
+
+    kinds = [*SEEN_BY_THE_TEXTBOOK, *UNSEEN_BY_THE_TEXTBOOK]
+    assert [kind for kind in kinds if not value(result, f"textbook.{kind}.stale")] == SEEN_BY_THE_TEXTBOOK
+    assert {value(result, f"textbook.{kind}.stale_race") for kind in kinds} == {2}
+    assert value(result, "textbook.invalidation.stale_race") == len(kinds)
+    assert value(result, "textbook.create.stale_list") == 0
+    assert value(result, "textbook.create.stale_category") == 1
+    assert result.verdicts[0].startswith(
+        "textbook: 6 of 11 kinds of write leave a page STALE, 11 under race; "
+    )
+
+
+# That the check can fail
+
+
+def test_a_read_cache_that_does_not_rotate_is_found_out(
+    choose: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choose("save", "rename_the_tag")
+    monkeypatch.setattr(rotations, "rotate_tokens", lambda tags: None)
+
+    result = measure(READ_CACHE)
+
+    assert value(result, "readcache.invalidation.stale") == 2
+    assert {value(result, f"readcache.{name}.stale_race") for name in ("save", "rename_the_tag")} == {2}
+
+
+@contextmanager
+def clearing_after_commit() -> Iterator[None]:
+    """The textbook's experiment, but at the right time. It cannot help against a late fill."""
+
+    def clear(**kwargs: Any) -> None:
+        transaction.on_commit(lambda: signals.clear_product_cache(sender=Product))
+
+    post_save.connect(clear, sender=Product)
+    try:
+        yield
+    finally:
+        post_save.disconnect(clear, sender=Product)
+
+
+def test_each_race_is_told_from_the_other(choose: Callable[..., None]) -> None:
+    choose("save")
+    with signals.disconnected(), clearing_after_commit():
+        on_commit = measure(TEXTBOOK)
+
+    assert value(on_commit, "textbook.save.stale") == 0
+    assert value(on_commit, "textbook.save.stale_race") == 1
+    assert value(measure(TEXTBOOK), "textbook.save.stale_race") == 2
+
+
+def change_nothing(target: Target) -> None:
+    Product.objects.filter(pk=target.product.pk).update(stock=target.product.stock)
+
+
+def test_a_write_that_does_not_change_its_pages_is_an_error(choose: Callable[..., None]) -> None:
+    choose(Kind(name="change_nothing", changes=frozenset({"detail"}), write=change_nothing))
+
+    with pytest.raises(BenchmarkError, match=r"The write change_nothing was to change /products/\d+/"):
+        measure(READ_CACHE)
+
+
+def test_the_time_of_an_invalidation_is_part_of_its_writes_and_of_no_others(
+    choose: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choose("save")
+    monkeypatch.setattr(experiment, "ROUNDS", Scale(quick=3, normal=1, thorough=1))
+    monkeypatch.setattr(experiment, "MOST_SECONDS", 0.1)
+    # On a clock of its own, on which nothing else takes long however busy the machine is.
+    now_ns = 0
+
+    def take(milliseconds: int) -> int:
+        nonlocal now_ns
+        now_ns += milliseconds * 1_000_000
+        return now_ns
+
+    monkeypatch.setattr(trials, "time", SimpleNamespace(perf_counter_ns=lambda: take(1)))
+    monkeypatch.setattr(signals, "cache", SimpleNamespace(delete_pattern=lambda pattern: take(200)))
+
+    result = measure(TEXTBOOK, READ_CACHE)
+
+    assert value(result, "textbook.save.write") > 0.2  # type: ignore[operator]
+    assert value(result, "textbook.invalidation.write_extra") > 0.1  # type: ignore[operator]
+    assert max(value(result, f"{name}.save.write") or 1 for name in ("uncached", "readcache")) < 0.2
+    # What is slow is not done as often.
+    assert len(result.samples("textbook", "save", "write")) == 1
+    assert len(result.samples("readcache", "save", "write")) == 3
+
+
+def test_what_comes_right_before_a_timed_write_is_the_same_for_all(
+    choose: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, see = [], Requester.see
+
+    def note(requester: Requester, strategy: Strategy, path: str) -> Any:
+        asked.append(strategy.name)
+        return see(requester, strategy, path)
+
+    def write(target: Target) -> None:
+        before.append(asked[-2:])
+        Product.objects.filter(pk=target.product.pk).update(stock=3)
+
+    before: list[list[str]] = []
+    monkeypatch.setattr(Requester, "see", note)
+    monkeypatch.setattr(experiment, "_check", lambda *arguments: ({}, 0))
+    choose(Kind(name="noted", changes=frozenset({"detail"}), write=write))
+
+    measure(READ_CACHE)
+
+    assert {tuple(pair) for pair in before} == {("uncached", "uncached"), ("readcache", "uncached")}
+
+
+@pytest.mark.parametrize(
+    ("times", "words"),
+    [
+        ((0.9, 1.2), "what a write takes shows no significant difference"),
+        ((1.4, 1.6), "a write takes 1.50 times as long (95% interval 1.40 to 1.60, 0.50 s more)"),
+    ],
+)
+def test_a_price_that_may_be_chance_is_not_said_to_be_one(times: tuple[float, float], words: str) -> None:
+    own, plain = (
+        [
+            experiment.Finding(
+                strategy=name, kind=str(number), pages={}, stale_races=0, seconds=(seconds[number % 2],)
+            )
+            for number in range(12)
+        ]
+        for name, seconds in (("mine", times), ("uncached", (1.0, 1.0)))
+    )
+
+    [verdict] = experiment._verdicts([*plain, *own])
+
+    assert verdict == f"mine: every one of 12 kinds of write is seen at once, under race too; {words}."
+
+
+# What is left behind
+
+
+def fail(target: Target) -> None:
+    raise ConnectionError
+
+
+def interrupt(target: Target) -> None:
+    Product.objects.filter(pk=target.product.pk).update(name="interrupted")
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.fixture
+def bystander() -> Product:
+    return ProductFactory.create(tags=[TagFactory.create()])
+
+
+@pytest.mark.usefixtures("bystander")
+@pytest.mark.parametrize(
+    ("last", "error"),
+    [("second_process", None), (fail, ConnectionError), (interrupt, KeyboardInterrupt)],
+    ids=["done", "failed", "interrupted"],
+)
+def test_everything_is_left_as_it_was_found(
+    last: Any, error: type[BaseException] | None, choose: Callable[..., None], redis: Any, read_redis: Any
+) -> None:
+    before, processes = state(redis, read_redis), children()
+    chosen = ["save_in_the_admin", "delete_in_the_admin", "change_the_slug", "bulk_create"]
+    kind = Kind(name="last", changes=frozenset({"list"}), write=last) if error else last
+    choose(*chosen, kind)
+
+    if error:
+        with pytest.raises(error):
+            measure(TEXTBOOK)
+    else:
+        measure(TEXTBOOK)
+
+    assert state(redis, read_redis) == before
+    assert children() <= processes
+    assert post_save.has_listeners(Product)
+
+
+# What cannot be measured
+
+
+def test_a_database_in_memory_has_no_races_and_no_second_process(
+    choose: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choose("save", "update", "second_process")
+    monkeypatch.setattr(trials, "is_in_memory", lambda: True)
+
+    result = measure(TEXTBOOK)
+
+    assert value(result, "textbook.invalidation.kinds") == 2
+    assert value(result, "textbook.invalidation.stale") == 1
+    assert value(result, "textbook.invalidation.stale_race") is None
+    assert value(result, "textbook.save.stale_race") is None
+    assert "nobody else can read a database in memory" in result.warnings[0]
+    assert result.verdicts[0].startswith("textbook: 1 of 2 kinds of write leave a page STALE; ")
+
+
+class Elsewhere(Strategy):
+    name = "elsewhere"
+    own_process = True
+
+
+def test_a_strategy_in_a_process_of_its_own_is_left_out_and_said_so(choose: Callable[..., None]) -> None:
+    choose("save")
+
+    result = measure(Elsewhere(), READ_CACHE)
+
+    assert {figure.strategy for figure in result.figures} == {"uncached", "readcache"}
+    assert result.warnings == (
+        "elsewhere: its invalidation was not measured, because it serves from a process of its own.",
+    )
+
+
+def test_a_simulated_latency_is_not_waited_for(choose: Callable[..., None], settings: Settings) -> None:
+    choose("update")
+    settings.SIMULATED_LATENCY_SECONDS = 60
+
+    assert value(measure(READ_CACHE), "readcache.update.stale") == 0
+
+
+# What is shown
+
+
+def test_the_tables_have_a_row_a_kind_and_mark_what_is_stale(choose: Callable[..., None]) -> None:
+    choose("save", "create", "update", "raw_sql_after_a_comment")
+
+    notice, price = experiment.tables(measure(TEXTBOOK, READ_CACHE))
+
+    assert notice.heads == ("write", "uncached", "textbook", "readcache")
+    assert [[(cell.text, cell.mark) for cell in row] for row in notice.rows] == [
+        [("save", ""), ("fresh", ""), ("stale under race", "bad"), ("fresh", "")],
+        [("create", ""), ("fresh", ""), ("stale: category", "bad"), ("fresh", "")],
+        [("update", ""), ("fresh", ""), ("stale", "bad"), ("fresh", "")],
+        [("raw sql after a comment", ""), ("fresh", ""), ("stale", "bad"), ("fresh", "")],
+    ]
+    heads = ("write", "uncached ms", "textbook ms", "/ uncached", "readcache ms", "/ uncached")
+    assert price.heads == heads
+    assert all(float(cell.text) > 0 for row in price.rows for cell in row[1:])
+
+
+def test_the_progress_adds_up_to_the_estimate(choose: Callable[..., None]) -> None:
+    choose("update", "save")
+    done: list[float] = []
+
+    measure(TEXTBOOK, READ_CACHE, on_progress=done.append)
+
+    plan = Plan(strategies=(UNCACHED, TEXTBOOK, READ_CACHE), effort=Effort.QUICK)
+    assert sum(done) == pytest.approx(experiment.estimate_seconds(plan))

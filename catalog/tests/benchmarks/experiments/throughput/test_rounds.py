@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from catalog.benchmarks.clients.in_process import BenchmarkError
+from catalog.benchmarks.experiments.throughput.rounds import Rounds, Setting
+from catalog.benchmarks.strategies.registry import READ_CACHE, TEXTBOOK, UNCACHED
+
+STRATEGIES = (UNCACHED, TEXTBOOK, READ_CACHE)
+SETTINGS = [Setting(workers=workers, clients=clients) for workers in (1, 2) for clients in (2, 8)]
+
+
+class RecordingGenerator:
+    """Notes what it was asked to load, as ``(port, url, clients, rate)``."""
+
+    def __init__(self) -> None:
+        self.loads: list[tuple[int, str, int, float | None]] = []
+
+    def load(self, port: int, url: str, *, clients: int, rate: float | None, **_: Any) -> str:
+        self.loads.append((port, url, clients, rate))
+        return f"outcome {len(self.loads)}"
+
+
+def server(port: int, *, exit_code: int | None = None) -> Any:
+    process = SimpleNamespace(
+        popen=SimpleNamespace(poll=lambda: exit_code), failed=lambda: BenchmarkError("It went away.")
+    )
+    return SimpleNamespace(port=port, process=process)
+
+
+def new_rounds(*, seed: int = 0, exit_code: int | None = None, done: list[float] | None = None) -> Any:
+    generator: Any = RecordingGenerator()
+    return Rounds(
+        generator=generator,
+        servers={
+            workers: dict.fromkeys(
+                [strategy.name for strategy in STRATEGIES], server(1000 + workers, exit_code=exit_code)
+            )
+            for workers in (1, 2)
+        },
+        strategies=STRATEGIES,
+        settings=SETTINGS,
+        path="/products/",
+        seed=seed,
+        on_progress=(done if done is not None else []).append,
+    )
+
+
+def test_each_round_has_a_turn_of_each_strategy_in_each_setting() -> None:
+    rounds = new_rounds()
+
+    outcomes = rounds.closed(rounds=3, seconds=0.1)
+
+    loads = rounds.generator.loads
+    assert {key: len(each) for key, each in outcomes.items()} == {
+        (strategy.name, setting.case): 3 for strategy in STRATEGIES for setting in SETTINGS
+    }
+    for number in range(3):
+        assert len(set(loads[12 * number : 12 * (number + 1)])) == 12
+
+
+def test_the_strategies_of_a_setting_follow_each_other_in_a_drawn_order() -> None:
+    rounds = new_rounds()
+    rounds.closed(rounds=4, seconds=0.1)
+
+    loads = rounds.generator.loads
+    groups = [loads[start : start + 3] for start in range(0, len(loads), 3)]
+    assert all(len({(port, clients) for port, _, clients, _ in group}) == 1 for group in groups)
+    assert len({tuple(url for _, url, _, _ in group) for group in groups}) > 1
+
+
+def test_the_same_seed_draws_the_same_order() -> None:
+    orders = []
+    for seed in (0, 0, 1):
+        rounds = new_rounds(seed=seed)
+        rounds.closed(rounds=2, seconds=0.1)
+        orders.append(rounds.generator.loads)
+
+    assert orders[0] == orders[1] != orders[2]
+
+
+def test_an_open_loop_leaves_out_the_strategy_that_answered_nothing() -> None:
+    rounds = new_rounds()
+
+    outcomes = rounds.open(
+        rounds=1, seconds=0.1, rate_of=lambda strategy, _: 0 if strategy is TEXTBOOK else 50
+    )
+
+    assert {strategy for strategy, _ in outcomes} == {"uncached", "readcache"}
+    assert {rate for *_, rate in rounds.generator.loads} == {50}
+
+
+def test_the_warm_up_has_more_clients_than_workers_in_every_strategy() -> None:
+    rounds = new_rounds()
+
+    rounds.warm_up()
+
+    assert sorted((port, clients) for port, _, clients, _ in rounds.generator.loads) == [
+        (1001, 4), (1001, 4), (1001, 4), (1002, 8), (1002, 8), (1002, 8)
+    ]  # fmt: skip
+
+
+def test_a_server_that_went_away_ends_the_measurement() -> None:
+    with pytest.raises(BenchmarkError, match=r"It went away\."):
+        new_rounds(exit_code=1).closed(rounds=1, seconds=0.1)
+
+
+def test_a_left_out_turn_is_progress_too() -> None:
+    done: list[float] = []
+    new_rounds(done=done).open(rounds=2, seconds=0.1, rate_of=lambda _, __: 0)
+
+    assert len(done) == 2 * len(STRATEGIES) * len(SETTINGS)

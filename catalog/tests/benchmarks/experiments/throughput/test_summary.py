@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from catalog.benchmarks.clients.in_process import BenchmarkError
+from catalog.benchmarks.experiments.throughput.clients import new_histogram
+from catalog.benchmarks.experiments.throughput.generator import Latencies, Outcome
+from catalog.benchmarks.experiments.throughput.summary import Turns, figures_of, series_of, verdict, warnings
+
+
+def outcome(rate: float, *, milliseconds: Sequence[int] = (), **fields: Any) -> Outcome:
+    histogram = new_histogram()
+    for each in milliseconds:
+        histogram.record_value(1000 * each)
+    latencies = Latencies()
+    latencies.add(histogram.encode().decode())
+    given = {"requests": 10, "errors": 0, "first_error": "", "ceiling_per_second": 10_000.0, **fields}
+    return Outcome(requests_per_second=rate, latencies=latencies, **given)
+
+
+def turns(strategy: str = "readcache", **fields: Any) -> Turns:
+    given = {
+        "closed": [outcome(80), outcome(30), outcome(70)],
+        "opened": [outcome(0, milliseconds=[1] * 60), outcome(0, milliseconds=[5] * 60)],
+        "floor": [outcome(100), outcome(50), outcome(100)],
+        "arrivals_per_second": 40,
+        **fields,
+    }
+    return Turns(strategy=strategy, case="w2c8", seed=0, **given)
+
+
+def values(of: Turns) -> dict[str, float | None]:
+    return {figure.name: figure.value for figure in figures_of(of)}
+
+
+def test_a_share_of_the_floor_is_of_the_same_round() -> None:
+    # The second round was slow for all; 70 / 100 would be the same by the medians, 0.6 is not.
+    assert turns().shares_of_floor == (0.8, 0.6, 0.7)
+    assert values(turns())["of_floor"] == 0.7
+
+
+def test_figures_are_medians_of_rounds_with_what_they_were_made_of() -> None:
+    rates = (80, 30, 70, 71, 60, 79)
+    measured = turns(closed=[outcome(rate) for rate in rates], floor=[outcome(100)] * 6)
+    figures = {figure.name: figure for figure in figures_of(measured)}
+
+    rate = figures["requests_per_second"]
+    assert (rate.value, rate.better) == (70.5, "higher")
+    assert 30 <= (rate.low or 0) < 70.5 < (rate.high or 0) <= 80
+    assert {series.name: series.values for series in series_of(measured)}[rate.series or ""] == rates
+    assert figures["p50"].value == pytest.approx(0.003, rel=0.001)
+    assert figures["p50"].better == figures["p99"].better == figures["errors"].better == "lower"
+    assert figures["arrivals_per_second"].value == 40
+
+
+def test_a_p99_is_of_all_rounds_so_that_one_slow_round_shows() -> None:
+    assert values(turns())["p99"] == pytest.approx(0.005, rel=0.001)
+    few = [outcome(0, milliseconds=[1] * 99)]
+    assert values(turns(opened=few))["p99"] is None
+
+
+def test_a_strategy_that_answered_nothing_has_no_latency() -> None:
+    found = values(turns(closed=[outcome(0)] * 3, opened=[], arrivals_per_second=0))
+
+    assert (found["requests_per_second"], found["of_floor"], found["p50"], found["p99"]) == (0, 0, None, None)
+
+
+def test_the_floor_is_not_compared_with_itself() -> None:
+    assert "of_floor" not in values(turns("floor"))
+
+
+def test_a_floor_that_answers_nothing_is_an_error_with_its_cause() -> None:
+    silent = turns(closed=[outcome(0, errors=3, first_error="an answer was 500")], floor=[outcome(0)])
+    with pytest.raises(BenchmarkError, match=r"answered nothing in a round of w2c8\. an answer was 500"):
+        values(silent)
+
+
+def test_errors_of_both_loads_are_counted_and_said() -> None:
+    failing = turns(
+        closed=[outcome(50), outcome(50, errors=2, first_error="an answer was 500"), outcome(50)],
+        opened=[outcome(0, errors=1, first_error="TimeoutError: timed out")],
+    )
+
+    assert values(failing)["errors"] == 3
+    assert verdict(failing, workers=2, clients=8) == (
+        "readcache: 50 answers a second from 2 workers to 8 clients, 50% of the floor's; "
+        "3 of 40 requests FAILED."
+    )
+    (line,) = [each for each in warned([failing]) if "failed" in each]
+    assert line == "readcache, w2c8: 3 of 40 requests failed, the first with: an answer was 500."
+
+
+def test_a_verdict_without_a_fault_says_how_long_nearly_all_waited() -> None:
+    assert verdict(turns(), workers=2, clients=8) == (
+        "readcache: 70 answers a second from 2 workers to 8 clients, 70% of the floor's; "
+        "at half of that, 99% within 5.00 ms."
+    )
+
+
+def warned(all_turns: Sequence[Turns]) -> list[str]:
+    return list(warnings(all_turns, workers=2, generators=2))
+
+
+@pytest.fixture
+def many_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+
+
+@pytest.mark.usefixtures("many_cores")
+def test_steady_rates_far_below_the_generators_limit_need_no_warning() -> None:
+    steady = [outcome(100)] * 3
+    assert warned([turns("floor", closed=steady), turns(closed=steady)]) == []
+
+
+@pytest.mark.usefixtures("many_cores")
+def test_a_generator_near_its_own_limit_is_warned_of() -> None:
+    near = [outcome(100, ceiling_per_second=199.0)] * 3
+    (line,) = warned([turns("floor", closed=near)])
+    assert "the load generator's own limit, 199 requests a second from 2 processes" in line
+
+
+@pytest.mark.usefixtures("many_cores")
+def test_rates_that_differ_from_round_to_round_are_warned_of() -> None:
+    (line,) = warned([turns(), turns(closed=[outcome(100)] * 3)])
+    assert line.startswith("The rates of 1 of 2 rows differ by more than 25% between rounds.")
+
+
+def test_too_few_cores_are_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    (line,) = warned([turns(closed=[outcome(100)] * 3)])
+    assert line.startswith("2 workers share 2 cores with Redis and the load generator")

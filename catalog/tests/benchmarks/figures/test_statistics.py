@@ -1,0 +1,82 @@
+import random
+import statistics
+
+import pytest
+
+from catalog.benchmarks.figures.statistics import Interval, median_interval, median_ratio, summarise
+
+
+def test_a_summary_is_in_seconds() -> None:
+    summary = summarise([1, 3])
+
+    assert (summary.min, summary.p50, summary.max, summary.mean) == (1, 2, 3, 2)
+    assert summary.stdev == pytest.approx(2**0.5)
+    assert summary.requests_per_second == 0.5
+
+
+def test_percentiles_follow_the_inclusive_method() -> None:
+    assert summarise([float(value) for value in range(101)]).p95 == 95
+    assert summarise([1.0, 2.0]).p95 == pytest.approx(1.95)
+    assert summarise([7.0]).p95 == 7.0
+
+
+@pytest.mark.parametrize(("count", "has_p99"), [(99, False), (100, True)])
+def test_there_is_no_p99_of_fewer_than_a_hundred_samples(count: int, has_p99: bool) -> None:
+    assert (summarise(range(1, count + 1)).p99 is not None) is has_p99
+
+
+def test_one_sample_is_enough_for_a_summary_and_five_are_too_few_for_an_interval() -> None:
+    assert summarise([5]).stdev == 0
+    assert median_interval([5]) == Interval(value=5, low=None, high=None)
+    assert median_interval([1, 2, 3, 4, 5]) == Interval(value=3, low=None, high=None)
+    assert str(median_interval([5])) == "too few samples for an interval"
+    assert median_interval([5]).has(7)
+    assert str(median_interval([1, 2, 3, 4, 5, 6])) == "95% interval 2.00 to 5.50"
+
+
+def samples(seed: int, mean: float, *, count: int = 200) -> list[float]:
+    chance = random.Random(seed)
+    return [chance.gauss(mean, mean / 10) for _ in range(count)]
+
+
+def limits(interval: Interval) -> tuple[float, float]:
+    assert interval.low is not None
+    assert interval.high is not None
+    return interval.low, interval.high
+
+
+def test_a_ratio_has_an_interval_around_it() -> None:
+    ratio = median_ratio(samples(1, 4e-3), samples(2, 1e-3))
+
+    low, high = limits(ratio)
+    assert low < ratio.value < high
+    assert ratio.value == pytest.approx(4, rel=0.05)
+    assert not ratio.has(1)
+
+
+def test_equal_distributions_do_not_differ_significantly() -> None:
+    differ = [not median_ratio(samples(2 * n, 1e-3), samples(2 * n + 1, 1e-3)).has(1) for n in range(20)]
+
+    # A 95 % interval is wrong one time in twenty; four in twenty has a chance of 1.6 %.
+    assert sum(differ) <= 3
+
+
+def test_the_interval_covers_the_true_value_as_often_as_it_says() -> None:
+    ratios = [median_ratio(samples(1000 + n, 3e-3), samples(2000 + n, 1e-3)) for n in range(40)]
+    medians = [median_interval(samples(1000 + n, 3e-3)) for n in range(40)]
+
+    assert sum(ratio.has(3) for ratio in ratios) >= 33
+    assert sum(median.has(3e-3) for median in medians) >= 33
+
+
+def test_more_samples_make_the_interval_narrower() -> None:
+    few, many = (limits(median_interval(samples(1, 1e-3, count=count))) for count in (20, 2000))
+
+    assert many[1] - many[0] < few[1] - few[0]
+
+
+def test_the_same_seed_gives_the_same_interval() -> None:
+    arguments = samples(1, 4e-3), samples(2, 1e-3)
+
+    assert median_ratio(*arguments, seed=3) == median_ratio(*arguments, seed=3)
+    assert median_ratio(*arguments).value == statistics.median(arguments[0]) / statistics.median(arguments[1])

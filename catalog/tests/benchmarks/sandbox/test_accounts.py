@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from catalog.benchmarks.sandbox.accounts import VISITOR, browsing, own_people
+
+pytestmark = pytest.mark.django_db
+
+
+def test_there_are_a_visitor_a_user_and_an_admin_without_passwords_until_the_end() -> None:
+    with own_people() as people:
+        assert [(each.role, each.is_admin, bool(each.username)) for each in people] == [
+            ("visitor", False, False),
+            ("user", False, True),
+            ("admin", True, True),
+        ]
+        assert {user.username for user in User.objects.all()} == {each.username for each in people[1:]}
+        assert not any(user.has_usable_password() for user in User.objects.all())
+
+    assert not User.objects.exists()
+
+
+def test_a_browser_that_logged_out_has_no_session_and_keeps_its_cookie_against_csrf() -> None:
+    with own_people() as (_, user, _), browsing(user, accept="text/html") as browser:
+        browser.client.get("/uncached/products/")
+        assert Session.objects.count() == 1
+        cookies = {name: morsel.value for name, morsel in browser.client.cookies.items()}
+
+        browser.log_out()
+
+        assert not Session.objects.exists()
+        left = {name: morsel.value for name, morsel in browser.client.cookies.items()}
+        assert left == {"csrftoken": cookies["csrftoken"]}
+
+
+def test_the_sessions_of_these_people_go_with_them_and_others_stay() -> None:
+    other = Client()
+    other.force_login(User.objects.create(username="bench-cache-of-somebody-else"))
+    with own_people() as (_, user, _):
+        # As a process of a strategy's own leaves it that is interrupted.
+        assert user.user
+        Client().force_login(user.user)
+        assert Session.objects.count() == 2
+
+    assert [session.pk for session in Session.objects.all()] == [other.session.session_key]
+
+
+def test_a_visitor_has_no_session_to_begin_or_end() -> None:
+    with CaptureQueriesContext(connection) as queries, browsing(VISITOR, accept="text/html"):
+        pass
+
+    assert len(queries) == 0

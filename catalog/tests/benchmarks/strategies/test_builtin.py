@@ -1,0 +1,91 @@
+"""``cache_page`` on Django's own Redis backend: what it does, where it is, and that it goes."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.core.cache import InvalidCacheBackendError, caches
+from django.core.cache.backends.redis import RedisCache
+
+from catalog.benchmarks import run
+from catalog.benchmarks.clients.in_process import Requester
+from catalog.benchmarks.experiments import selection
+from catalog.benchmarks.figures.results import ExperimentResult
+from catalog.benchmarks.options import Plan
+from catalog.benchmarks.sandbox.isolation import empty_cache, isolated_cache
+from catalog.benchmarks.strategies.registry import BUILTIN, TEXTBOOK, UNCACHED, only_invalidation_of
+from catalog.factories import ProductFactory
+from readcache.testing import PrivateRedis
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PATHS = ("/products/?page=1", "/products/stats/", "/categories/")
+
+
+def test_a_repeat_runs_no_query_and_only_emptying_invalidates_it(redis: Any) -> None:
+    product = ProductFactory.create()
+    paths = (*PATHS, f"/products/{product.pk}/", f"/categories/{product.category.slug}/")
+    requester = Requester()
+    with isolated_cache():
+        assert type(caches["builtin"]) is RedisCache
+        for path in paths:
+            first, repeat = requester.ask(BUILTIN, path), requester.ask(BUILTIN, path)
+            assert first.body == repeat.body == requester.ask(UNCACHED, path).body
+            assert first.queries > repeat.queries == 0
+        with only_invalidation_of(TEXTBOOK):
+            # Its delete_pattern walks the same database.
+            product.save()
+        assert {requester.ask(BUILTIN, path).queries for path in paths} == {0}
+        assert all(key.startswith(b"bench_cache.") for key in redis.keys("*"))
+        empty_cache()
+        assert not redis.keys("*")
+        assert requester.ask(BUILTIN, PATHS[0]).queries
+
+    assert not redis.keys("*")
+
+
+def test_it_is_there_in_the_laboratory_only(client: Any) -> None:
+    with pytest.raises(InvalidCacheBackendError):
+        caches["builtin"]
+    assert client.get("/builtin/products/").status_code == 404
+    with isolated_cache():
+        assert client.get("/builtin/products/").status_code == 200
+        assert client.get("/builtin/").json()["products"].endswith("/builtin/products/")
+
+
+def test_its_connection_starts_the_private_redis(private_redis: PrivateRedis) -> None:
+    with isolated_cache():
+        private_redis.stop()
+        caches["builtin"].set("key", "value")
+        assert private_redis.is_running()
+        assert caches["builtin"].get("key") == "value"
+
+
+def test_it_uses_a_redis_that_is_named_by_its_url(settings: Any, redis: Any) -> None:
+    """REDIS_URL leaves the options without a connection class of the shop's own."""
+    default = settings.CACHES["default"]
+    pool = {"retry": default["OPTIONS"]["CONNECTION_POOL_KWARGS"]["retry"]}
+    options = {**default["OPTIONS"], "CONNECTION_POOL_KWARGS": pool}
+    settings.CACHES = {**settings.CACHES, "default": {**default, "OPTIONS": options}}
+
+    with isolated_cache():
+        caches["builtin"].set("key", "value")
+        assert len(redis.keys("bench_cache.*:key")) == 1
+
+
+def test_no_experiment_finds_the_pages_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    ProductFactory.create()
+    queries = []
+
+    def measure(plan: Plan) -> ExperimentResult:
+        queries.append(Requester().ask(BUILTIN, PATHS[0]).queries)
+        return ExperimentResult(experiment="probe", parameters={}, figures=())
+
+    experiments = {name: SimpleNamespace(WRITES=False, measure=measure) for name in ("one", "two")}
+    monkeypatch.setattr(selection, "EXPERIMENTS", experiments)
+    monkeypatch.setattr(run, "EXPERIMENTS", experiments)
+    run.run_benchmark(Plan(strategies=(BUILTIN,)), experiments=["one", "two"])
+
+    assert queries == [3, 3]

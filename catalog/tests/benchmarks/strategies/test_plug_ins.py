@@ -1,0 +1,251 @@
+"""Strategies of a user's own, found, refused and measured."""
+
+from __future__ import annotations
+
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from catalog.benchmarks.clients import workers
+from catalog.benchmarks.clients.http import Visitor
+from catalog.benchmarks.clients.in_process import BenchmarkError, Requester
+from catalog.benchmarks.clients.workers import Worker
+from catalog.benchmarks.experiments.latency import experiment
+from catalog.benchmarks.options import Effort, Plan
+from catalog.benchmarks.processes.servers import running_server
+from catalog.benchmarks.sandbox.isolation import garbage_collector_off, isolated_cache
+from catalog.benchmarks.strategies.registry import (
+    UNCACHED,
+    find_strategy,
+    only_invalidation_of,
+    select_strategies,
+)
+from catalog.factories import ProductFactory
+from catalog.options import InvalidOption
+from catalog.tests.benchmarks.conftest import children
+from catalog.tests.benchmarks.strategies import example_strategies as examples
+from conftest import ROOT
+
+BASE = "catalog.benchmarks.strategies.base.Strategy"
+HERE = examples.__name__
+EXAMPLES = "docs.examples"
+PAGE = "/products/"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_strategies_of_a_users_own_are_measured_beside_the_shops(redis: Any) -> None:
+    ProductFactory.create_batch(3)
+    before = children()
+    names = [f"{HERE}:Apart", "textbook", f"{EXAMPLES}.memo_strategy:Memo"]
+    if find_spec("cachalot"):
+        names.append(f"{EXAMPLES}.cachalot_strategy:Cachalot")
+    strategies = tuple(select_strategies(names))
+
+    with isolated_cache():
+        result = experiment.measure(Plan(strategies=strategies, effort=Effort.QUICK, requests=3, warmup=0))
+
+    measured = [series.strategy for series in result.series if series.case == "hit"]
+    assert measured == [*(strategy.name for strategy in strategies), "floor", "floor-get"]
+    for strategy in strategies[1:]:
+        cold, hit = (result.figure(strategy.name, case, "queries") for case in ("cold", "hit"))
+        assert cold is not None
+        assert hit is not None
+        assert (cold.value, hit.value) == (3, 0)
+        assert len(result.samples(strategy.name, "hit", "time")) == 3
+    assert children() <= before
+    assert not redis.keys("*")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_process_of_its_own_answers_as_this_one_would() -> None:
+    ProductFactory.create_batch(3)
+    apart = find_strategy(f"{HERE}:Apart")
+    with isolated_cache(), Requester() as requester:
+        here = requester.ask(UNCACHED, PAGE)
+        first, second = requester.ask(apart, PAGE), requester.ask(apart, PAGE)
+        nanoseconds = requester.time(apart, PAGE)
+        again = requester.ask(UNCACHED, PAGE)
+
+    assert first.body == second.body == here.body
+    # Its middleware is only there: this process's answers have no cache that it does not know.
+    assert (first.queries, second.queries) == (here.queries, 0)
+    assert again.queries == here.queries
+    assert 0 < nanoseconds < 1_000_000_000
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("name", [f"{HERE}:Remembering", f"{HERE}:Apart", "textbook", "readcache"])
+def test_a_write_is_made_where_only_the_strategys_invalidation_is_connected(name: str) -> None:
+    product = ProductFactory.create(stock=1)
+    strategy = find_strategy(name)
+
+    def shown() -> int:
+        stock: int = requester.ask(strategy, PAGE).body["results"][0]["stock"]
+        return stock
+
+    with isolated_cache(), Requester() as requester:
+        assert shown() == 1
+        with only_invalidation_of(UNCACHED):
+            examples.set_stock(product.pk, 2)
+        assert shown() == 1
+        assert requester.run(strategy, examples.set_stock, pk=product.pk, stock=3) == 3
+        assert shown() == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_process_of_its_own_has_its_own_settings_and_collects_garbage_when_this_one_does() -> None:
+    others, apart = children(), find_strategy(f"{HERE}:Apart")
+    with isolated_cache(), Requester() as requester:
+        before = requester.run(apart, examples.describe_process)
+        with garbage_collector_off():
+            within = requester.run(apart, examples.describe_process)
+        after = requester.run(apart, examples.describe_process)
+        # Kept, so that it is not the end of its life that ends the process.
+        running = requester._running
+
+    assert running
+    assert children() <= others
+    assert before["alias"]["TIMEOUT"] == 7
+    assert before["alias"]["KEY_PREFIX"].startswith("bench_cache.")
+    assert (before["collects"], within["collects"], after["collects"]) == (True, False, True)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_server_serves_strategies_of_a_users_own() -> None:
+    product = ProductFactory.create()
+    remembering, apart = select_strategies([f"{HERE}:Remembering", f"{HERE}:Apart"])[1:]
+    with isolated_cache(), running_server(workers=1, counts_queries=True, strategy=apart) as server:
+        visitor = Visitor(server.port)
+        answers = [visitor.get(strategy.url(PAGE)) for strategy in (remembering, apart, apart)]
+        visitor.close()
+
+    assert [answer.status for answer in answers] == [200] * 3
+    assert all(product.name in answer.body.decode() for answer in answers)
+    assert answers[1].queries > answers[2].queries == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_server_whose_worker_does_not_hear_that_it_is_to_end_is_not_waited_for_long() -> None:
+    ProductFactory.create()
+    deaf = find_strategy(f"{HERE}:Deaf")
+    with isolated_cache():
+        with running_server(workers=1, strategy=deaf) as server:
+            server.wait_until_ready(deaf.url(PAGE))
+            began = time.monotonic()
+        assert time.monotonic() - began < 15
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("name", "last_words"),
+    [("BrokenSettings", "No module named 'no_such_app'"), ("Apart", "ArithmeticError: Nothing adds up.")],
+)
+def test_a_process_that_fails_says_why_and_leaves_none_behind(name: str, last_words: str) -> None:
+    before = children()
+    strategy = find_strategy(f"{HERE}:{name}")
+    with isolated_cache(), pytest.raises(BenchmarkError, match=last_words), Requester() as requester:
+        requester.run(strategy, examples.fail)
+    assert children() <= before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_process_that_does_not_answer_is_not_waited_for_without_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(workers, "ANSWER_PATIENCE_SECONDS", 0.1)
+    apart = find_strategy(f"{HERE}:Apart")
+    with (
+        isolated_cache(),
+        pytest.raises(BenchmarkError, match=r"did not answer within 0\.1 s"),
+        Requester() as requester,
+    ):
+        requester.run(apart, examples.never_return)
+
+
+def test_an_experiment_that_does_nothing_in_a_strategys_own_process_cannot_measure_it() -> None:
+    apart = find_strategy(f"{HERE}:Apart")
+
+    with pytest.raises(BenchmarkError, match="apart has a process of its own"):
+        Requester().time(apart, PAGE)
+    with pytest.raises(BenchmarkError, match="apart has a process of its own"), only_invalidation_of(apart):
+        pass
+
+
+def test_only_what_can_be_imported_can_be_done_in_another_process() -> None:
+    with pytest.raises(ValueError, match="must be a function of a module"):
+        Worker.run(Worker.__new__(Worker), lambda: None, {})
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ("magic", "--strategy must be one of uncached, textbook, builtin, readcache, or MODULE:CLASS"),
+        ("a:b:c", "--strategy must be a name or MODULE:CLASS, got 'a:b:c'."),
+        ("no.such.module:X", "there is no module no.such.module. Name it as Python finds it from "),
+        (f"{HERE}:Missing", f"{HERE} has no Missing."),
+        (
+            f"{HERE}:NOT_A_CLASS",
+            f"must be a class derived from {BASE}, got <",
+        ),
+        (
+            "catalog.models:Product",
+            f"must be a class derived from {BASE}, got",
+        ),
+        (f"{HERE}:Nameless", "must have a name of lower-case letters, digits, - and _, got None."),
+        (f"{HERE}:Shouting", "must have a name of lower-case letters, digits, - and _, got 'SHOUTING'."),
+        (f"{HERE}:InFloor", "must have a name of its own, but there is another 'floor'."),
+        ("catalog.benchmarks.strategies.registry:Textbook", "but there is another 'textbook'."),
+        (f"{HERE}:Viewless", "cannot be served: AttributeError: 'types.SimpleNamespace' object has no"),
+        (f"{HERE}:NeedsMore", "Install it with: pip install no-such-distribution"),
+        (f"{HERE}:SettingsWithoutProcess", "has settings, which need own_process = True."),
+        (f"{HERE}:UnspeakableSettings", "must have settings that JSON can say: Object of type set is"),
+        (f"{HERE}:CacheElsewhere", "its cache 'mine' must be without a LOCATION"),
+    ],
+)
+def test_a_bad_strategy_is_one_line(reference: str, message: str) -> None:
+    with pytest.raises(InvalidOption) as raised:
+        select_strategies([reference])
+    assert message in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("import no_such_package.part", "needs the module no_such_package, which is not installed."),
+        ("1 / 0", "cannot be imported: ZeroDivisionError: division by zero"),
+        ("def", "cannot be imported: SyntaxError: invalid syntax"),
+    ],
+)
+def test_a_module_that_fails_is_one_line(
+    source: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "failing_strategy.py").write_text(source)
+
+    with pytest.raises(InvalidOption, match=message):
+        find_strategy("failing_strategy:Mine")
+
+
+def test_the_documented_plug_ins_are_those_that_are_measured_here() -> None:
+    text = (ROOT / "docs/strategies.md").read_text()
+    for example in ROOT.glob("docs/examples/*.py"):
+        assert f"```python\n{example.read_text()}```" in text
+
+
+def test_two_strategies_of_one_name_are_refused_and_one_named_twice_is_one() -> None:
+    names = [f"{HERE}:Remembering", f"{HERE}:Remembering", "remembering"]
+    assert [each.name for each in select_strategies(names)] == ["uncached", "remembering"]
+
+    with pytest.raises(InvalidOption, match="there is another 'remembering'"):
+        find_strategy(f"{HERE}:Double")
+
+
+def test_a_bad_strategy_ends_the_command_with_the_code_for_usage() -> None:
+    with pytest.raises(CommandError, match="there is no module no") as raised:
+        call_command("bench_cache", strategies=["no.such.module:X"])
+    assert raised.value.returncode == 2

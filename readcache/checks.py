@@ -1,0 +1,179 @@
+"""``manage.py check``: declarations that are wrong are found before the first request."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
+from django.urls import URLPattern, URLResolver, get_resolver
+from rest_framework import permissions
+from rest_framework.renderers import JSONRenderer
+from rest_framework.versioning import (
+    AcceptHeaderVersioning,
+    HostNameVersioning,
+    NamespaceVersioning,
+    QueryParameterVersioning,
+    URLPathVersioning,
+)
+
+from readcache.conf import ALIAS
+from readcache.declarations import declarations
+from readcache.storage.current import store
+
+# Permissions that let anyone read.
+OPEN_PERMISSIONS = (
+    permissions.AllowAny,
+    permissions.IsAuthenticatedOrReadOnly,
+    permissions.DjangoModelPermissionsOrAnonReadOnly,
+)
+# What a hit goes past.
+BEFORE_A_READ = (
+    "dispatch",
+    "initialize_request",
+    "initial",
+    "perform_authentication",
+    "check_permissions",
+    "check_throttles",
+)
+KNOWN_VERSIONS = (
+    AcceptHeaderVersioning,
+    HostNameVersioning,
+    NamespaceVersioning,
+    QueryParameterVersioning,
+    URLPathVersioning,
+)
+LONGEST_SECONDS = 3600
+
+
+def check_declarations(**kwargs: Any) -> list[checks.CheckMessage]:
+    if not declarations():
+        return []
+    return [*_settings(), *_unknown_models(), *_shared_prefixes()]
+
+
+def check_views(**kwargs: Any) -> list[checks.CheckMessage]:
+    """Look at every view with a read cache that a URL leads to."""
+    found: list[checks.CheckMessage] = []
+    for fast_path in dict.fromkeys(_fast_paths(get_resolver().url_patterns)):
+        view = fast_path.view
+        found += [*_guards(view), *_versions(view)]
+        if not any(isinstance(renderer, JSONRenderer) for renderer in view.get_renderers()):
+            found.append(
+                checks.Error(
+                    f"{_name(view)} has a read cache and no JSON renderer.",
+                    hint="Add JSONRenderer to its renderer_classes: JSON is what is cached.",
+                    obj=type(view),
+                    id="catalog.E004",
+                )
+            )
+    return found
+
+
+def _guards(view: Any) -> Iterator[checks.CheckMessage]:
+    closed = [each for each in view.get_permissions() if type(each) not in OPEN_PERMISSIONS]
+    for guard in [*closed, *view.get_throttles()]:
+        yield checks.Error(
+            f"{_name(view)} has a read cache, and {type(guard).__name__} guards its reads.",
+            hint="A hit is answered before permissions and throttles. Let anyone read it, or cache nothing.",
+            obj=type(view),
+            id="catalog.E001",
+        )
+    for name in BEFORE_A_READ:
+        owner = next(each for each in type(view).__mro__ if name in vars(each))
+        # transaction.non_atomic_requests marks what it decorates, and does nothing before it.
+        is_harmless = hasattr(vars(owner)[name], "_non_atomic_requests")
+        if not is_harmless and not owner.__module__.startswith(("rest_framework.", f"{__package__}.")):
+            yield checks.Error(
+                f"{_name(view)} has a read cache, and {owner.__name__}.{name}() comes before its reads.",
+                hint="A hit is answered before it. Do it around as_view(), or cache nothing.",
+                obj=type(view),
+                id="catalog.E005",
+            )
+
+
+def _versions(view: Any) -> Iterator[checks.CheckMessage]:
+    versioning = view.versioning_class
+    if versioning is not None and not issubclass(versioning, KNOWN_VERSIONS):
+        yield checks.Error(
+            f"{_name(view)} has a read cache, which does not know what {versioning.__name__} reads.",
+            hint="Derive it from one of the framework's own, or cache nothing.",
+            obj=type(view),
+            id="catalog.E006",
+        )
+
+
+def _settings() -> Iterator[checks.CheckMessage]:
+    for name, least, rule in (
+        ("READ_CACHE_LEASE_SECONDS", 0.001, "more than 0"),
+        ("READ_CACHE_WAIT_SECONDS", 0.0, "0 or more"),
+    ):
+        seconds = getattr(settings, name, 1)
+        try:
+            is_right = least <= float(seconds) <= LONGEST_SECONDS
+        except (TypeError, ValueError):
+            is_right = False
+        if not is_right:
+            yield checks.Error(
+                f"{name} must be a number of seconds, {rule} and at most {LONGEST_SECONDS}, got {seconds!r}.",
+                hint="Correct it, or leave it out for the default.",
+                id="catalog.E007",
+            )
+            return
+    try:
+        kwargs = store().client.connection_pool.connection_kwargs
+    except (ImproperlyConfigured, ImportError, AttributeError, TypeError, ValueError) as error:
+        yield checks.Error(
+            f"The read cache cannot use CACHES[{ALIAS!r}]: {error}",
+            hint="Give it an alias of its own with the BACKEND django_redis.cache.RedisCache.",
+            id="catalog.E008",
+        )
+        return
+    if not kwargs.get("socket_timeout"):
+        yield checks.Warning(
+            f"CACHES[{ALIAS!r}] has no SOCKET_TIMEOUT: a request waits long for a Redis that hangs.",
+            hint="Set SOCKET_CONNECT_TIMEOUT and SOCKET_TIMEOUT in its OPTIONS, to 0.25 seconds for example.",
+            id="catalog.W001",
+        )
+
+
+def _unknown_models() -> Iterator[checks.CheckMessage]:
+    known = set(apps.get_models(include_auto_created=True))
+    for declaration in declarations():
+        for model in declaration.depends_on:
+            if model not in known:
+                yield checks.Error(
+                    f"The read cache {declaration.prefix!r} depends on {model!r}, which is no model "
+                    "of an installed app.",
+                    hint="Add its app to INSTALLED_APPS, or depend on the model whose table is read.",
+                    id="catalog.E002",
+                )
+
+
+def _shared_prefixes() -> Iterator[checks.CheckMessage]:
+    by_prefix = defaultdict(list)
+    for declaration in declarations():
+        by_prefix[declaration.prefix].append(declaration)
+    for prefix, sharing in by_prefix.items():
+        if len(sharing) > 1:
+            yield checks.Error(
+                f"{len(sharing)} views have a read cache with the prefix {prefix!r}.",
+                hint="Give each its own: the prefix tells their entries apart.",
+                id="catalog.E003",
+            )
+
+
+def _fast_paths(patterns: list[URLPattern | URLResolver]) -> Iterator[Any]:
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            yield from _fast_paths(pattern.url_patterns)
+        elif fast_path := getattr(pattern.callback, "read_cache_fast_path", None):
+            yield fast_path
+
+
+def _name(view: Any) -> str:
+    return f"{type(view).__module__}.{type(view).__qualname__}"

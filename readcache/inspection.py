@@ -1,0 +1,104 @@
+"""What is stored: each entry of the read cache, live or dead; and emptying it."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from readcache.declarations import ReadCache, declarations
+from readcache.storage.current import store
+from readcache.storage.entries import Entry, decode
+from readcache.storage.store import Store
+
+SCAN_STEP = 1_000
+GLOB = re.compile(r"[*?\[\]\\]")
+READ_STEP = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredEntry:
+    """``key`` is as in ``redis-cli``. Sizes in bytes, times in seconds; ``entry`` is ``None`` if foreign."""
+
+    key: str
+    tags: tuple[str, ...]
+    entry: Entry | None
+    age_seconds: float
+    ttl_seconds: float
+    stored_bytes: int
+    inflated_bytes: int
+    is_live: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Swept:
+    entries: int
+    seconds: float
+
+
+def stored_entries() -> Iterator[StoredEntry]:
+    """Every entry, in the order in which SCAN finds it. Raises redis-py's errors."""
+    chosen = store()
+    keys = _entry_keys(chosen, "")
+    while batch := list(islice(keys, READ_STEP)):
+        yield from _read(chosen, batch)
+
+
+def stored_entry(key: str) -> StoredEntry | None:
+    """The entry under a key as ``stored_entries`` gives it, or without its beginning."""
+    chosen = store()
+    whole = key if key.startswith(chosen.entry_key("")) else chosen.entry_key(key)
+    if not chosen.client.exists(whole):
+        return None
+    return next(iter(_read(chosen, [whole])))
+
+
+def sweep(prefix: str, *, dry_run: bool = False) -> Swept:
+    """Remove the entries of a declaration's prefix, dead and live, with SCAN and UNLINK."""
+    chosen = store()
+    started = time.perf_counter()
+    count = 0
+    keys = _entry_keys(chosen, f"{prefix}:")
+    while batch := list(islice(keys, SCAN_STEP)):
+        count += len(batch) if dry_run else int(chosen.client.unlink(*batch))
+    return Swept(entries=count, seconds=time.perf_counter() - started)
+
+
+def _entry_keys(chosen: Store, start: str) -> Iterator[str]:
+    # A KEY_PREFIX may hold what means something in a pattern, and would match another site's keys.
+    pattern = GLOB.sub(r"\\\g<0>", chosen.entry_key(start)) + "*"
+    seen: set[bytes] = set()
+    for key in chosen.client.scan_iter(match=pattern, count=SCAN_STEP):
+        if key not in seen:
+            seen.add(key)
+            yield key.decode()
+
+
+def _read(chosen: Store, keys: Sequence[str]) -> Iterator[StoredEntry]:
+    pipeline = chosen.client.pipeline(transaction=False)
+    owners = [_declaration_of(chosen, key) for key in keys]
+    for key, owner in zip(keys, owners, strict=True):
+        pipeline.mget([key, *(chosen.token_keys(owner.tags) if owner else ())])
+        pipeline.pttl(key)
+    answers = iter(pipeline.execute())
+    now_ms = time.time() * 1000
+    for key, owner in zip(keys, owners, strict=True):
+        (stored, *tokens), ttl_ms = next(answers), next(answers)
+        entry = decode(stored) if stored else None
+        yield StoredEntry(
+            key=key,
+            tags=owner.tags if owner else (),
+            entry=entry,
+            age_seconds=(now_ms - entry.filled_at_ms) / 1000 if entry else 0.0,
+            ttl_seconds=max(0, ttl_ms) / 1000,
+            stored_bytes=len(stored or b""),
+            inflated_bytes=entry.body_length if entry else 0,
+            is_live=bool(entry and tokens and entry.is_live(tokens)),
+        )
+
+
+def _declaration_of(chosen: Store, key: str) -> ReadCache | None:
+    prefix = key.removeprefix(chosen.entry_key("")).partition(":")[0]
+    return next((each for each in declarations() if each.prefix == prefix), None)

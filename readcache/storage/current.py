@@ -1,0 +1,35 @@
+"""The store that this process uses."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from django.core.cache import caches
+from django.core.signals import setting_changed
+
+from readcache.conf import ALIAS, lease_seconds
+from readcache.declarations import declared_tags
+from readcache.storage.store import Store
+
+
+@cache
+def store() -> Store:
+    """One store a process: its breaker and what it owes are everybody's."""
+    configured: Any = caches[ALIAS]
+    return Store(
+        configured.client.get_client(write=True),
+        key_prefix=configured.key_prefix,
+        lease_seconds=lease_seconds(),
+        every_tag=declared_tags,
+    )
+
+
+def _forget_store(*, setting: str, **kwargs: Any) -> None:
+    if setting == "CACHES" or setting.startswith("READ_CACHE_"):
+        if store.cache_info().currsize:
+            store().close()
+        store.cache_clear()
+
+
+setting_changed.connect(_forget_store, dispatch_uid="read-cache-store")

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import socket
+from typing import Any, cast
+
+from redis.connection import UnixDomainSocketConnection
+
+from readcache.testing.server import PrivateRedis
+
+
+class PrivateRedisConnection(UnixDomainSocketConnection):
+    """A redis-py connection that starts the private server where there is none."""
+
+    # redis-py 8 reads these of every connection when it reports a time-out.
+    host = "localhost"
+    port = 0
+
+    def __init__(self, *, server: PrivateRedis, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.server = server
+
+    def _connect(self) -> socket.socket:
+        connect = super()._connect
+        self.server.home.check()
+        try:
+            return cast("socket.socket", connect())
+        except (FileNotFoundError, ConnectionRefusedError):
+            self.server.ensure_running()
+            return cast("socket.socket", connect())
