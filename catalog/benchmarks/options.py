@@ -34,7 +34,7 @@ class Scale(Generic[T]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class Options:
     """``strategies`` are without the floors, ``uncached`` first. ``requests`` overrides the effort's.
 
     An experiment calls ``on_progress`` with the seconds of its estimate that are done.
@@ -48,5 +48,5 @@ class Plan:
     warmup: int | None = None
     on_progress: Callable[[float], None] = lambda _: None
 
-    def reporting_to(self, on_progress: Callable[[float], None]) -> Plan:
+    def reporting_to(self, on_progress: Callable[[float], None]) -> Options:
         return replace(self, on_progress=on_progress)

@@ -13,7 +13,7 @@ from catalog.benchmarks.clients.in_process import BenchmarkError, require_path
 from catalog.benchmarks.environment import describe_environment, disturbances
 from catalog.benchmarks.experiments.selection import EXPERIMENTS, select_experiments
 from catalog.benchmarks.figures.results import Run
-from catalog.benchmarks.options import Plan
+from catalog.benchmarks.options import Options
 from catalog.benchmarks.sandbox.isolation import empty_cache, isolated_cache, require_own_corner
 from catalog.benchmarks.sandbox.rows import MARK
 from catalog.benchmarks.sandbox.run_lock import new_mark
@@ -27,7 +27,7 @@ LOCAL_HOSTS = ("", "localhost", "127.0.0.1", "::1")
 
 
 def run_benchmark(
-    plan: Plan,
+    options: Options,
     *,
     experiments: Sequence[str] = (),
     simulated_latency_seconds: float | None = None,
@@ -40,7 +40,7 @@ def run_benchmark(
     ``on_failure``, an experiment that fails after others is told to it by its name, and left out.
     """
     require_measurable(
-        plan,
+        options,
         experiments=experiments,
         simulated_latency_seconds=simulated_latency_seconds,
         may_write_anywhere=may_write_anywhere,
@@ -58,7 +58,7 @@ def run_benchmark(
             # What one has cached is no other's hit: nothing ever invalidates it for some strategies.
             empty_cache()
             try:
-                results.append(EXPERIMENTS[name].measure(plan))
+                results.append(EXPERIMENTS[name].measure(options))
             except (BenchmarkError, DatabaseError, RedisError) as error:
                 if on_failure is None or not results:
                     raise
@@ -70,9 +70,9 @@ def run_benchmark(
     # meanwhile may have kept it under its own.
     rotate(Product, Category, Tag, Product.tags.through)
     return Run(
-        path=plan.path,
-        seed=plan.seed,
-        effort=plan.effort.value,
+        path=options.path,
+        seed=options.seed,
+        effort=options.effort.value,
         products=products,
         simulated_latency_seconds=latency_seconds,
         environment=environment,
@@ -81,15 +81,15 @@ def run_benchmark(
 
 
 def require_measurable(
-    plan: Plan,
+    options: Options,
     *,
     experiments: Sequence[str],
     simulated_latency_seconds: float | None,
     may_write_anywhere: bool,
 ) -> None:
     """Raises ``InvalidOption``."""
-    require_path(plan.path)
-    _require_numbers(plan, simulated_latency_seconds)
+    require_path(options.path)
+    _require_numbers(options, simulated_latency_seconds)
     if writing_experiments(experiments):
         require_own_database(may_write_anywhere=may_write_anywhere)
 
@@ -99,8 +99,8 @@ def writing_experiments(experiments: Sequence[str]) -> list[str]:
     return [name for name in select_experiments(experiments) if EXPERIMENTS[name].WRITES]
 
 
-def estimate_seconds(plan: Plan, experiments: Sequence[str]) -> float:
-    return sum(EXPERIMENTS[name].estimate_seconds(plan) for name in select_experiments(experiments))
+def estimate_seconds(options: Options, experiments: Sequence[str]) -> float:
+    return sum(EXPERIMENTS[name].estimate_seconds(options) for name in select_experiments(experiments))
 
 
 def require_own_database(*, may_write_anywhere: bool) -> None:
@@ -131,13 +131,13 @@ def _require_writable(writing: Sequence[str]) -> None:
         ) from error
 
 
-def _require_numbers(plan: Plan, simulated_latency_seconds: float | None) -> None:
+def _require_numbers(options: Options, simulated_latency_seconds: float | None) -> None:
     # NumPy draws from no other seeds.
-    require_at_least("--seed", plan.seed, 0)
-    if plan.requests is not None:
-        require_at_least("--requests", plan.requests, 1)
-    if plan.warmup is not None:
-        require_at_least("--warmup", plan.warmup, 0)
+    require_at_least("--seed", options.seed, 0)
+    if options.requests is not None:
+        require_at_least("--requests", options.requests, 1)
+    if options.warmup is not None:
+        require_at_least("--warmup", options.warmup, 0)
     if simulated_latency_seconds is not None:
         require_at_least("--simulate-latency", simulated_latency_seconds, 0)
         if simulated_latency_seconds > MAX_LATENCY_SECONDS:

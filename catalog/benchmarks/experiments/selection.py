@@ -15,7 +15,7 @@ from catalog.benchmarks.experiments.stampede import experiment as stampede
 from catalog.benchmarks.experiments.throughput import experiment as throughput
 from catalog.benchmarks.figures.results import ExperimentResult
 from catalog.benchmarks.figures.tables import Table
-from catalog.benchmarks.options import Plan
+from catalog.benchmarks.options import Options
 from catalog.options import InvalidOption
 
 
@@ -26,10 +26,10 @@ class Experiment(Protocol):
     # Whether it writes rows of its own to the database.
     WRITES: bool
 
-    def estimate_seconds(self, plan: Plan) -> float:
+    def estimate_seconds(self, options: Options) -> float:
         """Roughly how long it takes, for the progress bar."""
 
-    def measure(self, plan: Plan) -> ExperimentResult:
+    def measure(self, options: Options) -> ExperimentResult:
         """Leaves database and Redis as it found them. Raises ``BenchmarkError``."""
 
     def tables(self, result: ExperimentResult) -> list[Table]: ...

@@ -13,7 +13,7 @@ from catalog.benchmarks.experiments.selection import EXPERIMENTS
 from catalog.benchmarks.figures.comparison import compare_runs, differences
 from catalog.benchmarks.figures.gates import Gate, missed_gates, parse_gate, require_strategies
 from catalog.benchmarks.figures.results import Run
-from catalog.benchmarks.options import Effort, Plan
+from catalog.benchmarks.options import Effort, Options
 from catalog.benchmarks.report import (
     render_markdown,
     render_svg,
@@ -128,23 +128,23 @@ class Command(CatalogCommand):
     ) -> Run:
         given = {name: options[name] for name in ("path", "requests", "warmup", "seed")}
         chosen = select_strategies(strategies or ())
-        plan = Plan(strategies=tuple(chosen), effort=Effort(effort or "normal"), **given)
-        asked: dict[str, Any] = {
+        asked = Options(strategies=tuple(chosen), effort=Effort(effort or "normal"), **given)
+        scope: dict[str, Any] = {
             "experiments": experiments,
             "simulated_latency_seconds": simulate_latency,
             "may_write_anywhere": yes_this_database,
         }
-        require_measurable(plan, **asked)
+        require_measurable(asked, **scope)
         require_strategies(gates, [*(strategy.name for strategy in chosen), *FLOOR_NAMES])
         removed = remove_leftovers()
         if verbosity:
             for line in removed:
                 self.stderr.write(line, style_func=str)
             self._announce(experiments)
-        total = estimate_seconds(plan, experiments)
+        total = estimate_seconds(asked, experiments)
         with self.progress("Measuring", total, verbosity=verbosity, counts=False) as advance:
             try:
-                return run_benchmark(plan.reporting_to(advance), on_failure=self._note_failure, **asked)
+                return run_benchmark(asked.reporting_to(advance), on_failure=self._note_failure, **scope)
             except BenchmarkError as error:
                 raise CommandError(str(error)) from error
 

@@ -20,7 +20,7 @@ from catalog.benchmarks.clients.in_process import BenchmarkError
 from catalog.benchmarks.environment import describe_environment
 from catalog.benchmarks.experiments.selection import DEFAULT_EXPERIMENTS, EXPERIMENTS, select_experiments
 from catalog.benchmarks.figures.results import Run
-from catalog.benchmarks.options import Effort, Plan
+from catalog.benchmarks.options import Effort, Options
 from catalog.benchmarks.run import LOCAL_HOSTS, estimate_seconds, require_own_database, run_benchmark
 from catalog.benchmarks.sandbox.isolation import empty_cache
 from catalog.benchmarks.strategies.registry import (
@@ -41,12 +41,14 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 STRATEGIES = (UNCACHED, TEXTBOOK, READ_CACHE)
 
 
-def plan(**options: Any) -> Plan:
-    return Plan(**{"strategies": STRATEGIES, "effort": Effort.QUICK, "requests": 2, "warmup": 1, **options})
+def quick(**changed: Any) -> Options:
+    return Options(
+        **{"strategies": STRATEGIES, "effort": Effort.QUICK, "requests": 2, "warmup": 1, **changed}
+    )
 
 
-def bench(*experiments: str, **options: Any) -> Run:
-    return run_benchmark(plan(**options), experiments=experiments)
+def bench(*experiments: str, **changed: Any) -> Run:
+    return run_benchmark(quick(**changed), experiments=experiments)
 
 
 def state(redis: Any) -> Any:
@@ -128,15 +130,15 @@ def test_bad_options_are_named(options: dict[str, Any], message: str, shelf: lis
 )
 def test_a_latency_that_cannot_be_is_refused(seconds: float, rule: str) -> None:
     with pytest.raises(InvalidOption, match=f"--simulate-latency must be {rule}, got {seconds}"):
-        run_benchmark(plan(), simulated_latency_seconds=seconds)
+        run_benchmark(quick(), simulated_latency_seconds=seconds)
 
 
 @pytest.mark.usefixtures("shelf")
 def test_the_configured_latency_is_in_the_report(settings: Settings) -> None:
     settings.SIMULATED_LATENCY_SECONDS = 0.001
 
-    assert run_benchmark(plan(), experiments=["invalidation"]).simulated_latency_seconds == 0.001
-    found = run_benchmark(plan(), experiments=["invalidation"], simulated_latency_seconds=0.002)
+    assert run_benchmark(quick(), experiments=["invalidation"]).simulated_latency_seconds == 0.001
+    found = run_benchmark(quick(), experiments=["invalidation"], simulated_latency_seconds=0.002)
     assert found.simulated_latency_seconds == 0.002
 
 
@@ -172,7 +174,7 @@ def test_progress_adds_up_to_the_estimate() -> None:
 
     bench(*DEFAULT_EXPERIMENTS, on_progress=done.append)
 
-    assert sum(done) == pytest.approx(estimate_seconds(plan(), DEFAULT_EXPERIMENTS))
+    assert sum(done) == pytest.approx(estimate_seconds(quick(), DEFAULT_EXPERIMENTS))
 
 
 def test_uncached_is_the_baseline_of_every_selection() -> None:
@@ -252,7 +254,7 @@ def test_a_database_that_cannot_be_written_is_known_before_anything_is_measured(
 
 @pytest.mark.usefixtures("shelf")
 def test_what_others_measured_is_kept_where_a_later_experiment_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(plan: Plan) -> None:
+    def fail(options: Options) -> None:
         raise BenchmarkError("A page was wrong.")
 
     failures: list[tuple[str, str]] = []
@@ -261,13 +263,13 @@ def test_what_others_measured_is_kept_where_a_later_experiment_fails(monkeypatch
         failures.append((name, str(error)))
 
     monkeypatch.setattr(EXPERIMENTS["invalidation"], "measure", fail)
-    run = run_benchmark(plan(), experiments=["latency", "invalidation"], on_failure=note)
+    run = run_benchmark(quick(), experiments=["latency", "invalidation"], on_failure=note)
 
     assert [result.experiment for result in run.experiments] == ["latency"]
     assert failures == [("invalidation", "A page was wrong.")]
     for experiments in (["latency", "invalidation"], ["invalidation"]):
         with pytest.raises(BenchmarkError, match=r"A page was wrong\."):
-            run_benchmark(plan(), experiments=experiments, on_failure=None if len(experiments) > 1 else note)
+            run_benchmark(quick(), experiments=experiments, on_failure=None if len(experiments) > 1 else note)
 
 
 @pytest.mark.usefixtures("shelf")

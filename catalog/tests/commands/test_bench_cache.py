@@ -231,7 +231,7 @@ def test_an_output_without_letters_for_all_units_gets_question_marks(small_shop:
 def test_an_experiment_that_fails_after_others_loses_nothing_of_theirs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def fail(plan: Any) -> None:
+    def fail(options: Any) -> None:
         raise BenchmarkError("A page was wrong.")
 
     monkeypatch.setattr(EXPERIMENTS["invalidation"], "measure", fail)

@@ -14,7 +14,7 @@ from catalog.benchmarks.experiments.freshness import FreshnessResult, measure_fr
 from catalog.benchmarks.figures.results import ExperimentResult, Figure
 from catalog.benchmarks.figures.tables import Table, tabulate
 from catalog.benchmarks.figures.units import say
-from catalog.benchmarks.options import Plan, Scale
+from catalog.benchmarks.options import Options, Scale
 from catalog.benchmarks.strategies.registry import UNCACHED
 
 QUESTION = "How often is an answer stale?"
@@ -26,17 +26,17 @@ CASE = "freshness"
 MILLION = 1_000_000
 
 
-def estimate_seconds(plan: Plan) -> float:
-    return len(plan.strategies) * (SECONDS.at(plan.effort) + STARTING_SECONDS)
+def estimate_seconds(options: Options) -> float:
+    return len(options.strategies) * (SECONDS.at(options.effort) + STARTING_SECONDS)
 
 
-def measure(plan: Plan) -> ExperimentResult:
-    seconds = SECONDS.at(plan.effort)
+def measure(options: Options) -> ExperimentResult:
+    seconds = SECONDS.at(options.effort)
     results = measure_freshness(
-        strategies=plan.strategies,
+        strategies=options.strategies,
         seconds=seconds,
-        seed=plan.seed,
-        on_progress=lambda done: plan.on_progress(done * (seconds + STARTING_SECONDS)),
+        seed=options.seed,
+        on_progress=lambda done: options.on_progress(done * (seconds + STARTING_SECONDS)),
     )
     return ExperimentResult(
         experiment="freshness",

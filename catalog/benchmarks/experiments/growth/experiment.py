@@ -44,7 +44,7 @@ from catalog.benchmarks.experiments.growth.work import HIT, MISS, PATH, WRITE
 from catalog.benchmarks.figures.results import ExperimentResult, Figure
 from catalog.benchmarks.figures.tables import Table, tabulate
 from catalog.benchmarks.figures.units import say
-from catalog.benchmarks.options import Plan, Scale
+from catalog.benchmarks.options import Options, Scale
 from catalog.benchmarks.strategies.registry import UNCACHED
 
 QUESTION = "What happens at a hundred times the size?"
@@ -67,19 +67,19 @@ MUST_NOT_GROW = (HIT, INVALIDATION)
 FAULT_FROM = 0.5
 
 
-def estimate_seconds(plan: Plan) -> float:
-    return products.estimate_seconds(plan, PRODUCTS.at(plan.effort)) + sum(
-        keys.estimate_seconds(plan, size) for size in KEYS.at(plan.effort)
+def estimate_seconds(options: Options) -> float:
+    return products.estimate_seconds(options, PRODUCTS.at(options.effort)) + sum(
+        keys.estimate_seconds(options, size) for size in KEYS.at(options.effort)
     )
 
 
-def measure(plan: Plan) -> ExperimentResult:
-    of_products = measure_products(plan, PRODUCTS.at(plan.effort), on_progress=plan.on_progress)
-    of_keys = measure_keys(plan, KEYS.at(plan.effort), on_progress=plan.on_progress)
-    names = [strategy.name for strategy in plan.strategies]
+def measure(options: Options) -> ExperimentResult:
+    of_products = measure_products(options, PRODUCTS.at(options.effort), on_progress=options.on_progress)
+    of_keys = measure_keys(options, KEYS.at(options.effort), on_progress=options.on_progress)
+    names = [strategy.name for strategy in options.strategies]
     series = [*product_series(of_products), *key_series(of_keys)]
     figures = [
-        *(median_figure(each, plan.seed) for each in series),
+        *(median_figure(each, options.seed) for each in series),
         *page_figures(of_keys),
         *slope_figures(series, names),
     ]

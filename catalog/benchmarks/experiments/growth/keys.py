@@ -16,7 +16,7 @@ from catalog.benchmarks.experiments.growth.copies import StoredPage, look_at_pag
 from catalog.benchmarks.experiments.growth.scratch_servers import RedisServer, redis_server
 from catalog.benchmarks.figures.statistics import NANOSECONDS
 from catalog.benchmarks.figures.units import say
-from catalog.benchmarks.options import Plan, Scale
+from catalog.benchmarks.options import Options, Scale
 from catalog.benchmarks.sandbox.isolation import garbage_collector_off
 from catalog.benchmarks.sandbox.rows import OwnRows, own_rows
 from catalog.benchmarks.strategies.registry import Strategy
@@ -79,8 +79,8 @@ class KeyResult:
     warnings: tuple[str, ...]
 
 
-def estimate_seconds(plan: Plan, size: int) -> float:
-    return len(plan.strategies) * ROUNDS.at(plan.effort) * _fill_seconds(size)
+def estimate_seconds(options: Options, size: int) -> float:
+    return len(options.strategies) * ROUNDS.at(options.effort) * _fill_seconds(size)
 
 
 def _fill_seconds(size: int) -> float:
@@ -88,23 +88,23 @@ def _fill_seconds(size: int) -> float:
 
 
 def measure_keys(
-    plan: Plan, sizes: Sequence[int], *, on_progress: Callable[[float], None] = lambda _: None
+    options: Options, sizes: Sequence[int], *, on_progress: Callable[[float], None] = lambda _: None
 ) -> KeyResult:
     """Within ``isolated_cache()``. ``on_progress`` is called with the seconds of the estimate that are
     done.
 
     Raises ``BenchmarkError``.
     """
-    chance = random.Random(plan.seed)
-    seconds = 20 * sum(estimate_seconds(plan, size) for size in sizes)
+    chance = random.Random(options.seed)
+    seconds = 20 * sum(estimate_seconds(options, size) for size in sizes)
     with own_rows(2) as rows, redis_server(seconds=seconds) as server, Requester() as requester:
-        looked_at = [_look_at(strategy, requester, rows, server) for strategy in plan.strategies]
+        looked_at = [_look_at(strategy, requester, rows, server) for strategy in options.strategies]
         subjects = [each for each in looked_at if _can_be_copied(each, server)]
         fitting, warnings = _fitting(subjects, sizes, server)
         warnings += tuple(_not_copied(each) for each in looked_at if each not in subjects)
         findings = {size: {each.strategy.name: KeyFindings() for each in subjects} for size in fitting}
         pairs = [(size, subject) for size in fitting for subject in subjects]
-        for _ in range(ROUNDS.at(plan.effort)):
+        for _ in range(ROUNDS.at(options.effort)):
             # In another order each time, so that a busy moment of the machine hits all alike.
             for size, subject in chance.sample(pairs, len(pairs)):
                 _measure_once(subject, size, server, findings[size][subject.strategy.name])

@@ -19,7 +19,7 @@ from catalog.benchmarks.experiments.growth.databases import (
 )
 from catalog.benchmarks.experiments.growth.work import HITS_PER_TURN, WRITES_PER_TURN, Task, Times
 from catalog.benchmarks.figures.units import say
-from catalog.benchmarks.options import Plan, Scale
+from catalog.benchmarks.options import Options, Scale
 from catalog.benchmarks.processes.children import (
     EXIT_PATIENCE_SECONDS,
     STARTING_PATIENCE_SECONDS,
@@ -48,13 +48,13 @@ class ProductTimes:
     warnings: tuple[str, ...] = ()
 
 
-def estimate_seconds(plan: Plan, sizes: Sequence[int]) -> float:
+def estimate_seconds(options: Options, sizes: Sequence[int]) -> float:
     starting = sum(map(_starting_seconds, sizes))
-    return starting + (1 + TURNS.at(plan.effort)) * sum(_turn_seconds(plan, size) for size in sizes)
+    return starting + (1 + TURNS.at(options.effort)) * sum(_turn_seconds(options, size) for size in sizes)
 
 
 def measure_products(
-    plan: Plan, sizes: Sequence[int], *, on_progress: Callable[[float], None] = lambda _: None
+    options: Options, sizes: Sequence[int], *, on_progress: Callable[[float], None] = lambda _: None
 ) -> ProductTimes:
     """A process and a scratch database for each size, which take turns. Raises ``BenchmarkError``.
 
@@ -70,30 +70,32 @@ def measure_products(
         processes = {}
         for size, database in databases.items():
             processes[size] = stack.enter_context(_process(size, database, folder))
-            processes[size].send(json.dumps(asdict(_task(plan, size, database))))
+            processes[size].send(json.dumps(asdict(_task(options, size, database))))
         for size, process in processes.items():
             process.wait_until_ready(timeout_seconds=_patience_seconds(_starting_seconds(size)))
             on_progress(_starting_seconds(size))
-        _take_turns(plan, processes, on_progress)
+        _take_turns(options, processes, on_progress)
         times = {
             size: process.report(timeout_seconds=EXIT_PATIENCE_SECONDS) for size, process in processes.items()
         }
     return ProductTimes(times=times, warnings=warnings)
 
 
-def _take_turns(plan: Plan, processes: dict[int, Process], on_progress: Callable[[float], None]) -> None:
+def _take_turns(
+    options: Options, processes: dict[int, Process], on_progress: Callable[[float], None]
+) -> None:
     """One process at a time, so that a busy moment of the machine hits all sizes alike."""
-    chance = random.Random(plan.seed)
-    for _ in range(1 + TURNS.at(plan.effort)):
+    chance = random.Random(options.seed)
+    for _ in range(1 + TURNS.at(options.effort)):
         for size in chance.sample(list(processes), len(processes)):
             processes[size].send("turn")
-            processes[size].wait_until_ready(timeout_seconds=_patience_seconds(_turn_seconds(plan, size)))
-            on_progress(_turn_seconds(plan, size))
+            processes[size].wait_until_ready(timeout_seconds=_patience_seconds(_turn_seconds(options, size)))
+            on_progress(_turn_seconds(options, size))
 
 
-def _task(plan: Plan, size: int, database: ScratchDatabase) -> Task:
-    names = [strategy.name for strategy in plan.strategies]
-    return Task(database=database.name, products=size, strategies=names, seed=plan.seed)
+def _task(options: Options, size: int, database: ScratchDatabase) -> Task:
+    names = [strategy.name for strategy in options.strategies]
+    return Task(database=database.name, products=size, strategies=names, seed=options.seed)
 
 
 def _process(size: int, database: ScratchDatabase, folder: Path) -> AbstractContextManager[Process]:
@@ -131,9 +133,9 @@ def _patience_seconds(estimated: float) -> float:
     return STARTING_PATIENCE_SECONDS + PATIENCE_TIMES * estimated
 
 
-def _turn_seconds(plan: Plan, size: int) -> float:
+def _turn_seconds(options: Options, size: int) -> float:
     """A write comes with a miss before it; the hits of ``uncached`` are misses."""
     misses = 1 + WRITES_PER_TURN
-    requests = len(plan.strategies) * (misses + HITS_PER_TURN + WRITES_PER_TURN)
-    counted = len(plan.strategies) * misses + HITS_PER_TURN
+    requests = len(options.strategies) * (misses + HITS_PER_TURN + WRITES_PER_TURN)
+    counted = len(options.strategies) * misses + HITS_PER_TURN
     return requests * SECONDS_PER_REQUEST + counted * size * SECONDS_PER_REQUEST_AND_PRODUCT

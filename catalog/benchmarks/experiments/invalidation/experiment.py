@@ -38,7 +38,7 @@ from catalog.benchmarks.figures.results import ExperimentResult, Figure, Series
 from catalog.benchmarks.figures.statistics import Interval, median_interval, summarise
 from catalog.benchmarks.figures.tables import Table
 from catalog.benchmarks.figures.units import say
-from catalog.benchmarks.options import Plan, Scale
+from catalog.benchmarks.options import Options, Scale
 from catalog.benchmarks.strategies import plug_ins
 from catalog.benchmarks.strategies.registry import UNCACHED, Strategy
 
@@ -76,24 +76,24 @@ class Finding:
         return any(self.pages.values())
 
 
-def estimate_seconds(plan: Plan) -> float:
-    strategies = _measurable(plan)
+def estimate_seconds(options: Options) -> float:
+    strategies = _measurable(options)
     caches = sum(strategy.caches for strategy in strategies)
-    timing = len(strategies) * ROUNDS.at(plan.effort) * SECONDS_PER_ROUND
+    timing = len(strategies) * ROUNDS.at(options.effort) * SECONDS_PER_ROUND
     return STARTING_SECONDS + len(KINDS) * (timing + caches * SECONDS_PER_CHECK)
 
 
-def measure(plan: Plan) -> ExperimentResult:
-    strategies = _measurable(plan)
-    left_out = [each.name for each in plan.strategies if each not in strategies]
+def measure(options: Options) -> ExperimentResult:
+    strategies = _measurable(options)
+    left_out = [each.name for each in options.strategies if each not in strategies]
     with opened_bench(needs_process=any(kind.is_elsewhere for kind in KINDS)) as bench:
-        plan.on_progress(STARTING_SECONDS)
+        options.on_progress(STARTING_SECONDS)
         kinds = [kind for kind in KINDS if bench.process or not kind.is_elsewhere]
-        findings = [finding for kind in kinds for finding in _examine(bench, kind, strategies, plan)]
+        findings = [finding for kind in kinds for finding in _examine(bench, kind, strategies, options)]
         warnings = _warnings(bench, left_out)
     return ExperimentResult(
         experiment="invalidation",
-        parameters={"kinds": len(kinds), "rounds": ROUNDS.at(plan.effort), "races": len(RACES)},
+        parameters={"kinds": len(kinds), "rounds": ROUNDS.at(options.effort), "races": len(RACES)},
         figures=tuple(_figures(findings)),
         series=tuple(
             Series(strategy=each.strategy, case=each.kind, name="write", unit="s", values=each.seconds)
@@ -104,15 +104,15 @@ def measure(plan: Plan) -> ExperimentResult:
     )
 
 
-def _measurable(plan: Plan) -> list[Strategy]:
+def _measurable(options: Options) -> list[Strategy]:
     """Those whose invalidation can be connected in this process, where the writes are."""
-    return [strategy for strategy in plan.strategies if not plug_ins.is_elsewhere(strategy)]
+    return [strategy for strategy in options.strategies if not plug_ins.is_elsewhere(strategy)]
 
 
-def _examine(bench: Bench, kind: Kind, strategies: Sequence[Strategy], plan: Plan) -> list[Finding]:
+def _examine(bench: Bench, kind: Kind, strategies: Sequence[Strategy], options: Options) -> list[Finding]:
     """The checks come first: what a first write imports is no cache's cost."""
-    rounds, chance = ROUNDS.at(plan.effort), random.Random(plan.seed)
-    checked = {strategy.name: _check(bench, strategy, kind, plan) for strategy in strategies}
+    rounds, chance = ROUNDS.at(options.effort), random.Random(options.seed)
+    checked = {strategy.name: _check(bench, strategy, kind, options) for strategy in strategies}
     targets = iter(bench.make_targets(rounds * len(strategies)))
     seconds: dict[str, list[float]] = {strategy.name: [] for strategy in strategies}
     for _ in range(rounds):
@@ -121,14 +121,16 @@ def _examine(bench: Bench, kind: Kind, strategies: Sequence[Strategy], plan: Pla
             if sum(own) < MOST_SECONDS:
                 with bench.only_invalidation_of(strategy):
                     own.append(trials.time_write(bench, strategy, kind, next(targets)))
-            plan.on_progress(SECONDS_PER_ROUND)
+            options.on_progress(SECONDS_PER_ROUND)
     return [
         Finding(strategy=name, kind=kind.name, pages=pages, stale_races=races, seconds=tuple(seconds[name]))
         for name, (pages, races) in checked.items()
     ]
 
 
-def _check(bench: Bench, strategy: Strategy, kind: Kind, plan: Plan) -> tuple[dict[Page, bool], int | None]:
+def _check(
+    bench: Bench, strategy: Strategy, kind: Kind, options: Options
+) -> tuple[dict[Page, bool], int | None]:
     """The pages after the write alone, and the number of races that end with a stale one."""
     if not strategy.caches:
         # It is what the others are compared with.
@@ -138,7 +140,7 @@ def _check(bench: Bench, strategy: Strategy, kind: Kind, plan: Plan) -> tuple[di
         pages = trials.find_stale_pages(bench, strategy, kind, alone)
         races = zip(RACES, overlapped, strict=True) if bench.readers else ()
         lost = [race(bench, strategy, kind, target) for race, target in races]
-    plan.on_progress(SECONDS_PER_CHECK)
+    options.on_progress(SECONDS_PER_CHECK)
     return pages, sum(lost) if bench.readers else None
 
 

@@ -23,7 +23,7 @@ from catalog.benchmarks.figures.results import ExperimentResult, Figure, Series
 from catalog.benchmarks.figures.statistics import NANOSECONDS, median_interval, median_ratio, summarise
 from catalog.benchmarks.figures.tables import Table, tabulate
 from catalog.benchmarks.figures.units import say
-from catalog.benchmarks.options import Plan, Scale
+from catalog.benchmarks.options import Options, Scale
 from catalog.benchmarks.sandbox.isolation import empty_cache, garbage_collector_off
 from catalog.benchmarks.strategies.registry import FLOOR_NAMES, FLOOR_WITH_GET, FLOORS, UNCACHED, Strategy
 
@@ -45,37 +45,37 @@ TIME = "time"
 Times = dict[str, list[float]]
 
 
-def estimate_seconds(plan: Plan) -> float:
-    rounds = _requests(plan) + MIX_REQUESTS.at(plan.effort) + 5 * COLD_ROUNDS.at(plan.effort)
+def estimate_seconds(options: Options) -> float:
+    rounds = _requests(options) + MIX_REQUESTS.at(options.effort) + 5 * COLD_ROUNDS.at(options.effort)
     return rounds * SECONDS_PER_ROUND
 
 
-def measure(plan: Plan) -> ExperimentResult:
-    strategies = (*plan.strategies, *FLOORS)
-    mix = draw_mix(plan.seed, MIX_REQUESTS.at(plan.effort))
+def measure(options: Options) -> ExperimentResult:
+    strategies = (*options.strategies, *FLOORS)
+    mix = draw_mix(options.seed, MIX_REQUESTS.at(options.effort))
     with Requester() as requester:
         empty_cache()
-        queries = _check(requester, strategies, plan.path)
-        for page in set(mix) - {plan.path}:
+        queries = _check(requester, strategies, options.path)
+        for page in set(mix) - {options.path}:
             # A strategy may leave some of these uncached.
             _check(requester, strategies, page, must_hit=False)
         with garbage_collector_off():
             times = {
-                COLD: _time_cold(requester, strategies, plan),
-                HIT: _time_repeats(requester, strategies, plan),
-                MIX: _time_mix(requester, strategies, mix, plan),
+                COLD: _time_cold(requester, strategies, options),
+                HIT: _time_repeats(requester, strategies, options),
+                MIX: _time_mix(requester, strategies, mix, options),
             }
     figures = [
         figure
         for case, of_case in times.items()
-        for figure in (*_figures(case, of_case, plan.seed), *_query_figures(case, queries))
+        for figure in (*_figures(case, of_case, options.seed), *_query_figures(case, queries))
     ]
     return ExperimentResult(
         experiment="latency",
         parameters={
-            "path": plan.path,
-            "requests": _requests(plan),
-            "warmup": _warmup(plan),
+            "path": options.path,
+            "requests": _requests(options),
+            "warmup": _warmup(options),
             "mix_requests": len(mix),
             "mix_pages": len(set(mix)),
             "zipf_exponent": ZIPF_EXPONENT,
@@ -147,33 +147,35 @@ def _check(
     return queries
 
 
-def _time_cold(requester: Requester, strategies: Sequence[Strategy], plan: Plan) -> Times:
-    chance = random.Random(plan.seed)
+def _time_cold(requester: Requester, strategies: Sequence[Strategy], options: Options) -> Times:
+    chance = random.Random(options.seed)
     times: Times = {strategy.name: [] for strategy in strategies}
-    for _ in range(COLD_ROUNDS.at(plan.effort)):
+    for _ in range(COLD_ROUNDS.at(options.effort)):
         # So that the first read is a true miss.
         empty_cache()
-        requester.prepare_floor(plan.path)
+        requester.prepare_floor(options.path)
         for strategy in chance.sample(strategies, len(strategies)):
-            times[strategy.name].append(requester.time(strategy, plan.path) / NANOSECONDS)
-        plan.on_progress(5 * SECONDS_PER_ROUND)
+            times[strategy.name].append(requester.time(strategy, options.path) / NANOSECONDS)
+        options.on_progress(5 * SECONDS_PER_ROUND)
     return times
 
 
-def _time_repeats(requester: Requester, strategies: Sequence[Strategy], plan: Plan) -> Times:
-    chance = random.Random(plan.seed)
+def _time_repeats(requester: Requester, strategies: Sequence[Strategy], options: Options) -> Times:
+    chance = random.Random(options.seed)
     times: Times = {strategy.name: [] for strategy in strategies}
-    for number in range(_warmup(plan) + _requests(plan)):
+    for number in range(_warmup(options) + _requests(options)):
         for strategy in chance.sample(strategies, len(strategies)):
-            nanoseconds = requester.time(strategy, plan.path)
-            if number >= _warmup(plan):
+            nanoseconds = requester.time(strategy, options.path)
+            if number >= _warmup(options):
                 times[strategy.name].append(nanoseconds / NANOSECONDS)
-        plan.on_progress(SECONDS_PER_ROUND if number >= _warmup(plan) else 0)
+        options.on_progress(SECONDS_PER_ROUND if number >= _warmup(options) else 0)
     return times
 
 
-def _time_mix(requester: Requester, strategies: Sequence[Strategy], mix: Sequence[str], plan: Plan) -> Times:
-    chance = random.Random(plan.seed)
+def _time_mix(
+    requester: Requester, strategies: Sequence[Strategy], mix: Sequence[str], options: Options
+) -> Times:
+    chance = random.Random(options.seed)
     times: Times = {strategy.name: [] for strategy in strategies}
     empty_cache()
     for path in set(mix):
@@ -181,7 +183,7 @@ def _time_mix(requester: Requester, strategies: Sequence[Strategy], mix: Sequenc
     for path in mix:
         for strategy in chance.sample(strategies, len(strategies)):
             times[strategy.name].append(requester.time(strategy, path) / NANOSECONDS)
-        plan.on_progress(SECONDS_PER_ROUND)
+        options.on_progress(SECONDS_PER_ROUND)
     return times
 
 
@@ -266,9 +268,9 @@ def _warnings(times: Times) -> list[str]:
     return found
 
 
-def _requests(plan: Plan) -> int:
-    return REQUESTS.at(plan.effort) if plan.requests is None else plan.requests
+def _requests(options: Options) -> int:
+    return REQUESTS.at(options.effort) if options.requests is None else options.requests
 
 
-def _warmup(plan: Plan) -> int:
-    return WARMUP if plan.warmup is None else plan.warmup
+def _warmup(options: Options) -> int:
+    return WARMUP if options.warmup is None else options.warmup

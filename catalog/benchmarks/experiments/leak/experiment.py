@@ -27,7 +27,7 @@ from catalog.benchmarks.experiments.leak.disclosures import FAULTS, Personal, fa
 from catalog.benchmarks.experiments.leak.visits import describe, meet, read_answers
 from catalog.benchmarks.figures.results import ExperimentResult, Figure
 from catalog.benchmarks.figures.tables import Cell, Table, tabulate
-from catalog.benchmarks.options import Plan
+from catalog.benchmarks.options import Options
 from catalog.benchmarks.sandbox.accounts import VISITOR, Person, own_people
 from catalog.benchmarks.sandbox.isolation import empty_cache
 from catalog.benchmarks.sandbox.rows import own_rows
@@ -72,25 +72,25 @@ class Visit:
     then: Answers
 
 
-def estimate_seconds(plan: Plan) -> float:
-    return len(plan.strategies) * SECONDS_PER_STRATEGY
+def estimate_seconds(options: Options) -> float:
+    return len(options.strategies) * SECONDS_PER_STRATEGY
 
 
-def measure(plan: Plan) -> ExperimentResult:
+def measure(options: Options) -> ExperimentResult:
     visits = []
     with own_rows(1) as rows, own_people() as people, Requester() as requester:
         paths = ("/products/", rows.detail_path(), "/products/stats/")
         for order in orders(people):
-            visits.append(_visit(order, plan, requester, paths, people))
-            plan.on_progress(estimate_seconds(plan) / (ORDERS * len(ACCEPT)))
+            visits.append(_visit(order, options, requester, paths, people))
+            options.on_progress(estimate_seconds(options) / (ORDERS * len(ACCEPT)))
     leaks = list(find_leaks(visits))
-    figures = [figure for strategy in plan.strategies for figure in _figures(strategy.name, visits, leaks)]
+    figures = [figure for strategy in options.strategies for figure in _figures(strategy.name, visits, leaks)]
     return ExperimentResult(
         experiment="leak",
         parameters={"orders": ORDERS, "renderers": list(ACCEPT), "pages": ["list", "detail", "stats"]},
         figures=tuple(figures),
         verdicts=tuple(_verdicts(figures)),
-        warnings=tuple(_warnings(plan, visits, len(paths))),
+        warnings=tuple(_warnings(options, visits, len(paths))),
     )
 
 
@@ -143,10 +143,10 @@ def find_leaks(visits: Sequence[Visit]) -> Iterator[Leak]:
 
 
 def _visit(
-    order: Order, plan: Plan, requester: Requester, paths: Sequence[str], people: Sequence[Person]
+    order: Order, options: Options, requester: Requester, paths: Sequence[str], people: Sequence[Person]
 ) -> Visit:
     visit = Visit(order=order, first={}, then={})
-    for strategy in plan.strategies:
+    for strategy in options.strategies:
         # Sessions may be kept in the cache, so it is emptied before anybody logs in.
         empty_cache()
         pages = {strategy.url(path): (strategy.name, path) for path in paths}
@@ -220,8 +220,8 @@ def _verdicts(figures: Sequence[Figure]) -> Iterator[str]:
         yield f"{strategy}: {said} what is another person's{shared}."
 
 
-def _warnings(plan: Plan, visits: Sequence[Visit], paths: int) -> Iterator[str]:
-    for strategy in plan.strategies:
+def _warnings(options: Options, visits: Sequence[Visit], paths: int) -> Iterator[str]:
+    for strategy in options.strategies:
         expected = len(visits) * paths * 2
         answered = sum(page[0] == strategy.name for visit in visits for page in (*visit.first, *visit.then))
         if answered < expected:

@@ -30,7 +30,7 @@ from catalog.benchmarks.figures.results import ExperimentResult, Figure, Series
 from catalog.benchmarks.figures.statistics import median_interval
 from catalog.benchmarks.figures.tables import Table, tabulate
 from catalog.benchmarks.figures.units import say
-from catalog.benchmarks.options import Plan, Scale
+from catalog.benchmarks.options import Options, Scale
 from catalog.benchmarks.sandbox.isolation import garbage_collector_off
 from readcache.testing import SERVER_NAMES
 
@@ -48,25 +48,25 @@ TIME = "time"
 LONG_SECONDS = 1.0
 
 
-def estimate_seconds(plan: Plan) -> float:
-    return _starting_seconds(plan) + sum(_case_seconds(plan, case) for case in CASES)
+def estimate_seconds(options: Options) -> float:
+    return _starting_seconds(options) + sum(_case_seconds(options, case) for case in CASES)
 
 
-def measure(plan: Plan) -> ExperimentResult:
+def measure(options: Options) -> ExperimentResult:
     program = find_server()
     if program is None:
-        plan.on_progress(estimate_seconds(plan))
+        options.on_progress(estimate_seconds(options))
         return ExperimentResult(experiment="outage", parameters={}, figures=(), warnings=(NO_SERVER,))
-    timing = TIMING.at(plan.effort)
+    timing = TIMING.at(options.effort)
     with garbage_collector_off():
         observations = observe_outages(
-            plan.strategies,
+            options.strategies,
             timing,
             program=program,
-            on_start=lambda: plan.on_progress(_starting_seconds(plan)),
-            on_case=lambda case: plan.on_progress(_case_seconds(plan, case)),
+            on_start=lambda: options.on_progress(_starting_seconds(options)),
+            on_case=lambda case: options.on_progress(_case_seconds(options, case)),
         )
-    return sum_up(observations, timing, seed=plan.seed)
+    return sum_up(observations, timing, seed=options.seed)
 
 
 NO_SERVER = (
@@ -133,15 +133,15 @@ SAVES_LEGEND = (
 )
 
 
-def _case_seconds(plan: Plan, case: str) -> float:
-    timing = TIMING.at(plan.effort)
+def _case_seconds(options: Options, case: str) -> float:
+    timing = TIMING.at(options.effort)
     # A strategy that waits for Redis makes it hang as long as it may.
     outage = timing.longest_outage if case == HUNG else timing.outage
     return timing.steady + outage + timing.recovery
 
 
-def _starting_seconds(plan: Plan) -> float:
-    return len(plan.strategies) * STARTING_SECONDS_PER_STRATEGY
+def _starting_seconds(options: Options) -> float:
+    return len(options.strategies) * STARTING_SECONDS_PER_STRATEGY
 
 
 def _figures(seen: Observation, seed: int) -> Iterator[Figure]:

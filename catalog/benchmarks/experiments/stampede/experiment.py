@@ -31,7 +31,7 @@ from catalog.benchmarks.figures.results import ExperimentResult, Figure, Series
 from catalog.benchmarks.figures.statistics import NANOSECONDS, summarise
 from catalog.benchmarks.figures.tables import Table, tabulate
 from catalog.benchmarks.figures.units import say
-from catalog.benchmarks.options import Plan, Scale
+from catalog.benchmarks.options import Options, Scale
 from catalog.benchmarks.processes.servers import Server, running_servers
 from catalog.benchmarks.sandbox.isolation import empty_cache, garbage_collector_off
 from catalog.benchmarks.strategies.registry import UNCACHED, Strategy
@@ -79,35 +79,35 @@ class Tally:
             self.complaints.append(complaint())
 
 
-def estimate_seconds(plan: Plan) -> float:
-    rounds = WARMUP_ROUNDS + ROUNDS.at(plan.effort)
-    return STARTING_SECONDS + len(plan.strategies) * rounds * SECONDS_PER_ROUND
+def estimate_seconds(options: Options) -> float:
+    rounds = WARMUP_ROUNDS + ROUNDS.at(options.effort)
+    return STARTING_SECONDS + len(options.strategies) * rounds * SECONDS_PER_ROUND
 
 
-def measure(plan: Plan) -> ExperimentResult:
-    reason = _lacks_connections(plan)
+def measure(options: Options) -> ExperimentResult:
+    reason = _lacks_connections(options)
     if reason:
-        plan.on_progress(estimate_seconds(plan))
+        options.on_progress(estimate_seconds(options))
         return ExperimentResult(experiment="stampede", parameters={}, figures=(), warnings=(reason,))
-    tallies = {strategy.name: Tally() for strategy in plan.strategies}
-    with _servers(plan) as servers, garbage_collector_off():
-        for strategy in plan.strategies:
-            servers[strategy.name].wait_until_ready(strategy.url(plan.path))
-        plan.on_progress(STARTING_SECONDS)
-        for is_counted, strategy in _turns(plan):
+    tallies = {strategy.name: Tally() for strategy in options.strategies}
+    with _servers(options) as servers, garbage_collector_off():
+        for strategy in options.strategies:
+            servers[strategy.name].wait_until_ready(strategy.url(options.path))
+        options.on_progress(STARTING_SECONDS)
+        for is_counted, strategy in _turns(options):
             # So that every round begins with a cold page.
             empty_cache()
             server = servers[strategy.name]
-            asked = ask_at_once(server, strategy.url(plan.path), REQUESTS)
+            asked = ask_at_once(server, strategy.url(options.path), REQUESTS)
             if is_counted:
                 tallies[strategy.name].add(asked, complaint=server.process.last_words)
-            plan.on_progress(SECONDS_PER_ROUND)
-    return _result(plan, tallies)
+            options.on_progress(SECONDS_PER_ROUND)
+    return _result(options, tallies)
 
 
-def _lacks_connections(plan: Plan) -> str:
+def _lacks_connections(options: Options) -> str:
     """Why it cannot be done, for each thread of each server has a connection; empty if it can."""
-    servers = 1 + sum(strategy.own_process for strategy in plan.strategies)
+    servers = 1 + sum(strategy.own_process for strategy in options.strategies)
     needed = servers * WORKERS * THREADS_PER_WORKER
     room = least_room()
     if room is None or room[1] >= needed:
@@ -141,12 +141,12 @@ def tables(result: ExperimentResult) -> list[Table]:
     ]
 
 
-def _servers(plan: Plan) -> AbstractContextManager[Mapping[str, Server]]:
+def _servers(options: Options) -> AbstractContextManager[Mapping[str, Server]]:
     return running_servers(
-        plan.strategies,
+        options.strategies,
         workers=WORKERS,
         threads=THREADS_PER_WORKER,
-        seconds=2 * estimate_seconds(plan),
+        seconds=2 * estimate_seconds(options),
         counts_queries=True,
         environment={
             "SIMULATED_LATENCY_SECONDS": str(LATENCY_SECONDS),
@@ -156,22 +156,22 @@ def _servers(plan: Plan) -> AbstractContextManager[Mapping[str, Server]]:
     )
 
 
-def _turns(plan: Plan) -> Iterator[tuple[bool, Strategy]]:
+def _turns(options: Options) -> Iterator[tuple[bool, Strategy]]:
     """Whether a round counts, and whose it is. In those that do not, every worker starts up."""
-    chance = random.Random(plan.seed)
-    for number in range(WARMUP_ROUNDS + ROUNDS.at(plan.effort)):
-        for strategy in chance.sample(plan.strategies, len(plan.strategies)):
+    chance = random.Random(options.seed)
+    for number in range(WARMUP_ROUNDS + ROUNDS.at(options.effort)):
+        for strategy in chance.sample(options.strategies, len(options.strategies)):
             yield number >= WARMUP_ROUNDS, strategy
 
 
-def _result(plan: Plan, tallies: dict[str, Tally]) -> ExperimentResult:
+def _result(options: Options, tallies: dict[str, Tally]) -> ExperimentResult:
     figures = {name: _figures(name, tally) for name, tally in tallies.items()}
     return ExperimentResult(
         experiment="stampede",
         parameters={
-            "path": plan.path,
+            "path": options.path,
             "requests": REQUESTS,
-            "rounds": ROUNDS.at(plan.effort),
+            "rounds": ROUNDS.at(options.effort),
             "workers": WORKERS,
             "threads_per_worker": THREADS_PER_WORKER,
             "latency_seconds": LATENCY_SECONDS,

@@ -41,7 +41,7 @@ from catalog.benchmarks.experiments.throughput.summary import (
 )
 from catalog.benchmarks.figures.results import ExperimentResult
 from catalog.benchmarks.figures.tables import Table, tabulate
-from catalog.benchmarks.options import Effort, Plan, Scale
+from catalog.benchmarks.options import Effort, Options, Scale
 from catalog.benchmarks.processes.servers import running_servers
 from catalog.benchmarks.strategies.registry import FLOOR, FLOOR_NAMES, FLOORS, Strategy
 
@@ -61,40 +61,40 @@ HEADLINE = Setting(workers=2, clients=8)
 MAX_WORKERS = 8
 
 
-def estimate_seconds(plan: Plan) -> float:
-    warm_up = len(_worker_counts(plan.effort)) * len(_strategies(plan)) * turn_seconds(WARM_UP_SECONDS)
-    closed = CLOSED_ROUNDS.at(plan.effort) * turn_seconds(CLOSED_SECONDS.at(plan.effort))
-    opened = OPEN_ROUNDS.at(plan.effort) * turn_seconds(OPEN_SECONDS.at(plan.effort))
-    turns = len(_settings(plan.effort)) * len(_strategies(plan))
+def estimate_seconds(options: Options) -> float:
+    warm_up = len(_worker_counts(options.effort)) * len(_strategies(options)) * turn_seconds(WARM_UP_SECONDS)
+    closed = CLOSED_ROUNDS.at(options.effort) * turn_seconds(CLOSED_SECONDS.at(options.effort))
+    opened = OPEN_ROUNDS.at(options.effort) * turn_seconds(OPEN_SECONDS.at(options.effort))
+    turns = len(_settings(options.effort)) * len(_strategies(options))
     return STARTING_SECONDS + warm_up + turns * (closed + opened)
 
 
-def measure(plan: Plan) -> ExperimentResult:
-    strategies = _strategies(plan)
-    require_hits(strategies, plan.path)
+def measure(options: Options) -> ExperimentResult:
+    strategies = _strategies(options)
+    require_hits(strategies, options.path)
     with ExitStack() as stack:
-        limit = 600 + 3 * estimate_seconds(plan)
+        limit = 600 + 3 * estimate_seconds(options)
         servers = {
             workers: stack.enter_context(running_servers(strategies, workers=workers, seconds=limit))
-            for workers in _worker_counts(plan.effort)
+            for workers in _worker_counts(options.effort)
         }
         # The servers start while it does.
         generator = stack.enter_context(running_load_generator())
         for of_workers in servers.values():
-            require_equal_answers(of_workers, strategies, plan.path)
-        plan.on_progress(STARTING_SECONDS)
+            require_equal_answers(of_workers, strategies, options.path)
+        options.on_progress(STARTING_SECONDS)
         rounds = Rounds(
             generator=generator,
             servers=servers,
             strategies=strategies,
-            settings=_settings(plan.effort),
-            path=plan.path,
-            seed=plan.seed,
-            on_progress=plan.on_progress,
+            settings=_settings(options.effort),
+            path=options.path,
+            seed=options.seed,
+            on_progress=options.on_progress,
         )
         rounds.warm_up()
-        all_turns = _load(rounds, plan)
-    return _result(plan, all_turns, generators=generator.processes)
+        all_turns = _load(rounds, options)
+    return _result(options, all_turns, generators=generator.processes)
 
 
 def tables(result: ExperimentResult) -> list[Table]:
@@ -145,12 +145,12 @@ def _settings(effort: Effort) -> list[Setting]:
     ]
 
 
-def _strategies(plan: Plan) -> tuple[Strategy, ...]:
-    return (*plan.strategies, *FLOORS)
+def _strategies(options: Options) -> tuple[Strategy, ...]:
+    return (*options.strategies, *FLOORS)
 
 
-def _load(rounds: Rounds, plan: Plan) -> list[Turns]:
-    effort = plan.effort
+def _load(rounds: Rounds, options: Options) -> list[Turns]:
+    effort = options.effort
     closed = rounds.closed(rounds=CLOSED_ROUNDS.at(effort), seconds=CLOSED_SECONDS.at(effort))
 
     def rate_of(strategy: Strategy, setting: Setting) -> float:
@@ -166,19 +166,19 @@ def _load(rounds: Rounds, plan: Plan) -> list[Turns]:
             opened=opened.get((strategy.name, setting.case), ()),
             floor=closed[FLOOR.name, setting.case],
             arrivals_per_second=rate_of(strategy, setting),
-            seed=plan.seed,
+            seed=options.seed,
         )
         for setting in rounds.settings
         for strategy in rounds.strategies
     ]
 
 
-def _result(plan: Plan, all_turns: Sequence[Turns], *, generators: int) -> ExperimentResult:
-    effort, headline = plan.effort, HEADLINE
+def _result(options: Options, all_turns: Sequence[Turns], *, generators: int) -> ExperimentResult:
+    effort, headline = options.effort, HEADLINE
     return ExperimentResult(
         experiment="throughput",
         parameters={
-            "path": plan.path,
+            "path": options.path,
             "workers": _worker_counts(effort),
             "clients": list(CLIENTS.at(effort)),
             "generator_processes": generators,

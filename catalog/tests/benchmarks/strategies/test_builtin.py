@@ -13,7 +13,7 @@ from catalog.benchmarks import run
 from catalog.benchmarks.clients.in_process import Requester
 from catalog.benchmarks.experiments import selection
 from catalog.benchmarks.figures.results import ExperimentResult
-from catalog.benchmarks.options import Plan
+from catalog.benchmarks.options import Options
 from catalog.benchmarks.sandbox.isolation import empty_cache, isolated_cache
 from catalog.benchmarks.strategies.registry import BUILTIN, TEXTBOOK, UNCACHED, only_invalidation_of
 from catalog.factories import ProductFactory
@@ -79,13 +79,13 @@ def test_no_experiment_finds_the_pages_of_another(monkeypatch: pytest.MonkeyPatc
     ProductFactory.create()
     queries = []
 
-    def measure(plan: Plan) -> ExperimentResult:
+    def measure(options: Options) -> ExperimentResult:
         queries.append(Requester().ask(BUILTIN, PATHS[0]).queries)
         return ExperimentResult(experiment="probe", parameters={}, figures=())
 
     experiments = {name: SimpleNamespace(WRITES=False, measure=measure) for name in ("one", "two")}
     monkeypatch.setattr(selection, "EXPERIMENTS", experiments)
     monkeypatch.setattr(run, "EXPERIMENTS", experiments)
-    run.run_benchmark(Plan(strategies=(BUILTIN,)), experiments=["one", "two"])
+    run.run_benchmark(Options(strategies=(BUILTIN,)), experiments=["one", "two"])
 
     assert queries == [3, 3]

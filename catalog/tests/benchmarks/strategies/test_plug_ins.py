@@ -15,7 +15,7 @@ from catalog.benchmarks.clients.http import Visitor
 from catalog.benchmarks.clients.in_process import BenchmarkError, Requester
 from catalog.benchmarks.clients.workers import Worker
 from catalog.benchmarks.experiments.latency import experiment
-from catalog.benchmarks.options import Effort, Plan
+from catalog.benchmarks.options import Effort, Options
 from catalog.benchmarks.processes.servers import running_server
 from catalog.benchmarks.sandbox.isolation import garbage_collector_off, isolated_cache
 from catalog.benchmarks.strategies.registry import (
@@ -46,7 +46,7 @@ def test_strategies_of_a_users_own_are_measured_beside_the_shops(redis: Any) -> 
     strategies = tuple(select_strategies(names))
 
     with isolated_cache():
-        result = experiment.measure(Plan(strategies=strategies, effort=Effort.QUICK, requests=3, warmup=0))
+        result = experiment.measure(Options(strategies=strategies, effort=Effort.QUICK, requests=3, warmup=0))
 
     measured = [series.strategy for series in result.series if series.case == "hit"]
     assert measured == [*(strategy.name for strategy in strategies), "floor", "floor-get"]

@@ -14,7 +14,7 @@ from catalog.benchmarks.experiments.growth import experiment, keys, products
 from catalog.benchmarks.experiments.growth.keys import KeyResult
 from catalog.benchmarks.experiments.growth.products import ProductTimes
 from catalog.benchmarks.figures.results import ExperimentResult
-from catalog.benchmarks.options import Effort, Plan, Scale
+from catalog.benchmarks.options import Effort, Options, Scale
 from catalog.benchmarks.sandbox.isolation import isolated_cache
 from catalog.benchmarks.sandbox.run_lock import RUN
 from catalog.benchmarks.strategies.registry import STRATEGIES
@@ -24,7 +24,7 @@ from catalog.tests.benchmarks.conftest import children
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-PLAN = Plan(strategies=tuple(STRATEGIES.values()), effort=Effort.QUICK)
+PLAN = Options(strategies=tuple(STRATEGIES.values()), effort=Effort.QUICK)
 
 
 def left_behind() -> tuple[Any, ...]:

@@ -14,7 +14,7 @@ from catalog.benchmarks.clients.in_process import BenchmarkError
 from catalog.benchmarks.experiments.growth import keys
 from catalog.benchmarks.experiments.growth.copies import StoredPage
 from catalog.benchmarks.experiments.growth.keys import measure_keys, time_invalidation
-from catalog.benchmarks.options import Effort, Plan, Scale
+from catalog.benchmarks.options import Effort, Options, Scale
 from catalog.benchmarks.sandbox.isolation import isolated_cache
 from catalog.benchmarks.strategies.registry import READ_CACHE, TEXTBOOK, UNCACHED, Strategy
 from catalog.factories import ProductFactory
@@ -31,8 +31,8 @@ class Quiet(Strategy):
 QUIET = Quiet()
 
 
-def plan(*strategies: Strategy) -> Plan:
-    return Plan(strategies=strategies, effort=Effort.QUICK)
+def quick(*strategies: Strategy) -> Options:
+    return Options(strategies=strategies, effort=Effort.QUICK)
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +48,7 @@ def isolated() -> Iterator[None]:
 
 @pytest.mark.usefixtures("isolated")
 def test_a_strategy_that_invalidates_nothing_is_found_out() -> None:
-    result = measure_keys(plan(QUIET, TEXTBOOK), [100])
+    result = measure_keys(quick(QUIET, TEXTBOOK), [100])
 
     assert result.invalidates == {"quiet": False, "textbook": True}
     # As many saves as there may be on keys that stay, and one on keys that go.
@@ -62,7 +62,7 @@ def test_copies_that_are_not_served_are_an_error(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(StoredPage, "store", lambda page, pages: pages > 2 or store(page, pages))
 
     with pytest.raises(BenchmarkError, match="textbook does not serve /products/"):
-        measure_keys(plan(TEXTBOOK), [100])
+        measure_keys(quick(TEXTBOOK), [100])
 
     assert not Product.objects.exists()
 
@@ -71,7 +71,7 @@ def test_copies_that_are_not_served_are_an_error(monkeypatch: pytest.MonkeyPatch
 def test_a_strategy_whose_pages_cannot_be_copied_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(StoredPage, "store", lambda page, pages: None)
 
-    result = measure_keys(plan(UNCACHED, TEXTBOOK), [100])
+    result = measure_keys(quick(UNCACHED, TEXTBOOK), [100])
 
     assert list(result.findings[100]) == ["uncached"]
     assert result.warnings[0].startswith("textbook was left out of the growth with keys: ")
@@ -84,7 +84,7 @@ def test_keys_that_do_not_fit_into_a_users_redis_are_left_out(redis: Any) -> Non
     limit = redis.config_get("maxmemory")["maxmemory"]
     redis.config_set("maxmemory", redis.info("memory")["used_memory"] + 2**20)
     try:
-        result = measure_keys(plan(READ_CACHE), [100, 100_000])
+        result = measure_keys(quick(READ_CACHE), [100, 100_000])
     finally:
         redis.config_set("maxmemory", limit)
 
@@ -100,7 +100,7 @@ def test_keys_that_do_not_fit_into_a_users_redis_are_left_out(redis: Any) -> Non
 def test_keys_of_others_are_warned_of(foreign: int, is_warned_of: bool, redis: Any) -> None:
     redis.mset({f"precious:{number}": 1 for number in range(foreign)})
 
-    warnings = measure_keys(plan(READ_CACHE), [100]).warnings
+    warnings = measure_keys(quick(READ_CACHE), [100]).warnings
 
     expected = [f"Redis has {foreign} keys of others where the benchmark's are"] if is_warned_of else []
     assert [warning.partition(",")[0] for warning in warnings] == expected

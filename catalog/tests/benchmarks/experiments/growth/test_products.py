@@ -9,11 +9,11 @@ from catalog.benchmarks.clients.in_process import BenchmarkError
 from catalog.benchmarks.experiments.growth import products
 from catalog.benchmarks.experiments.growth.databases import NoScratchDatabase
 from catalog.benchmarks.experiments.growth.products import measure_products
-from catalog.benchmarks.options import Effort, Plan
+from catalog.benchmarks.options import Effort, Options
 from catalog.benchmarks.sandbox.isolation import isolated_cache
 from catalog.benchmarks.strategies.registry import READ_CACHE, UNCACHED
 
-PLAN = Plan(strategies=(UNCACHED, READ_CACHE), effort=Effort.QUICK)
+PLAN = Options(strategies=(UNCACHED, READ_CACHE), effort=Effort.QUICK)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -22,7 +22,7 @@ from catalog.benchmarks.clients.in_process import BenchmarkError, Requester
 from catalog.benchmarks.experiments.invalidation import experiment, trials
 from catalog.benchmarks.experiments.invalidation.writes import KINDS, Kind, Target
 from catalog.benchmarks.figures.results import ExperimentResult
-from catalog.benchmarks.options import Effort, Plan, Scale
+from catalog.benchmarks.options import Effort, Options, Scale
 from catalog.benchmarks.sandbox.isolation import isolated_cache
 from catalog.benchmarks.strategies.registry import READ_CACHE, TEXTBOOK, UNCACHED, Strategy
 from catalog.factories import ProductFactory, TagFactory
@@ -54,9 +54,9 @@ def choose(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 def measure(*strategies: Strategy, on_progress: Callable[[float], None] = lambda _: None) -> ExperimentResult:
-    plan = Plan(strategies=(UNCACHED, *strategies), effort=Effort.QUICK, on_progress=on_progress)
+    options = Options(strategies=(UNCACHED, *strategies), effort=Effort.QUICK, on_progress=on_progress)
     with isolated_cache():
-        return experiment.measure(plan)
+        return experiment.measure(options)
 
 
 def value(result: ExperimentResult, path: str) -> float | None:
@@ -334,5 +334,5 @@ def test_the_progress_adds_up_to_the_estimate(choose: Callable[..., None]) -> No
 
     measure(TEXTBOOK, READ_CACHE, on_progress=done.append)
 
-    plan = Plan(strategies=(UNCACHED, TEXTBOOK, READ_CACHE), effort=Effort.QUICK)
-    assert sum(done) == pytest.approx(experiment.estimate_seconds(plan))
+    options = Options(strategies=(UNCACHED, TEXTBOOK, READ_CACHE), effort=Effort.QUICK)
+    assert sum(done) == pytest.approx(experiment.estimate_seconds(options))

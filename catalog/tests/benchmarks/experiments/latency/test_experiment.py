@@ -10,7 +10,7 @@ from catalog.benchmarks.experiments.latency import experiment
 from catalog.benchmarks.experiments.latency.experiment import tables
 from catalog.benchmarks.experiments.latency.mix import draw_mix
 from catalog.benchmarks.figures.results import ExperimentResult, Figure
-from catalog.benchmarks.options import Effort, Plan, Scale
+from catalog.benchmarks.options import Effort, Options, Scale
 from catalog.benchmarks.run import run_benchmark
 from catalog.benchmarks.strategies.registry import READ_CACHE, TEXTBOOK, UNCACHED, Strategy
 from catalog.factories import CategoryFactory, ProductFactory
@@ -21,11 +21,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 NAMES = ["uncached", "textbook", "readcache", "floor", "floor-get"]
 
 
-def measure(**options: Any) -> ExperimentResult:
-    latency_seconds = options.pop("simulated_latency_seconds", None)
+def measure(**changed: Any) -> ExperimentResult:
+    latency_seconds = changed.pop("simulated_latency_seconds", None)
     defaults = {"strategies": (UNCACHED, TEXTBOOK, READ_CACHE), "effort": Effort.QUICK, "requests": 3}
-    plan = Plan(**{**defaults, "warmup": 1, **options})
-    run = run_benchmark(plan, experiments=["latency"], simulated_latency_seconds=latency_seconds)
+    options = Options(**{**defaults, "warmup": 1, **changed})
+    run = run_benchmark(options, experiments=["latency"], simulated_latency_seconds=latency_seconds)
     return run.experiments[0]
 
 

@@ -10,7 +10,7 @@ from django.test import Client
 from catalog.benchmarks.experiments.leak import experiment, visits
 from catalog.benchmarks.experiments.leak.disclosures import FAULTS
 from catalog.benchmarks.figures.results import ExperimentResult, Figure
-from catalog.benchmarks.options import Plan
+from catalog.benchmarks.options import Options
 from catalog.benchmarks.sandbox.isolation import isolated_cache
 from catalog.benchmarks.strategies.registry import READ_CACHE, TEXTBOOK, UNCACHED, Strategy, find_strategy
 from catalog.factories import ProductFactory
@@ -32,7 +32,7 @@ HTML_ORDERS = {
 
 def measure(*strategies: Strategy, **options: Any) -> ExperimentResult:
     with isolated_cache():
-        return experiment.measure(Plan(strategies=strategies, **options))
+        return experiment.measure(Options(strategies=strategies, **options))
 
 
 def totals(result: ExperimentResult, strategy: str) -> dict[str, float | None]:
@@ -89,7 +89,7 @@ def test_the_textbook_leaks_every_html_page_and_the_read_cache_none(redis: Any, 
         (True, True),
         (False, False),
     ]
-    assert sum(done) == pytest.approx(experiment.estimate_seconds(Plan(strategies=strategies)))
+    assert sum(done) == pytest.approx(experiment.estimate_seconds(Options(strategies=strategies)))
     # All that was made for it is gone, and nothing else.
     assert state() == before
     assert redis.keys() == []

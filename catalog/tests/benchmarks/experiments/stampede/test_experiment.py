@@ -14,7 +14,7 @@ from catalog.benchmarks.experiments.stampede import experiment
 from catalog.benchmarks.experiments.stampede.bursts import Asked
 from catalog.benchmarks.experiments.stampede.experiment import LATENCY_SECONDS, REQUESTS, Tally
 from catalog.benchmarks.figures.results import ExperimentResult
-from catalog.benchmarks.options import Effort, Plan, Scale
+from catalog.benchmarks.options import Effort, Options, Scale
 from catalog.benchmarks.processes import servers
 from catalog.benchmarks.sandbox.isolation import isolated_cache
 from catalog.benchmarks.strategies.registry import READ_CACHE, TEXTBOOK, UNCACHED, find_strategy
@@ -23,7 +23,7 @@ from catalog.models import Product
 from catalog.tests.benchmarks.conftest import children
 
 STRATEGIES = (UNCACHED, TEXTBOOK, READ_CACHE)
-PLAN = Plan(strategies=STRATEGIES, effort=Effort.QUICK)
+PLAN = Options(strategies=STRATEGIES, effort=Effort.QUICK)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -176,10 +176,10 @@ def test_requests_that_came_after_the_first_answer_are_warned_of() -> None:
 def test_it_is_skipped_where_the_database_has_too_few_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[float] = []
     apart = find_strategy("catalog.tests.benchmarks.strategies.example_strategies:Apart")
-    plan = Plan(strategies=(UNCACHED, apart), on_progress=done.append)
+    options = Options(strategies=(UNCACHED, apart), on_progress=done.append)
     monkeypatch.setattr(experiment, "least_room", lambda: ("max_connections in postgresql.conf", 103))
 
-    result = experiment.measure(plan)
+    result = experiment.measure(options)
 
     # Two servers of 52 threads.
     [warning] = result.warnings
@@ -188,4 +188,4 @@ def test_it_is_skipped_where_the_database_has_too_few_connections(monkeypatch: p
         "spare. Raise max_connections in postgresql.conf, or close other programs."
     )
     assert experiment.tables(result) == []
-    assert sum(done) == experiment.estimate_seconds(plan)
+    assert sum(done) == experiment.estimate_seconds(options)

@@ -13,7 +13,7 @@ from catalog.benchmarks.clients.in_process import BenchmarkError
 from catalog.benchmarks.experiments.throughput import experiment
 from catalog.benchmarks.experiments.throughput.answers import require_equal_answers
 from catalog.benchmarks.figures.results import ExperimentResult
-from catalog.benchmarks.options import Effort, Plan, Scale
+from catalog.benchmarks.options import Effort, Options, Scale
 from catalog.benchmarks.processes.servers import running_server
 from catalog.benchmarks.run import run_benchmark
 from catalog.benchmarks.sandbox.isolation import isolated_cache
@@ -47,8 +47,8 @@ def products() -> list[Product]:
 
 
 def measure(**fields: Any) -> ExperimentResult:
-    plan = Plan(**{"strategies": STRATEGIES, "effort": Effort.QUICK, **fields})
-    return run_benchmark(plan, experiments=["throughput"]).experiments[0]
+    options = Options(**{"strategies": STRATEGIES, "effort": Effort.QUICK, **fields})
+    return run_benchmark(options, experiments=["throughput"]).experiments[0]
 
 
 def value(result: ExperimentResult, path: str) -> float:
@@ -77,8 +77,8 @@ def test_every_strategy_and_floor_is_loaded_and_nothing_is_left(
     assert value(result, "readcache.w2c8.of_floor") > value(result, "uncached.w2c8.of_floor")
     assert value(result, "readcache.w2c8.arrivals_per_second") == pytest.approx(rates["readcache"] / 2)
     assert [line.partition(":")[0] for line in result.verdicts] == ["uncached", "textbook", "readcache"]
-    plan = Plan(strategies=STRATEGIES, effort=Effort.QUICK)
-    assert sum(done) == pytest.approx(experiment.estimate_seconds(plan))
+    options = Options(strategies=STRATEGIES, effort=Effort.QUICK)
+    assert sum(done) == pytest.approx(experiment.estimate_seconds(options))
     assert children() <= before
     assert list(Product.objects.order_by("pk").values()) == rows
     assert keys(redis) == keys(read_redis) == set()
