@@ -91,7 +91,7 @@ def redis(private_redis: PrivateRedis) -> Iterator[Any]:
     client = redis_client()
     client.flushall()
     yield client
-    # Its rotations would be paid in the middle of a later test, which then finds its entries dead.
+    # Its pending rotations would be flushed during a later test, which would then find its entries dead.
     if current.store().breaker.is_open:
         pytest.fail("This test leaves an outage to the next.")
 

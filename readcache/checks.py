@@ -68,7 +68,7 @@ def check_views(**kwargs: Any) -> list[checks.CheckMessage]:
                     f"{_name(view)} has a read cache and no JSON renderer.",
                     hint="Add JSONRenderer to its renderer_classes: JSON is what is cached.",
                     obj=type(view),
-                    id="catalog.E004",
+                    id="readcache.E004",
                 )
             )
     return found
@@ -81,7 +81,7 @@ def _guards(view: Any) -> Iterator[checks.CheckMessage]:
             f"{_name(view)} has a read cache, and {type(guard).__name__} guards its reads.",
             hint="A hit is answered before permissions and throttles. Let anyone read it, or cache nothing.",
             obj=type(view),
-            id="catalog.E001",
+            id="readcache.E001",
         )
     for name in BEFORE_A_READ:
         owner = next(each for each in type(view).__mro__ if name in vars(each))
@@ -92,7 +92,7 @@ def _guards(view: Any) -> Iterator[checks.CheckMessage]:
                 f"{_name(view)} has a read cache, and {owner.__name__}.{name}() comes before its reads.",
                 hint="A hit is answered before it. Do it around as_view(), or cache nothing.",
                 obj=type(view),
-                id="catalog.E005",
+                id="readcache.E005",
             )
 
 
@@ -103,7 +103,7 @@ def _versions(view: Any) -> Iterator[checks.CheckMessage]:
             f"{_name(view)} has a read cache, which does not know what {versioning.__name__} reads.",
             hint="Derive it from one of the framework's own, or cache nothing.",
             obj=type(view),
-            id="catalog.E006",
+            id="readcache.E006",
         )
 
 
@@ -121,7 +121,7 @@ def _settings() -> Iterator[checks.CheckMessage]:
             yield checks.Error(
                 f"{name} must be a number of seconds, {rule} and at most {LONGEST_SECONDS}, got {seconds!r}.",
                 hint="Correct it, or leave it out for the default.",
-                id="catalog.E007",
+                id="readcache.E007",
             )
             return
     try:
@@ -130,14 +130,14 @@ def _settings() -> Iterator[checks.CheckMessage]:
         yield checks.Error(
             f"The read cache cannot use CACHES[{ALIAS!r}]: {error}",
             hint="Give it an alias of its own with the BACKEND django_redis.cache.RedisCache.",
-            id="catalog.E008",
+            id="readcache.E008",
         )
         return
     if not kwargs.get("socket_timeout"):
         yield checks.Warning(
             f"CACHES[{ALIAS!r}] has no SOCKET_TIMEOUT: a request waits long for a Redis that hangs.",
             hint="Set SOCKET_CONNECT_TIMEOUT and SOCKET_TIMEOUT in its OPTIONS, to 0.25 seconds for example.",
-            id="catalog.W001",
+            id="readcache.W001",
         )
 
 
@@ -150,7 +150,7 @@ def _unknown_models() -> Iterator[checks.CheckMessage]:
                     f"The read cache {declaration.prefix!r} depends on {model!r}, which is no model "
                     "of an installed app.",
                     hint="Add its app to INSTALLED_APPS, or depend on the model whose table is read.",
-                    id="catalog.E002",
+                    id="readcache.E002",
                 )
 
 
@@ -163,7 +163,7 @@ def _shared_prefixes() -> Iterator[checks.CheckMessage]:
             yield checks.Error(
                 f"{len(sharing)} views have a read cache with the prefix {prefix!r}.",
                 hint="Give each its own: the prefix tells their entries apart.",
-                id="catalog.E003",
+                id="readcache.E003",
             )
 
 

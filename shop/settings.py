@@ -253,6 +253,7 @@ LOGGING: dict[str, Any] = {
     },
     "loggers": {
         "catalog": {"handlers": ["stderr"], "level": "INFO"},
+        "readcache": {"handlers": ["stderr"], "level": "INFO"},
         # In production Django itself would only mail its errors.
         "django": {"handlers": ["stderr"], "level": "ERROR"},
         # runserver's line for each request. Configuring "django" takes its handler away.

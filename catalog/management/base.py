@@ -60,7 +60,11 @@ class CatalogCommand(BaseCommand):
     def execute(self, *args: Any, **options: Any) -> str | None:
         if os.environ.get("NO_COLOR") and not options.get("force_color"):
             options["no_color"] = True
-        with terminations_raised(), _invalidations_untold(options["verbosity"]), _rotations_paid():
+        with (
+            terminations_raised(),
+            _invalidation_log_quiet(options["verbosity"]),
+            _pending_rotations_flushed(),
+        ):
             try:
                 return super().execute(*args, **options)
             except InvalidOption as error:
@@ -119,7 +123,7 @@ class CatalogCommand(BaseCommand):
 
 
 @contextmanager
-def _rotations_paid() -> Iterator[None]:
+def _pending_rotations_flushed() -> Iterator[None]:
     """What the command wrote while Redis was away is told to it at the end, or ``CommandError`` raised.
 
     The thread that would tell it later ends with the process.
@@ -136,7 +140,7 @@ def _rotations_paid() -> Iterator[None]:
 
 
 @contextmanager
-def _invalidations_untold(verbosity: int) -> Iterator[None]:
+def _invalidation_log_quiet(verbosity: int) -> Iterator[None]:
     """The log of invalidations only at ``-v 2``: a command that writes in batches says once what it did."""
     level = signals.logger.level
     if verbosity < VERBOSE:

@@ -88,7 +88,7 @@ class CachedReadMixin(APIView):
         response = super().finalize_response(request, response, *args, **kwargs)
         if self.read_cache is not None and "Cache-Status" not in response.headers:
             status = self._read_status if request.method in READING_METHODS else "fwd=method"
-            responses.mark(response, status=status)
+            responses.add_cache_status(response, status=status)
         return response
 
     # Serving

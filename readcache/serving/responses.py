@@ -53,7 +53,7 @@ def answer(
     return response
 
 
-def mark(response: HttpResponseBase, *, status: str) -> None:
+def add_cache_status(response: HttpResponseBase, *, status: str) -> None:
     """Say how an answer came about that is not made from an entry: an error, or a page for one user."""
     response.headers["Cache-Status"] = f"{CACHE_NAME}; {status}"
     if "Cache-Control" not in response.headers:

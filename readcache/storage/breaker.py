@@ -58,7 +58,7 @@ class Breaker:
     def open(self, error: BaseException) -> None:
         with self._lock:
             if not self.is_open:
-                logger.warning("The read cache is passed by until Redis is back: %s", error)
+                logger.warning("Bypassing the read cache until Redis answers: %s", error)
             self.is_open = True
             self._start_prober()
 
@@ -86,7 +86,8 @@ class Breaker:
             self.is_open = bool(self._pending)
             if not self.is_open:
                 self._prober = None
-                logger.warning("The read cache is back, with %d rotations paid.", len(pending))
+                rotations = "1 pending rotation" if len(pending) == 1 else f"{len(pending)} pending rotations"
+                logger.warning("Redis is back; sent %s.", rotations)
             return not self.is_open
 
     def flush_now(self) -> bool:

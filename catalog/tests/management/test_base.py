@@ -72,7 +72,7 @@ def test_nothing_runs_into_the_bar(manage_environment: dict[str, str]) -> None:
         assert (ROTATION in shown) is not bar
 
 
-def seed_while_the_read_cache_is_passed_by(monkeypatch: pytest.MonkeyPatch) -> None:
+def seed_while_the_read_cache_is_bypassed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its first word to Redis fails; the textbook's pages are flushed all the same."""
 
     def fail_once(store: Store, tags: Iterable[str]) -> None:
@@ -85,22 +85,24 @@ def seed_while_the_read_cache_is_passed_by(monkeypatch: pytest.MonkeyPatch) -> N
     call_command("seed_products", count=5, stdout=StringIO())
 
 
-def test_what_redis_is_owed_is_paid_before_the_command_ends(
+def test_a_command_flushes_pending_rotations_before_it_ends(
     api: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert api.get("/categories/").json()["count"] == 0
 
-    seed_while_the_read_cache_is_passed_by(monkeypatch)
+    seed_while_the_read_cache_is_bypassed(monkeypatch)
 
     assert not current.store().breaker.is_open
     assert api.get("/categories/").json()["count"] == 8
 
 
-def test_a_debt_that_cannot_be_paid_fails_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_fails_when_its_pending_rotations_cannot_be_flushed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(current.store().breaker, "probe", lambda: False)
         with pytest.raises(CommandError, match=r"When it is back: python manage\.py flush_product_cache"):
-            seed_while_the_read_cache_is_passed_by(patched)
+            seed_while_the_read_cache_is_bypassed(patched)
 
     assert current.store().breaker.probe()
 

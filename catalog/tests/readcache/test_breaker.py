@@ -27,13 +27,13 @@ THREADS = 16
 
 
 class Server:
-    """Counts what it is asked, and fails while ``failure`` is set. ``on_pay`` runs inside a payment."""
+    """Counts its calls and flushes, and fails while ``failure`` is set. ``on_flush`` runs inside a flush."""
 
     def __init__(self) -> None:
         self.failure: BaseException | None = None
         self.calls = 0
-        self.payments: list[frozenset[str]] = []
-        self.on_pay: Callable[[], None] | None = None
+        self.flushes: list[frozenset[str]] = []
+        self.on_flush: Callable[[], None] | None = None
 
     def answer(self) -> str:
         self.calls += 1
@@ -41,11 +41,11 @@ class Server:
             raise self.failure
         return "answer"
 
-    def pay(self, tags: Iterable[str]) -> None:
+    def flush(self, tags: Iterable[str]) -> None:
         self.answer()
-        self.payments.append(frozenset(tags))
-        if self.on_pay:
-            self.on_pay()
+        self.flushes.append(frozenset(tags))
+        if self.on_flush:
+            self.on_flush()
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def breaker(server: Server) -> Iterator[Breaker]:
     """Its prober never comes by itself: an hour is longer than any test."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "PROBE_INTERVAL_SECONDS", 3600)
-        breaker = Breaker(server.pay)
+        breaker = Breaker(server.flush)
         yield breaker
         breaker.close()
 
@@ -67,7 +67,7 @@ def breaker(server: Server) -> Iterator[Breaker]:
 def probed(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Breaker]:
     """Its prober comes a hundred times a second."""
     monkeypatch.setattr(module, "PROBE_INTERVAL_SECONDS", 0.01)
-    breaker = Breaker(server.pay)
+    breaker = Breaker(server.flush)
     yield breaker
     breaker.close()
 
@@ -154,8 +154,8 @@ def test_an_outage_is_logged_once_at_its_beginning_and_once_at_its_end(
     breaker.probe()
 
     assert [record.getMessage() for record in caplog.records] == [
-        "The read cache is passed by until Redis is back: Connection refused.",
-        "The read cache is back, with 0 rotations paid.",
+        "Bypassing the read cache until Redis answers: Connection refused.",
+        "Redis is back; sent 0 pending rotations.",
     ]
 
 
@@ -209,7 +209,7 @@ def test_the_prober_asks_no_more_once_redis_is_back(probed: Breaker, server: Ser
 
     wait_until(lambda: not probers())
 
-    assert len(server.payments) == 1
+    assert len(server.flushes) == 1
 
 
 def test_a_breaker_opens_and_closes_any_number_of_times(probed: Breaker, server: Server) -> None:
@@ -218,13 +218,15 @@ def test_a_breaker_opens_and_closes_any_number_of_times(probed: Breaker, server:
         server.failure = None
         wait_until(lambda: not probed.is_open)
 
-    assert len(server.payments) == 3
+    assert len(server.flushes) == 3
 
 
-# Debts
+# Pending rotations
 
 
-def test_a_debt_opens_the_breaker_although_redis_answers(breaker: Breaker, server: Server) -> None:
+def test_a_pending_rotation_opens_the_breaker_although_redis_answers(
+    breaker: Breaker, server: Server
+) -> None:
     breaker.add_pending(["catalog_product"])
 
     assert breaker.is_open
@@ -233,7 +235,9 @@ def test_a_debt_opens_the_breaker_although_redis_answers(breaker: Breaker, serve
     assert server.calls == 0
 
 
-def test_the_prober_pays_every_debt_at_once_and_closes_the_breaker(probed: Breaker, server: Server) -> None:
+def test_the_prober_flushes_every_pending_rotation_and_closes_the_breaker(
+    probed: Breaker, server: Server
+) -> None:
     server.failure = RedisConnectionError("Connection refused.")
     probed.add_pending(["catalog_product", "catalog_tag"])
     probed.add_pending(["catalog_category", "catalog_tag"])
@@ -241,10 +245,10 @@ def test_the_prober_pays_every_debt_at_once_and_closes_the_breaker(probed: Break
 
     wait_until(lambda: not probed.is_open)
 
-    assert server.payments[0] | server.payments[-1] == {"catalog_product", "catalog_tag", "catalog_category"}
+    assert server.flushes[0] | server.flushes[-1] == {"catalog_product", "catalog_tag", "catalog_category"}
 
 
-def test_what_is_paid_is_not_paid_again(breaker: Breaker, server: Server) -> None:
+def test_a_rotation_is_flushed_once(breaker: Breaker, server: Server) -> None:
     breaker.add_pending(["catalog_product"])
     assert breaker.probe()
 
@@ -252,10 +256,10 @@ def test_what_is_paid_is_not_paid_again(breaker: Breaker, server: Server) -> Non
     server.failure = None
     breaker.probe()
 
-    assert server.payments == [{"catalog_product"}, set()]
+    assert server.flushes == [{"catalog_product"}, set()]
 
 
-def test_a_payment_that_fails_leaves_the_debt(breaker: Breaker, server: Server) -> None:
+def test_a_rotation_stays_pending_when_its_flush_fails(breaker: Breaker, server: Server) -> None:
     breaker.add_pending(["catalog_product"])
     server.failure = RedisTimeoutError("Timeout reading from socket")
     assert not breaker.probe()
@@ -263,12 +267,12 @@ def test_a_payment_that_fails_leaves_the_debt(breaker: Breaker, server: Server) 
 
     assert breaker.probe()
 
-    assert server.payments == [{"catalog_product"}]
+    assert server.flushes == [{"catalog_product"}]
 
 
-def test_while_a_debt_is_paid_the_breaker_is_open(breaker: Breaker, server: Server) -> None:
+def test_the_breaker_is_open_while_rotations_are_flushed(breaker: Breaker, server: Server) -> None:
     was_open = []
-    server.on_pay = lambda: was_open.append(breaker.is_open)
+    server.on_flush = lambda: was_open.append(breaker.is_open)
     breaker.add_pending(["catalog_product"])
 
     breaker.probe()
@@ -277,15 +281,15 @@ def test_while_a_debt_is_paid_the_breaker_is_open(breaker: Breaker, server: Serv
 
 
 @pytest.mark.parametrize("tag", ["catalog_tag", "catalog_product"], ids=["another tag", "the same tag"])
-def test_a_debt_that_arises_while_others_are_paid_is_paid_by_the_next_probe(
+def test_a_rotation_added_during_a_flush_is_flushed_by_the_next_probe(
     tag: str, breaker: Breaker, server: Server
 ) -> None:
-    # The rotation of the payment came before this write's COMMIT: the write needs one of its own.
+    # The rotation of the flush came before this write's COMMIT: the write needs one of its own.
     def write() -> None:
-        server.on_pay = None
+        server.on_flush = None
         breaker.add_pending([tag])
 
-    server.on_pay = write
+    server.on_flush = write
     breaker.add_pending(["catalog_product"])
 
     assert not breaker.probe()
@@ -293,20 +297,22 @@ def test_a_debt_that_arises_while_others_are_paid_is_paid_by_the_next_probe(
     assert breaker.probe()
 
     assert not breaker.is_open
-    assert server.payments == [{"catalog_product"}, {tag}]
+    assert server.flushes == [{"catalog_product"}, {tag}]
 
 
-def test_the_prober_goes_on_after_a_debt_that_arose_while_it_paid(probed: Breaker, server: Server) -> None:
+def test_the_prober_goes_on_after_a_rotation_was_added_during_its_flush(
+    probed: Breaker, server: Server
+) -> None:
     def write() -> None:
-        server.on_pay = None
+        server.on_flush = None
         probed.add_pending(["catalog_tag"])
 
-    server.on_pay = write
+    server.on_flush = write
     probed.add_pending(["catalog_product"])
 
     wait_until(lambda: not probed.is_open)
 
-    assert server.payments == [{"catalog_product"}, {"catalog_tag"}]
+    assert server.flushes == [{"catalog_product"}, {"catalog_tag"}]
 
 
 # Threads
@@ -334,21 +340,21 @@ def test_of_many_threads_that_fail_together_one_starts_a_prober(breaker: Breaker
     assert len(set(probers()) - others) == 1
 
 
-def test_no_debt_of_many_threads_is_lost_while_a_prober_pays(probed: Breaker, server: Server) -> None:
+def test_no_pending_rotation_of_many_threads_is_lost_during_flushes(probed: Breaker, server: Server) -> None:
     together = threading.Barrier(THREADS)
 
-    def owe(number: int) -> None:
+    def add_pending(number: int) -> None:
         together.wait(PATIENCE_SECONDS)
         for step in range(200):
             probed.add_pending([f"{number}-{step}"])
 
     with ThreadPoolExecutor(max_workers=THREADS) as executor:
-        for future in [executor.submit(owe, number) for number in range(THREADS)]:
+        for future in [executor.submit(add_pending, number) for number in range(THREADS)]:
             future.result()
     wait_until(lambda: not probed.is_open)
 
-    paid = frozenset[str]().union(*server.payments)
-    assert paid == {f"{number}-{step}" for number in range(THREADS) for step in range(200)}
+    flushed = frozenset[str]().union(*server.flushes)
+    assert flushed == {f"{number}-{step}" for number in range(THREADS) for step in range(200)}
 
 
 def test_a_prober_does_not_keep_the_process_from_ending(breaker: Breaker, server: Server) -> None:
@@ -420,20 +426,20 @@ def run_script(script: str) -> str:
     return ended.stdout.strip()
 
 
-def test_a_forked_process_pays_the_debts_that_it_was_born_with() -> None:
+def test_a_forked_process_flushes_the_pending_rotations_of_its_parent() -> None:
     printed = run_script("""
-        paid_by = []
+        flushed_by = []
         module.PROBE_INTERVAL_SECONDS = 3600
-        breaker = Breaker(lambda tags: paid_by.append((os.getpid(), sorted(tags))))
+        breaker = Breaker(lambda tags: flushed_by.append((os.getpid(), sorted(tags))))
         breaker.add_pending(["catalog_product"])
         module.PROBE_INTERVAL_SECONDS = 0.01
 
         def child():
             wait_until(lambda: not breaker.is_open)
-            if paid_by != [(os.getpid(), ["catalog_product"])]:
+            if flushed_by != [(os.getpid(), ["catalog_product"])]:
                 os._exit(1)
 
-        print(forked(child), breaker.is_open, paid_by)
+        print(forked(child), breaker.is_open, flushed_by)
     """)
 
     assert printed == "0 True []"
@@ -458,8 +464,8 @@ def test_a_process_forked_while_a_thread_opens_the_breaker_does_not_hang() -> No
             return False
 
         module.PROBE_INTERVAL_SECONDS = 0.01
-        paid = []
-        breaker = Breaker(lambda tags: paid.append(sorted(tags)))
+        flushed = []
+        breaker = Breaker(lambda tags: flushed.append(sorted(tags)))
         logging.getLogger("readcache.storage.breaker").addFilter(in_the_middle)
         opening = threading.Thread(target=breaker.open, args=[OSError("away")])
         opening.start()
@@ -481,21 +487,21 @@ def test_a_process_forked_while_a_thread_opens_the_breaker_does_not_hang() -> No
 # The end
 
 
-def test_a_process_that_ends_pays_what_it_owes_and_nothing_else() -> None:
+def test_a_process_that_ends_flushes_its_pending_rotations_and_nothing_else() -> None:
     printed = run_script("""
         module.PROBE_INTERVAL_SECONDS = 3600
 
         def breaker_of(name):
             return Breaker(lambda tags: print(name, sorted(tags)))
 
-        owing, away, dropped = map(breaker_of, ["owing", "away", "dropped"])
-        for breaker in (owing, dropped):
+        pending, away, dropped = map(breaker_of, ["pending", "away", "dropped"])
+        for breaker in (pending, dropped):
             breaker.add_pending(["catalog_product"])
         away.open(OSError("away"))
         dropped.close()
     """)
 
-    assert printed == "owing ['catalog_product']"
+    assert printed == "pending ['catalog_product']"
 
 
 def test_a_breaker_that_nobody_has_is_gone() -> None:

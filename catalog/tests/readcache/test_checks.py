@@ -79,7 +79,7 @@ def test_a_guarded_view_is_refused(
     monkeypatch.setattr(throttling.AnonRateThrottle, "rate", "1/day", raising=False)
     urls.append(path("", view_class(**attributes).as_view()))
 
-    assert ids(check_views()) == ["catalog.E001"]
+    assert ids(check_views()) == ["readcache.E001"]
 
 
 def test_a_view_whose_cache_is_off_may_be_guarded(urls: list[Any]) -> None:
@@ -92,7 +92,7 @@ def test_a_view_whose_cache_is_off_may_be_guarded(urls: list[Any]) -> None:
 def test_a_view_without_json_is_refused(urls: list[Any]) -> None:
     urls.append(path("", view_class(renderer_classes=[renderers.StaticHTMLRenderer]).as_view()))
 
-    assert ids(check_views()) == ["catalog.E004"]
+    assert ids(check_views()) == ["readcache.E004"]
 
 
 def test_an_unknown_model_is_refused() -> None:
@@ -102,7 +102,7 @@ def test_an_unknown_model_is_refused() -> None:
 
     ReadCache("strange", depends_on=[Product, Stranger], timeout=60)
 
-    assert ids(check_declarations()) == ["catalog.E002"]
+    assert ids(check_declarations()) == ["readcache.E002"]
 
 
 def test_two_views_with_one_prefix_are_refused() -> None:
@@ -111,7 +111,7 @@ def test_two_views_with_one_prefix_are_refused() -> None:
 
     messages = check_declarations()
 
-    assert ids(messages) == ["catalog.E003"]
+    assert ids(messages) == ["readcache.E003"]
     assert "'twice'" in messages[0].msg
 
 
@@ -124,7 +124,7 @@ def test_a_view_that_does_something_of_its_own_before_its_reads_is_refused(
 
     urls.append(path("guarded/", view_class(**{name: wrapped}).as_view()))
 
-    assert ids(check_views()) == ["catalog.E005"]
+    assert ids(check_views()) == ["readcache.E005"]
 
 
 def test_a_view_may_be_exempt_from_the_transaction_of_each_request(urls: list[Any]) -> None:
@@ -144,7 +144,7 @@ class HeaderVersioning(versioning.BaseVersioning):
         (versioning.URLPathVersioning, []),
         (versioning.QueryParameterVersioning, []),
         (versioning.AcceptHeaderVersioning, []),
-        (HeaderVersioning, ["catalog.E006"]),
+        (HeaderVersioning, ["readcache.E006"]),
     ],
 )
 def test_a_view_that_reads_its_version_from_elsewhere_is_refused(
@@ -173,7 +173,7 @@ def test_a_viewset_may_ask_for_its_action(urls: list[Any]) -> None:
 def test_a_lease_that_is_no_time_is_refused(seconds: Any, settings: Settings) -> None:
     settings.READ_CACHE_LEASE_SECONDS = seconds
 
-    assert ids(check_declarations()) == ["catalog.E007"]
+    assert ids(check_declarations()) == ["readcache.E007"]
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_a_lease_that_is_no_time_is_refused(seconds: Any, settings: Settings) ->
 def test_a_wait_is_no_less_than_nothing(seconds: Any, is_right: bool, settings: Settings) -> None:
     settings.READ_CACHE_WAIT_SECONDS = seconds
 
-    assert ids(check_declarations()) == ([] if is_right else ["catalog.E007"])
+    assert ids(check_declarations()) == ([] if is_right else ["readcache.E007"])
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_a_wait_is_no_less_than_nothing(seconds: Any, is_right: bool, settings: 
 def test_an_alias_that_the_engine_cannot_use_is_refused(caches: dict[str, Any], settings: Settings) -> None:
     settings.CACHES = caches
 
-    assert ids(check_declarations()) == ["catalog.E008"]
+    assert ids(check_declarations()) == ["readcache.E008"]
 
 
 def test_an_alias_that_waits_for_ever_is_warned_of(settings: Settings) -> None:
@@ -210,7 +210,7 @@ def test_an_alias_that_waits_for_ever_is_warned_of(settings: Settings) -> None:
         }
     }
 
-    assert ids(check_declarations()) == ["catalog.W001"]
+    assert ids(check_declarations()) == ["readcache.W001"]
 
 
 def test_a_read_cache_that_nothing_watches_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

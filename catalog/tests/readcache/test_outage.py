@@ -489,7 +489,7 @@ def test_threads_that_meet_a_hung_redis_together_wait_side_by_side(
     assert LONG_SECONDS < least_while_hung(server, visit_together) < 2 * TIME_LIMIT_SECONDS
 
 
-# Debts are paid first
+# Pending rotations are flushed first
 
 
 @every_break_that_keeps_the_data
@@ -512,7 +512,9 @@ def test_after_a_write_that_redis_did_not_hear_of_the_old_entry_is_never_served(
         read_until_it_hits(url)
 
 
-def test_the_debt_is_paid_without_any_request(server: Server, product: Product, quick_probes: None) -> None:
+def test_the_pending_rotation_is_flushed_without_any_request(
+    server: Server, product: Product, quick_probes: None
+) -> None:
     warm()
     token_key = store().token_key("catalog_product")
     old = server.redis.get(token_key)
@@ -526,7 +528,7 @@ def test_the_debt_is_paid_without_any_request(server: Server, product: Product, 
     assert status(get(LIST)) == "fwd=stale; stored"
 
 
-def test_what_another_wrote_meanwhile_and_never_paid_is_shown_after_the_outage(
+def test_a_write_of_a_process_that_ended_without_a_flush_is_shown_after_the_outage(
     server: Server, product: Product, quick_probes: None
 ) -> None:
     get(LIST)
@@ -543,7 +545,7 @@ def test_what_another_wrote_meanwhile_and_never_paid_is_shown_after_the_outage(
     assert is_hit(get(LIST))
 
 
-def test_nothing_is_served_or_stored_before_the_debt_is_paid(
+def test_nothing_is_served_or_stored_before_the_pending_rotation_is_flushed(
     server: Server, product: Product, no_probes: None
 ) -> None:
     warm()
@@ -561,7 +563,7 @@ def test_nothing_is_served_or_stored_before_the_debt_is_paid(
     assert status(get(LIST)) == "fwd=stale; stored"
 
 
-def test_a_debt_of_a_write_that_was_rolled_back_does_no_harm(
+def test_a_pending_rotation_of_a_write_that_was_rolled_back_does_no_harm(
     server: Server, product: Product, quick_probes: None
 ) -> None:
     warm()
@@ -605,7 +607,7 @@ def test_a_write_whose_guard_fails_and_whose_rotation_works_is_never_hidden_by_t
         wait_until(lambda: not store().breaker.is_open)
         # As after a guard: this process may be killed between its COMMIT and its rotation.
         assert server.redis.pttl(store().token_key("catalog_product")) > 0
-        # Another process fills anew, with what is not committed unseen, under the token just paid.
+        # Another process fills anew, before the COMMIT, under the token that the flush has just set.
         with ThreadPoolExecutor(max_workers=1) as executor:
             executor.submit(fill_and_close).result()
 
@@ -630,7 +632,7 @@ def test_a_redis_that_can_only_be_read_does_not_count_as_back(
     spoil: Callable[[Server], None], server: Server, product: Product, no_probes: None
 ) -> None:
     spoil(server)
-    # A page that is not there cannot be stored: the breaker opens, and nothing is owed.
+    # A page that is not there cannot be stored: the breaker opens, and no rotation is pending.
     get(LIST)
 
     assert not store().breaker.probe()
@@ -858,7 +860,7 @@ def test_a_server_that_is_no_redis_is_an_outage(settings: Settings, server: Serv
             thread.join(PATIENCE_SECONDS)
 
 
-def test_a_404_without_redis_says_that_the_cache_was_passed_by(server: Server, product: Product) -> None:
+def test_a_404_without_redis_says_that_the_cache_was_bypassed(server: Server, product: Product) -> None:
     server.kill()
 
     answer = APIClient().get(f"{LIST}{product.pk + 1}/")

@@ -134,7 +134,7 @@ def test_a_read_in_a_transaction_passes_the_cache_by(accept: str, product: Produ
 def test_a_read_while_redis_is_away_passes_the_cache_by(
     product: Product, api: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Undone before the database is emptied: that would owe rotations to a Redis that is there.
+    # Undone before the database is emptied: otherwise rotations would be pending although Redis answers.
     with monkeypatch.context() as away:
         away.setattr(store().breaker, "is_open", True)
         answers = [api.get("/products/", headers=headers) for headers in ({}, GZIP, {"accept": "text/html"})]

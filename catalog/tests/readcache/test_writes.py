@@ -921,7 +921,7 @@ def test_seeding_a_thousand_products_costs_a_few_round_trips(read_redis: Any) ->
 
 
 @in_its_own_transactions
-def test_a_404_within_a_transaction_that_wrote_says_that_the_cache_was_passed_by() -> None:
+def test_a_404_within_a_transaction_that_wrote_says_that_the_cache_was_bypassed() -> None:
     with transaction.atomic():
         Product.objects.update(price=1)
         answer = APIClient().get(f"{LIST}1/")
