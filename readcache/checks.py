@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.apps import apps
-from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import URLPattern, URLResolver, get_resolver
@@ -21,7 +20,7 @@ from rest_framework.versioning import (
     URLPathVersioning,
 )
 
-from readcache.conf import ALIAS
+from readcache.conf import SETTINGS, configuration
 from readcache.declarations import declarations
 from readcache.storage.current import store
 
@@ -47,7 +46,6 @@ KNOWN_VERSIONS = (
     QueryParameterVersioning,
     URLPathVersioning,
 )
-LONGEST_SECONDS = 3600
 
 
 def check_declarations(**kwargs: Any) -> list[checks.CheckMessage]:
@@ -108,34 +106,27 @@ def _versions(view: Any) -> Iterator[checks.CheckMessage]:
 
 
 def _settings() -> Iterator[checks.CheckMessage]:
-    for name, least, rule in (
-        ("READ_CACHE_LEASE_SECONDS", 0.001, "more than 0"),
-        ("READ_CACHE_WAIT_SECONDS", 0.0, "0 or more"),
-    ):
-        seconds = getattr(settings, name, 1)
-        try:
-            is_right = least <= float(seconds) <= LONGEST_SECONDS
-        except (TypeError, ValueError):
-            is_right = False
-        if not is_right:
-            yield checks.Error(
-                f"{name} must be a number of seconds, {rule} and at most {LONGEST_SECONDS}, got {seconds!r}.",
-                hint="Correct it, or leave it out for the default.",
-                id="readcache.E007",
-            )
-            return
+    bad = [setting for setting in SETTINGS if setting.problem]
+    for setting in bad:
+        yield checks.Error(setting.problem, hint=setting.remedy, id="readcache.E007")
+    if not bad:
+        yield from _cache_alias(configuration().alias)
+
+
+def _cache_alias(alias: str) -> Iterator[checks.CheckMessage]:
     try:
         kwargs = store().client.connection_pool.connection_kwargs
     except (ImproperlyConfigured, ImportError, AttributeError, TypeError, ValueError) as error:
         yield checks.Error(
-            f"The read cache cannot use CACHES[{ALIAS!r}]: {error}",
-            hint="Give it an alias of its own with the BACKEND django_redis.cache.RedisCache.",
+            f"The read cache cannot use CACHES[{alias!r}]: {error}",
+            hint=f"Give CACHES an entry {alias!r} with the BACKEND django_redis.cache.RedisCache, "
+            "or name another entry in READ_CACHE_ALIAS.",
             id="readcache.E008",
         )
         return
     if not kwargs.get("socket_timeout"):
         yield checks.Warning(
-            f"CACHES[{ALIAS!r}] has no SOCKET_TIMEOUT: a request waits long for a Redis that hangs.",
+            f"CACHES[{alias!r}] has no SOCKET_TIMEOUT: a request waits long for a Redis that hangs.",
             hint="Set SOCKET_CONNECT_TIMEOUT and SOCKET_TIMEOUT in its OPTIONS, to 0.25 seconds for example.",
             id="readcache.W001",
         )

@@ -201,6 +201,8 @@ CACHES: dict[str, dict[str, Any]] = {
 # How long an answer may be stale after a writer was killed between its COMMIT and its rotation.
 # A lease that is shorter than a COMMIT protects nobody: a reader makes another token meanwhile.
 READ_CACHE_LEASE_SECONDS = read_seconds("READ_CACHE_LEASE_SECONDS", default=10, minimum=1, maximum=3600)
+# What the header Cache-Status calls this cache.
+READ_CACHE_NAME = "shop"
 
 # Serve /textbook/ and connect its receivers. Off, saves cost nothing of it.
 TEXTBOOK = read_bool("TEXTBOOK", default=True)

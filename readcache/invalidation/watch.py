@@ -17,7 +17,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.db.models import Model
 
-from readcache.conf import lease_seconds
+from readcache.conf import configuration
 from readcache.declarations import declared_tags
 from readcache.invalidation import rotations
 from readcache.invalidation.drivers import commit_by_fetching, is_in_transaction
@@ -207,7 +207,7 @@ class Watch:
     def _guard(self, tags: frozenset[str]) -> None:
         """Guard the tags whose last guard is not there or half a lease old."""
         now = time.monotonic()
-        due = [tag for tag in tags if now - self._guarded.get(tag, -1e9) > lease_seconds() / 2]
+        due = [tag for tag in tags if now - self._guarded.get(tag, -1e9) > configuration().lease_seconds / 2]
         if not due:
             return
         try:

@@ -14,13 +14,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import Http404
 from django.http.response import HttpResponseBase
 from rest_framework.exceptions import APIException
 
-from readcache.conf import wait_seconds
+from readcache.conf import configuration
 from readcache.declarations import ReadCache
 from readcache.invalidation import rotations, watch
 from readcache.invalidation.recording import recording_reads
@@ -101,7 +100,7 @@ def _bypass(declaration: ReadCache, compute: Callable[[str], Computed], status: 
     with recording_reads() as tables:
         computed = compute(status)
     # In a test's transaction, nothing is stored and all is seen.
-    if _is_strict() and (undeclared := _undeclared(declaration, tables, computed)):
+    if configuration().strict and (undeclared := _undeclared(declaration, tables, computed)):
         _report(declaration, undeclared)
     entry = None
     if computed.body is not None:
@@ -111,7 +110,7 @@ def _bypass(declaration: ReadCache, compute: Callable[[str], Computed], status: 
 
 def _claim(chosen: Store, key: str, token_keys: tuple[str, ...]) -> tuple[Lookup, bytes | None]:
     """The right to fill, with the tokens to fill under; or a live entry that another has filled."""
-    deadline = time.monotonic() + wait_seconds()
+    deadline = time.monotonic() + configuration().wait_seconds
     pause = SHORTEST_POLL_SECONDS
     while True:
         lookup, lock = chosen.begin_fill(key, token_keys)
@@ -213,16 +212,12 @@ def _undeclared(declaration: ReadCache, tables: set[str], computed: Computed) ->
     return None
 
 
-def _is_strict() -> bool:
-    return bool(getattr(settings, "READ_CACHE_STRICT", False))
-
-
 def _report(declaration: ReadCache, reading: _Reading) -> None:
     message = (
         f"A view with the read cache {declaration.prefix!r} read {reading.what}, which it does not declare. "
         f"Its answer was not stored. {reading.remedy}"
     )
-    if _is_strict():
+    if configuration().strict:
         raise Undeclared(message)
     if (declaration.prefix, reading.what) not in _warned:
         _warned.add((declaration.prefix, reading.what))

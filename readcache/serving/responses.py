@@ -8,9 +8,9 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.http import parse_etags
 
+from readcache.conf import configuration
 from readcache.storage.entries import Entry
 
-CACHE_NAME = "shop"
 # Clients may keep a copy but must ask, so that an invalidation reaches everyone.
 CACHE_CONTROL = "no-cache"
 VARY = "Accept, Accept-Encoding"
@@ -47,7 +47,7 @@ def answer(
             headers["Content-Encoding"] = "gzip"
     # For HEAD and 304 the length that the 200 to a GET would have: RFC 9110, section 8.6.
     headers["Content-Length"] = str(len(entry.payload) if gzipped else entry.body_length)
-    headers["Cache-Status"] = f"{CACHE_NAME}; {status}"
+    headers["Cache-Status"] = f"{configuration().name}; {status}"
     headers["ETag"] = etag
     headers["Age"] = str(max(0, now_ms - entry.filled_at_ms) // 1000)
     return response
@@ -55,7 +55,7 @@ def answer(
 
 def add_cache_status(response: HttpResponseBase, *, status: str) -> None:
     """Say how an answer came about that is not made from an entry: an error, or a page for one user."""
-    response.headers["Cache-Status"] = f"{CACHE_NAME}; {status}"
+    response.headers["Cache-Status"] = f"{configuration().name}; {status}"
     if "Cache-Control" not in response.headers:
         response.headers["Cache-Control"] = CACHE_CONTROL
 

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.cache import caches
 from django.core.signals import setting_changed
 
-from readcache.conf import ALIAS, lease_seconds
+from readcache.conf import configuration
 from readcache.declarations import declared_tags
 from readcache.storage.store import Store
 
@@ -16,11 +16,11 @@ from readcache.storage.store import Store
 @cache
 def store() -> Store:
     """One store a process: its breaker and what it owes are everybody's."""
-    configured: Any = caches[ALIAS]
+    configured: Any = caches[configuration().alias]
     return Store(
         configured.client.get_client(write=True),
         key_prefix=configured.key_prefix,
-        lease_seconds=lease_seconds(),
+        lease_seconds=configuration().lease_seconds,
         every_tag=declared_tags,
     )
 

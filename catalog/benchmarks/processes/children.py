@@ -22,7 +22,7 @@ from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.sandbox.isolation import key_prefix
 from catalog.benchmarks.strategies import plug_ins
 from catalog.benchmarks.strategies.base import Strategy
-from readcache import conf
+from readcache.conf import configuration
 from readcache.testing.interrupts import interrupts_deferred
 
 EXIT_PATIENCE_SECONDS = 30
@@ -154,7 +154,7 @@ def _environment() -> dict[str, str]:
         "REDIS_URL": "" if private else settings.REDIS_URL,
         "READ_REDIS_URL": "" if private else settings.READ_REDIS_URL,
         "SIMULATED_LATENCY_SECONDS": str(settings.SIMULATED_LATENCY_SECONDS),
-        "READ_CACHE_LEASE_SECONDS": str(conf.lease_seconds()),
+        "READ_CACHE_LEASE_SECONDS": str(configuration().lease_seconds),
     }
 
 
