@@ -16,7 +16,7 @@ from readcache.serving import responses
 from readcache.storage.entries import make_entry
 
 SECONDS_RULE = "a number of seconds, more than 0 and at most 3600"
-BAD_VALUES = {
+BAD_VALUES: dict[str, list[Any]] = {
     "READ_CACHE_ALIAS": ["", None, 5],
     "READ_CACHE_LEASE_SECONDS": [0, -1, "soon", None, float("nan"), float("inf"), 3601],
     "READ_CACHE_WAIT_SECONDS": [-0.001, "", None, 3601],
