@@ -1,4 +1,4 @@
-"""The admin: where a product is edited to see the cache go cold."""
+"""The admin. Editing a product here invalidates the cached pages."""
 
 from django.contrib import admin
 from django.db import models
@@ -45,7 +45,7 @@ class StockListFilter(admin.SimpleListFilter):
 class ProductAdmin(admin.ModelAdmin):
     list_display = ["name", "category", "price", "stock"]
     list_editable = ["price", "stock"]
-    # Of the browser's own width, they push the columns behind them out of a window of 1200 pixels.
+    # Inputs of the browser's default width push the columns to their right out of a 1200-pixel window.
     formfield_overrides = {
         field: {"widget": NumberInput(attrs={"style": "width: 7em"})}
         for field in (models.DecimalField, models.PositiveIntegerField)
@@ -53,7 +53,7 @@ class ProductAdmin(admin.ModelAdmin):
     list_filter = [StockListFilter, "category", "tags"]
     list_select_related = ["category"]
     list_per_page = 50
-    # Counting all rows of a large catalogue for "50 results (1,000,000 total)" is slow.
+    # The total in "50 results (1,000,000 total)" counts every row, which is slow in a large catalogue.
     show_full_result_count = False
     search_fields = ["name", "description", "=sku"]
     autocomplete_fields = ["category", "tags"]

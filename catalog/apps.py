@@ -6,7 +6,8 @@ class CatalogConfig(AppConfig):
     name = "catalog"
 
     def ready(self) -> None:
-        # The views are imported for what they declare: every process that writes must know it.
+        # Importing the views registers their ReadCache declarations. Every process that writes needs
+        # them: it rotates only the tags that it knows.
         from catalog import signals, views  # noqa: F401
         from readcache.invalidation.rotations import rotated
 

@@ -1,4 +1,4 @@
-"""The pages that ``cache_page`` keeps in Redis: counted and removed without disturbing other keys."""
+"""Counts and removes the pages that ``cache_page`` keeps in Redis, and no other keys."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from redis import Redis
 
 from catalog.options import InvalidOption
 
-# SCAN's hint of how many keys to walk a round trip. redis-py's and django-redis's defaults make
-# hundreds of times as many round trips.
+# How many keys SCAN walks in one round trip. The default of Redis and of django-redis is ten, which
+# takes a hundred times as many round trips.
 SCAN_STEP = 1_000
 PREFIX_RULE = re.compile(r"[A-Za-z0-9_.-]+")
 PAGE_MARK = b".cache_page."
@@ -23,10 +23,10 @@ PAGE_MARK = b".cache_page."
 
 @dataclass(frozen=True, kw_only=True)
 class CachedPages:
-    """What was found, and removed unless it was a dry run.
+    """The pages that were found and, except in a dry run, removed.
 
-    ``cache_page`` keeps two keys for a page: the page itself, and a header key which says what
-    the page varies on and is shared by its variants.
+    ``cache_page`` keeps two keys for a page: the page itself, and a header key that lists the request
+    headers on which the page varies. All variants of a page share the header key.
     """
 
     pages: int
@@ -35,15 +35,15 @@ class CachedPages:
 
 
 def flush_cached_pages(*, prefix: str, alias: str = "default", dry_run: bool = False) -> CachedPages:
-    """Remove the pages cached under this ``key_prefix`` with SCAN and UNLINK.
+    """Remove the pages that are cached under this ``key_prefix``, with SCAN and UNLINK.
 
-    Raises ``InvalidOption`` for a prefix that could match other keys, and redis-py's errors.
+    Raises ``InvalidOption`` if the prefix could match other keys, and the errors of redis-py.
     """
     if not (isinstance(prefix, str) and PREFIX_RULE.fullmatch(prefix)):
         raise InvalidOption(f"--prefix must be letters, digits, '_', '-' and '.', got {prefix!r}.")
     started = time.perf_counter()
     client = redis_client(alias)
-    # A glob's star spans dots, and would take the pages of other.product_list too.
+    # A star in a glob also matches dots, so the glob alone would match other.product_list too.
     exact = re.compile(
         rf"\bcache\.(?:cache_page\.{re.escape(prefix)}\.(?:GET|HEAD)|cache_header\.{re.escape(prefix)})"
         r"\.[0-9a-f]{32}\b".encode()
@@ -59,13 +59,13 @@ def flush_cached_pages(*, prefix: str, alias: str = "default", dry_run: bool = F
 
 
 def page_pattern(prefix: str, *, alias: str = "default") -> str:
-    """The glob that matches the keys of the prefix's pages, and those whose prefix ends with it."""
+    """A glob for the keys of this prefix. It also matches keys whose longer prefix ends with this one."""
     pattern = f"views.decorators.cache.cache_*.{prefix}.*"
     return str(_redis_cache(alias).client.make_pattern(pattern))
 
 
 def redis_client(alias: str = "default") -> Redis:
-    """The connection behind a cache alias. Raises ``InvalidOption`` for an alias without Redis."""
+    """The connection of a cache alias. Raises ``InvalidOption`` if that cache is not in Redis."""
     client: Redis = _redis_cache(alias).client.get_client(write=True)
     return client
 
@@ -80,9 +80,9 @@ def _redis_cache(alias: str) -> RedisCache:
 
 
 def scan_batches(client: Redis, pattern: str) -> Iterator[list[bytes]]:
-    """Batches of different keys. SCAN may return a key twice; each is handed out once.
+    """The keys that match, in batches, each key once although SCAN may return a key twice.
 
-    Only the keys that match are remembered, so memory grows with the pages, not the keyspace.
+    Memory grows with the number of matching keys, not with the size of the database.
     """
     seen: set[bytes] = set()
     cursor = 0

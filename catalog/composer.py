@@ -1,6 +1,6 @@
-"""What a made-up product looks like: composed from ``vocabulary.toml``, as a shop's would be.
+"""Composes made-up products from the words in ``vocabulary.toml``.
 
-Product number *i* of a seed is a function of the seed and *i* alone, and carries both in its SKU.
+Product number *i* of a seed depends on the seed and *i* alone. Its SKU contains both.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from catalog.models import Category, Product, Tag
 
 VOCABULARY_PATH = Path(__file__).with_name("vocabulary.toml")
 SKU_PREFIX = "SEED-"
-# What ``sku_of`` makes. A shop for gardeners may have a SEED-POTATO of its own.
+# Exactly the SKUs that ``sku_of`` makes: a product that was not seeded may be called SEED-POTATO.
 SKU_PATTERN = rf"^{SKU_PREFIX}[0-9]+-[0-9]{{10}}\Z"
 SOLD_OUT_SHARE = 10  # one product in ten
 HIGHEST_STOCK = 400
@@ -28,27 +28,27 @@ OptionT = TypeVar("OptionT")
 
 
 def sku_of(seed: int, number: int) -> str:
-    """Of one length for every number of a seed, so that SKUs sort as their numbers do."""
+    """The SKU of product ``number``. All SKUs of a seed are equally long, so they sort by number."""
     return f"{SKU_PREFIX}{seed}-{number:010d}"
 
 
 def number_of(sku: str) -> int:
-    """The product's number in its seed, from the SKU that ``sku_of`` made."""
+    """The number of the product in its seed. ``sku`` must have been made by ``sku_of``."""
     return int(sku.rpartition("-")[2])
 
 
 class Composer:
-    """Composes products from the vocabulary. Makes the categories and tags that are not there yet."""
+    """Composes products from the vocabulary, and creates the categories and tags that are missing."""
 
     def __init__(self, seed: int, *, database: str) -> None:
         self.seed = seed
         self._key = seed.to_bytes(8, "big")
         shelves = [_Shelf(words, database) for words in load_vocabulary()]
-        # As often in the list as its weight says: picking one is then the skewed choice.
+        # Each category stands in the list as often as its weight says, so a uniform choice is weighted.
         self._shelves = [shelf for shelf in shelves for _ in range(shelf.weight)]
 
     def compose(self, number: int) -> tuple[Product, tuple[int, ...]]:
-        """Product ``number``, not saved, and the keys of its tags."""
+        """Product ``number``, unsaved, and the primary keys of its tags."""
         draw = _Draw(self._key, number)
         shelf = draw.pick(self._shelves)
         noun, openings = draw.pick(shelf.nouns)
@@ -67,13 +67,13 @@ class Composer:
 
 
 def load_vocabulary() -> list[dict[str, Any]]:
-    """The categories of ``vocabulary.toml``, each with its words."""
+    """The categories in ``vocabulary.toml``, each with its words."""
     with VOCABULARY_PATH.open("rb") as file:
         return list(tomllib.load(file)["categories"])
 
 
 class _Shelf:
-    """One category's words, combined once as far as possible: composing is then only picking."""
+    """The words of one category. They are combined in advance, so that composing only has to pick."""
 
     def __init__(self, words: dict[str, Any], database: str) -> None:
         tags = [Tag.objects.using(database).get_or_create(name=name)[0].pk for name in words["tags"]]
@@ -87,21 +87,21 @@ class _Shelf:
         ]
         self.details = [[" ".join(some) for some in combinations(words["sentences"], n)] for n in (1, 2, 3)]
         none, one, two = ([*combinations(tags, n)] for n in (0, 1, 2))
-        # A quarter without tags, the others shared evenly between one tag and two.
+        # About a quarter of the products have no tag; the others have one or two in equal shares.
         self.tag_sets: list[tuple[int, ...]] = none * 20 + one * 4 + two
         self._price_min: float = words["price_min"]
         self._price_ratio: float = words["price_max"] / words["price_min"]
 
     def price_at(self, step: int) -> Decimal:
-        """A whole price on a logarithmic scale, as prices are: many cheap things, few dear ones."""
+        """A price without cents, on a logarithmic scale: many products are cheap and few are expensive."""
         return Decimal(int(self._price_min * self._price_ratio ** (step / PRICE_STEPS)))
 
 
 class _Draw:
-    """Choices that depend on the key and the number alone, on every Python and every machine.
+    """Choices that depend on the key and the number alone, whatever the Python and the machine.
 
-    The digest is read as a number in mixed radix. Its 256 bits are several times what a product
-    takes, so that no choice shows in another.
+    The digest is read as a number in mixed radix: each choice takes one digit. It has 256 bits, several
+    times as many as the choices for one product need, so the choices are practically independent.
     """
 
     __slots__ = ("_bits",)
@@ -121,11 +121,12 @@ class _Draw:
 
 def _find_or_make_category(words: dict[str, Any], database: str) -> Category:
     categories = Category.objects.using(database)
-    # By its name too: somebody may have given it another slug, and names are unique.
+    # Also search by name: an admin may have changed the slug, and a second category of the same name
+    # would break the unique constraint.
     found = categories.filter(slug=words["slug"]).first() or categories.filter(name=words["name"]).first()
     return found or categories.get_or_create(slug=words["slug"], defaults={"name": words["name"]})[0]
 
 
 def _skewed_stock(per_mille: int) -> int:
-    """1 to ``HIGHEST_STOCK``; half of the products have fewer than an eighth of the most."""
+    """A stock from 1 to ``HIGHEST_STOCK``. Half of all stocks are below an eighth of the highest."""
     return 1 + HIGHEST_STOCK * per_mille**3 // 1000**3

@@ -1,4 +1,4 @@
-"""The steps of the demonstration. Each does only what was not done yet."""
+"""The steps of the command ``demo``. Each step skips the work that an earlier run has done."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ BATCH_SIZE = 2000
 
 
 def load_fixture_once() -> int:
-    """Load the fixture into a catalogue that has nothing of it; return how many products came.
+    """Load the fixture unless some of its products exist; return the number of products loaded.
 
-    A second load would undo what people changed since.
+    Loading it again would overwrite the changes that an admin has made since.
     """
     by_hand = Product.objects.filter(sku__isnull=False).exclude(sku__startswith=SKU_PREFIX)
     if by_hand.exists():
@@ -35,7 +35,7 @@ def load_fixture_once() -> int:
 
 
 def plan_at_least(count: int) -> SeedingPlan | None:
-    """What it takes to have ``count`` seeded products or more; ``None`` where they are there.
+    """A plan for at least ``count`` seeded products; ``None`` if there are as many already.
 
     Raises ``InvalidOption``.
     """
@@ -43,16 +43,16 @@ def plan_at_least(count: int) -> SeedingPlan | None:
 
 
 def seed(plan: SeedingPlan, *, on_progress: Callable[[int], None]) -> int:
-    """Add what the plan misses, removing nothing; return how many were added."""
+    """Add the products that are missing, remove none, and return the number added."""
     try:
         return add_missing(plan, batch_size=BATCH_SIZE, on_progress=on_progress)
     finally:
-        # Also after an interrupt: whole batches are there.
+        # An interrupted run has written whole batches, so the pages are cleared then too.
         flush_textbook_pages()
 
 
 def make_admin() -> str | None:
-    """Make the admin and return the password, which is kept nowhere; ``None`` if there is one."""
+    """Create the admin and return the password, which is not stored; ``None`` if the admin exists."""
     users = get_user_model()._default_manager
     if users.filter(username=ADMIN_NAME).exists():
         return None

@@ -1,4 +1,4 @@
-"""Rows for tests and for trying things out in the shell. Seeding is ``seeding.py``'s."""
+"""Factories of rows for tests and for the shell. ``seeding.py`` fills the catalogue without them."""
 
 from decimal import Decimal
 from typing import Any

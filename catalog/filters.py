@@ -1,4 +1,4 @@
-"""Which products a list shows, and in which order."""
+"""Filters and orderings of the product list."""
 
 from typing import Any, TypeVar
 
@@ -10,7 +10,7 @@ from rest_framework.views import APIView
 
 from catalog.models import Category, Product, Tag
 
-# What the browsable API's dialog says; made from the lookups' names they would be "Price lt".
+# The labels in the filter dialog of the browsable API. The default labels would say "Price lt".
 LABELS = {
     "name__iexact": "Name is",
     "name__icontains": "Name contains",
@@ -24,7 +24,7 @@ LABELS = {
 class ProductFilter(django_filters.FilterSet):
     """Filters by name, price, category slug and tag name.
 
-    An unknown category or tag is a 400, like any other value that is not valid.
+    An unknown category or tag is answered with 400, like any other invalid value.
     """
 
     category = django_filters.ModelChoiceFilter(
@@ -46,7 +46,7 @@ class ProductFilter(django_filters.FilterSet):
         filters: dict[str, django_filters.Filter] = super().get_filters()
         for name, label in LABELS.items():
             filters[name].label = label
-        # The label says more than "Multiple values may be separated by commas."
+        # The label explains it better than the default, "Multiple values may be separated by commas."
         filters["price__range"].extra["help_text"] = ""
         return filters
 
@@ -58,7 +58,7 @@ RowT = TypeVar("RowT")
 class InStockFilter(BaseFilterBackend):
     """Hides products that are sold out."""
 
-    # What it reads of a request, for the read cache's keys: nothing.
+    # For the keys of the read cache: this filter reads no query parameter.
     query_parameters: tuple[str, ...] = ()
 
     def filter_queryset(
@@ -68,14 +68,14 @@ class InStockFilter(BaseFilterBackend):
 
 
 class StableOrderingFilter(OrderingFilter):
-    """An ordering that ends with the primary key, so that equal values never swap between pages."""
+    """An ordering that ends with the primary key, so that rows with equal values keep their order."""
 
-    # What it reads of a request besides the ordering, for the read cache's keys: nothing.
+    # For the keys of the read cache: this filter reads no query parameter but the ordering.
     query_parameters: tuple[str, ...] = ()
 
     def get_ordering(self, request: Request, queryset: QuerySet[Any], view: APIView) -> Any:
         ordering = super().get_ordering(request, queryset, view)
         if not ordering:
             return ordering
-        # In the direction of the last term, so that one index serves both.
+        # The primary key follows the direction of the last term, so that one index serves both directions.
         return [*ordering, "-pk" if ordering[-1].startswith("-") else "pk"]

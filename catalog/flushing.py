@@ -1,4 +1,4 @@
-"""Emptying both caches of the product pages: the textbook's pages and the read cache's entries."""
+"""Empties both caches of product pages: the textbook's pages and the read cache's entries."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from readcache.invalidation.rotations import rotate_tags
 
 @dataclass(frozen=True, kw_only=True)
 class Flushed:
-    """``rotation_seconds`` is the time after which no entry was served any more."""
+    """What was removed. After ``rotation_seconds`` no old entry was served any more."""
 
     pages: CachedPages
     entries: int
@@ -24,15 +24,15 @@ class Flushed:
 
 
 def flush(*, prefix: str | None = None, alias: str = "default", dry_run: bool = False) -> Flushed:
-    """Remove the pages and entries of one prefix, or all that show products.
+    """Remove the pages and entries of one prefix or, without a prefix, all that show products.
 
-    The read cache is emptied by rotating tokens, in a time that does not depend on what is stored;
-    sweeping only gives the memory back. Raises ``InvalidOption`` and redis-py's errors.
+    Rotating the tokens invalidates the entries of the read cache at once, however many are stored. The
+    sweep that follows only frees memory. Raises ``InvalidOption`` and the errors of redis-py.
     """
     started = time.perf_counter()
-    redis_client(alias)  # refuses an alias that is none before anything is removed
+    redis_client(alias)  # Refuses an unknown alias before anything is removed.
     chosen = _declarations_of(prefix)
-    # First: the pages are found by walking all keys, and the entries would be served meanwhile.
+    # Rotate first: finding the pages walks all keys, and old entries would be served meanwhile.
     if not dry_run and chosen:
         rotate_tags(frozenset(tag for each in chosen for tag in each.tags))
     rotation_seconds = time.perf_counter() - started
@@ -44,7 +44,7 @@ def flush(*, prefix: str | None = None, alias: str = "default", dry_run: bool = 
 
 
 def flush_textbook_pages() -> None:
-    """For rows written in bulk, which send no signals: the textbook's receivers did not see them."""
+    """Remove the textbook's pages after a bulk write, which sends no signals to its receivers."""
     for prefix in (PRODUCT_PREFIX, CATEGORY_PREFIX):
         flush_cached_pages(prefix=prefix)
 

@@ -11,7 +11,7 @@ from django.db import models
 from django.db.models import Count, Max, Min, Q, Sum
 
 CENT = Decimal("0.01")
-# The most that PostgreSQL's integer holds. SQLite takes more, whose sum overflows in the statistics.
+# The largest integer of PostgreSQL. SQLite accepts larger ones, but their sum overflows in the statistics.
 MAX_STOCK = 2_147_483_647
 
 
@@ -20,7 +20,7 @@ class CategoryQuerySet(models.QuerySet["Category"]):
         return self.get(slug=slug)
 
     def with_product_count(self) -> CategoryQuerySet:
-        """Each category has its number of products as ``product_count``."""
+        """The categories, each with its number of products as ``product_count``."""
         return self.annotate(product_count=Count("products"))
 
 
@@ -63,17 +63,17 @@ class Tag(models.Model):
 
 class ProductQuerySet(models.QuerySet["Product"]):
     def get_by_natural_key(self, sku: str | None) -> Product:
-        # No SKU is no key: such a product is never the one that is there already.
+        # A product without an SKU has no natural key, so it never matches an existing row.
         if sku is None:
             raise Product.DoesNotExist
         return self.get(sku=sku)
 
     def statistics(self) -> dict[str, Any]:
-        """Number, prices and stock of these products, altogether and by category, in one query.
+        """Number, prices and stock of these products, in total and by category, in one query.
 
-        ``count``, ``price_min``, ``price_max``, ``price_mean`` (to the cent), ``total_stock``, and
-        ``categories``: a list of the same per category with its ``category`` slug, ordered by
-        slug. Prices are ``None`` where there is no product.
+        The keys are ``count``, ``price_min``, ``price_max``, ``price_mean`` (to the cent),
+        ``total_stock`` and ``categories``. The last is a list of the same figures for each category,
+        with the slug as ``category``, ordered by slug. Without products the prices are ``None``.
         """
         rows = (
             self.order_by("category__slug")
@@ -100,8 +100,8 @@ class Product(models.Model):
     stock = models.PositiveIntegerField(default=0, validators=[MaxValueValidator(MAX_STOCK)])
     category = models.ForeignKey(Category, on_delete=models.PROTECT, related_name="products")
     tags = models.ManyToManyField(Tag, related_name="products", blank=True)
-    # The key of products that came from a fixture or from seeding. Null, not "", for all others:
-    # a unique column takes any number of nulls.
+    # The natural key of products from the fixture or from seeding. Other products have NULL and not "":
+    # a unique column may hold many NULLs.
     sku = models.CharField("SKU", max_length=32, unique=True, null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -110,7 +110,7 @@ class Product(models.Model):
 
     class Meta:
         ordering = ["pk"]
-        # Each ordering of the API ends with the primary key, so that pages never overlap.
+        # Each ordering of the API ends with the primary key, so that pages never overlap: see filters.py.
         indexes = [
             models.Index(fields=["name", "id"], name="product_by_name"),
             models.Index(fields=["price", "id"], name="product_by_price"),

@@ -1,13 +1,13 @@
-"""What the options of commands must satisfy, checked where they are used.
+"""Checks for the values of command options.
 
-``call_command`` skips argparse's ``type=``, so the functions behind the commands check too.
+The functions behind the commands call these checks, because ``call_command`` skips argparse's ``type=``.
 """
 
 from collections.abc import Sequence
 
 
 class InvalidOption(ValueError):
-    """An option's value breaks a rule; the message names value, rule and, where it helps, remedy."""
+    """The value of an option breaks a rule. The message names the value, the rule and a remedy if any."""
 
 
 def require_at_least(option: str, value: float, minimum: float) -> None:

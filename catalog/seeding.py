@@ -1,8 +1,8 @@
-"""Fills the catalogue with made-up products, the same ones every time: how their rows get there.
+"""Brings the catalogue to a given number of made-up products, the same ones every time.
 
-A product carries its seed and its number in its SKU. So seeding brings the database to a target
-state: what is missing is added, what is beyond the target is removed, and every other product is
-left alone. What a product looks like is in ``composer.py``.
+The SKU of a seeded product contains its seed and its number. Comparing the SKUs with the target tells
+which products to add and which seeded ones to remove. All other products are left alone.
+``composer.py`` composes the products; this module writes them.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from catalog.models import Product, ProductQuerySet
 from catalog.options import require_whole_number
 
 MAX_SEED = 2**32 - 1
-MAX_COUNT = 100_000_000  # whose plan takes 100 MB
-MAX_BATCH_SIZE = 30_000  # SQLite takes at most 32,766 parameters, and removing takes one a product
-TAG_ROWS_PER_STATEMENT = 400  # SQLite took at most 999 parameters for long
+MAX_COUNT = 100_000_000  # A plan takes one byte for each product, here 100 MB.
+MAX_BATCH_SIZE = 30_000  # SQLite accepts 32,766 parameters, and removing needs one for each product.
+TAG_ROWS_PER_STATEMENT = 400  # Two parameters each. SQLite before 3.32 accepts 999.
 
 
 @dataclass(frozen=True, kw_only=True)
 class SeedingPlan:
-    """What it takes to have exactly products 0 to ``count - 1`` of the seed.
+    """The difference between the database and the target: products 0 to ``count - 1`` of the seed.
 
-    ``is_there[i]`` is 1 where product *i* is in the database: a byte a product, so that a plan
-    for a million stays small. ``surplus`` is the number of seeded products beyond the target.
+    ``is_there[i]`` is 1 if product *i* is in the database. One byte for each product keeps a plan for a
+    million products small. ``surplus`` is the number of seeded products that are not in the target.
     """
 
     count: int
@@ -53,7 +53,7 @@ class SeedingResult:
 
 
 def plan_seeding(*, count: int, seed: int = 0, clear: bool = False, database: str = "default") -> SeedingPlan:
-    """Compare the database with the target. With ``clear``, whatever is seeded is surplus.
+    """Compare the database with the target. With ``clear``, every seeded product is surplus.
 
     Raises ``InvalidOption``.
     """
@@ -71,17 +71,18 @@ def plan_seeding(*, count: int, seed: int = 0, clear: bool = False, database: st
 
 
 def require_batch_size(batch_size: int) -> None:
-    """Raises ``InvalidOption``: for a caller that asks somebody before it carries out a plan."""
+    """Raises ``InvalidOption``. A caller that asks the user first checks the batch size before that."""
     require_whole_number("--batch-size", batch_size, minimum=1, maximum=MAX_BATCH_SIZE)
 
 
 def carry_out(
     plan: SeedingPlan, *, batch_size: int = 2000, on_progress: Callable[[int], None] = lambda _: None
 ) -> SeedingResult:
-    """Remove the surplus and add what is missing, a transaction a batch.
+    """Remove the surplus, then add the missing products, in one transaction for each batch.
 
-    ``on_progress`` is called with the number of products removed or added by each batch. Sends no
-    signals, as ``bulk_create`` sends none: the caller clears the caches. Raises ``InvalidOption``.
+    ``on_progress`` is called after each batch with the number of products it removed or added. Like
+    ``bulk_create`` this sends no signals, so the caller clears the textbook's pages. Raises
+    ``InvalidOption``.
     """
     started = time.perf_counter()
     removed = remove_surplus(plan, batch_size=batch_size, on_progress=on_progress)
@@ -90,25 +91,25 @@ def carry_out(
 
 
 def remove_surplus(plan: SeedingPlan, *, batch_size: int, on_progress: Callable[[int], None]) -> int:
-    """The first half of ``carry_out``; returns the number removed."""
+    """Remove the surplus in batches; return the number of products removed."""
     require_batch_size(batch_size)
     surplus = _surplus(plan.count, plan.seed, plan.clear, plan.database).order_by("pk")
     tag_rows = Product.tags.through.objects.using(plan.database)
     removed, last = 0, 0
-    # From key to key, so that what stays is walked past once and not once a batch.
+    # Each batch starts after the last primary key, so that no batch walks past the products that stay.
     while keys := list(surplus.filter(pk__gt=last).values_list("pk", flat=True)[:batch_size]):
         last = keys[-1]
         with transaction.atomic(using=plan.database):
-            # Without Django's cascade, which loads each product to send its signals.
+            # Raw deletes, because Django's cascade would load each product to send its signals.
             tag_rows.filter(product_id__in=keys)._raw_delete(plan.database)
-            # Fewer than the keys, where another seeding removes the same.
+            # Another run may remove the same products: the database says how many this one removed.
             removed += Product.objects.using(plan.database).filter(pk__in=keys)._raw_delete(plan.database)
         on_progress(len(keys))
     return removed
 
 
 def add_missing(plan: SeedingPlan, *, batch_size: int, on_progress: Callable[[int], None]) -> int:
-    """The second half of ``carry_out``; returns the number added."""
+    """Add the missing products in batches; return the number of products added."""
     require_batch_size(batch_size)
     if not plan.missing:
         return 0
@@ -117,20 +118,20 @@ def add_missing(plan: SeedingPlan, *, batch_size: int, on_progress: Callable[[in
     composer = Composer(plan.seed, database=plan.database)
     while numbers := list(islice(missing, batch_size)):
         added += _add_those_missing(composer, numbers, plan.database)
-        # With DEBUG on, Django keeps the text of every statement: half a gigabyte of them here.
+        # With DEBUG on, Django keeps the text of every statement, here up to half a gigabyte.
         reset_queries()
         on_progress(len(numbers))
     return added
 
 
 def count_products(plan: SeedingPlan) -> tuple[int, int]:
-    """How many of the plan's products are in the database now, and how many of all."""
+    """How many products of the plan's target the database holds now, and how many products in all."""
     wanted = _wanted(plan.count, plan.seed, plan.database).count()
     return wanted, Product.objects.using(plan.database).count()
 
 
 def seeded_products(database: str = "default") -> ProductQuerySet:
-    """Every product that seeding made, whatever its seed."""
+    """All products that seeding has made, of any seed."""
     return Product.objects.using(database).filter(sku__startswith=SKU_PREFIX, sku__regex=SKU_PATTERN)
 
 
@@ -148,7 +149,7 @@ def _surplus(count: int, seed: int, clear: bool, database: str) -> ProductQueryS
 
 
 def _add_those_missing(composer: Composer, numbers: list[int], database: str) -> int:
-    """Add a batch; return how many were added, which is fewer where another seeding adds the same."""
+    """Add a batch; return how many products were added: fewer if another run adds the same ones."""
     try:
         _add(composer, numbers, database)
     except IntegrityError:
@@ -170,14 +171,14 @@ def _still_missing(numbers: list[int], seed: int, database: str) -> list[int]:
 def _add(composer: Composer, numbers: list[int], database: str) -> None:
     products, tag_sets = zip(*(composer.compose(number) for number in numbers), strict=True)
     with transaction.atomic(using=database):
-        # Gives the products their primary keys, on SQLite from 3.35 and on PostgreSQL.
+        # bulk_create sets the primary keys on PostgreSQL, and on SQLite from 3.35.
         Product.objects.using(database).bulk_create(products)
         rows = [(product.pk, tag) for product, tags in zip(products, tag_sets, strict=True) for tag in tags]
         _insert_tag_rows(rows, database)
 
 
 def _insert_tag_rows(rows: list[tuple[int, int]], database: str) -> None:
-    """In SQL: as model objects these pairs take six times as long, half as long as the products."""
+    """Insert the pairs in SQL: as model objects they would take six times as long."""
     connection = connections[database]
     table = connection.ops.quote_name(Product.tags.through._meta.db_table)
     with connection.cursor() as cursor:

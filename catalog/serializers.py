@@ -1,4 +1,4 @@
-"""What the API says of a category and of a product. One shape serves reading and writing."""
+"""JSON of categories, products and statistics. Products are read and written in the same form."""
 
 from rest_framework import serializers
 

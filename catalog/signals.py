@@ -1,7 +1,7 @@
-"""The textbook's invalidation: a saved or deleted product clears every cached product page.
+"""The textbook's invalidation: saving or deleting a product clears every cached product page.
 
-To the letter of the tutorials, faults included: see ``textbook.py``. Also a log of the read
-cache's invalidations. Connected in ``apps.py``.
+The receivers follow the tutorials to the letter, with the faults that ``textbook.py`` lists. This module
+also logs the invalidations of the read cache. ``apps.py`` connects both.
 """
 
 import logging
@@ -18,12 +18,12 @@ logger = logging.getLogger(__name__)
 
 
 def log_rotation(sender: object, tags: frozenset[str], **kwargs: Any) -> None:
-    """The read cache's word for an invalidation: entries that depend on these tables are dead."""
+    """Log an invalidation of the read cache: the entries that depend on these tables are stale now."""
     logger.info("Rotated the read cache's tokens of %s", ", ".join(sorted(tags)))
 
 
 def clear_product_cache(sender: type[Product], **kwargs: Any) -> None:
-    """Raises the errors of redis-py where Redis cannot be reached: the save then fails."""
+    """Raises the errors of redis-py if Redis cannot be reached, so the save fails too."""
     logger.info("Clearing the product cache")
     cache.delete_pattern("*product_list*")  # type: ignore[attr-defined]
 
@@ -35,7 +35,9 @@ def connect() -> None:
 
 @contextmanager
 def disconnected() -> Iterator[None]:
-    """No receiver listens inside. For bulk work that clears once at its end, and for measuring others."""
+    """Disconnect the receivers inside: bulk writes clear the pages once at the end, and the benchmark
+    keeps the cost of these receivers out of the other strategies' writes.
+    """
     were_connected = [
         signal
         for signal in (post_save, post_delete)

@@ -1,25 +1,27 @@
 """The same views with the cache that tutorials teach: ``cache_page`` and ``delete_pattern``.
 
-This is the baseline that better caches are measured against, so its known faults stay in it:
+Other caches are measured against this one, so its known faults are kept on purpose:
 
-- It invalidates before COMMIT. The receivers in ``signals.py`` run inside the transaction (the
-  admin wraps every save in one); a reader re-caches the old page meanwhile, for 15 minutes.
-- It fills late. A reader that queried before a write stores its old page after the invalidation.
-- It misses silent writes: ``update()``, ``bulk_create()``, ``bulk_update()``, tags added or
-  removed, a renamed category or tag, raw SQL. None of them sends a product's signals. Tags that
-  come with a save through the API are written after it, and so after the invalidation.
-- ``delete_pattern`` walks every key of the database, ten keys a round trip, and also deletes other
-  people's keys that have these words in them.
-- Nothing clears the pages of ``category_list``: a category's number of products is up to 15
-  minutes old.
-- The browser keeps a copy of its own: ``Cache-Control: max-age=900`` outlives every invalidation.
-- The browsable page that an admin saw, with user name, forms and CSRF token, is served to visitors.
-- Fifty requests at once for a cold page run its queries fifty times.
-- ``?utm=1`` … ``?utm=N`` are N copies of one page.
-- Without Redis every request, and every save, is an error; with a hung one they wait for seconds.
-  A save outside a transaction fails after its row was written.
-- Pages are pickled: whoever can write to Redis can run code in Django.
-- A hit takes two round trips, and each page is stored twice over (data and rendering).
+- It invalidates before COMMIT. The receivers in ``signals.py`` run inside the transaction, and the
+  admin wraps every save in one. A reader that comes before COMMIT caches the old page for 15 minutes.
+- It stores late. A reader that ran its query before a write may store the old page after the
+  invalidation.
+- It misses every write that sends no signal of a product: ``update()``, ``bulk_create()``,
+  ``bulk_update()``, added or removed tags, a renamed category or tag, raw SQL. The API saves a product
+  first and its tags afterwards, so the tags are written after the invalidation.
+- ``delete_pattern`` walks every key of the database, ten keys in a round trip. It also deletes the
+  keys of other programs that contain these words.
+- Nothing clears the pages of ``category_list``. The number of products in a category may be 15 minutes
+  old.
+- The browser keeps a copy for 15 minutes too (``Cache-Control: max-age=900``). No invalidation
+  reaches it.
+- A visitor may get the browsable page of an admin, with the user name, the forms and the CSRF token.
+- Fifty simultaneous requests for a page that is not cached run its queries fifty times.
+- ``?utm=1`` … ``?utm=N`` store N copies of one page.
+- When Redis is down, every request and every save fails. When Redis hangs, they first wait for
+  seconds. A save outside a transaction fails after its row was written.
+- Pages are pickled, so whoever can write to Redis can run code in Django.
+- A hit takes two round trips. Each page is stored in two forms, as data and rendered.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""The API's URLs: the same endpoints three times, each namespace served in its own way."""
+"""The URLs of the API: the same endpoints with the read cache, with the textbook's, and without one."""
 
 from types import ModuleType
 from typing import Any
@@ -10,7 +10,7 @@ from catalog import textbook, views
 
 
 def endpoints(source: ModuleType, **initkwargs: Any) -> list[URLPattern]:
-    """The endpoints of a module that has the four views by their names in ``views.py``."""
+    """The endpoints of ``source``, a module with four views that are named as in ``views.py``."""
     products, product = source.ProductListCreateAPIView, source.ProductDetailAPIView
     statistics, categories = source.ProductStatsAPIView, source.CategoryViewSet
     listed = {"detail": False, "suffix": "List", **initkwargs}
@@ -29,7 +29,7 @@ def endpoints(source: ModuleType, **initkwargs: Any) -> list[URLPattern]:
 
 
 def variant(namespace: str, source: ModuleType, **initkwargs: Any) -> URLResolver:
-    """The endpoints below a folder of their own, which has a root page of its own."""
+    """The endpoints of ``source`` and a root page, all below ``/<namespace>/``."""
     root = path("", views.ApiRootView.as_view(namespaces=(namespace,)), name="root")
     return path(f"{namespace}/", include(([root, *endpoints(source, **initkwargs)], namespace)))
 

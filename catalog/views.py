@@ -1,4 +1,4 @@
-"""The API, served by the read cache. ``textbook.py`` serves the same views with the textbook's."""
+"""The views of the API, with the read cache. ``textbook.py`` serves them with ``cache_page`` instead."""
 
 import time
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ class SlowDatabaseMixin(generics.GenericAPIView[Any]):
     _has_waited = False
 
     def get_queryset(self) -> QuerySet[Any]:
-        # Once a request: the browsable API asks a second time, for its filter form.
+        # Only once: the browsable API calls get_queryset() a second time, for its filter form.
         if not self._has_waited and settings.SIMULATED_LATENCY_SECONDS:
             self._has_waited = True
             time.sleep(settings.SIMULATED_LATENCY_SECONDS)
@@ -45,7 +45,7 @@ class ReadForAllWriteForAdminsMixin(generics.GenericAPIView[Any]):
 class ProductListCreateAPIView(
     CachedReadMixin, SlowDatabaseMixin, ReadForAllWriteForAdminsMixin, generics.ListCreateAPIView[Product]
 ):
-    """The products in stock: filter, search, order and page through them. Admins can add one."""
+    """The products in stock, to filter, search, sort and page through. Admins can add products."""
 
     name = "Products"
     read_cache = ReadCache("product_list", depends_on=PRODUCT_TABLES, timeout=60 * 15)
@@ -64,7 +64,7 @@ class ProductDetailAPIView(
     ReadForAllWriteForAdminsMixin,
     generics.RetrieveUpdateDestroyAPIView[Product],
 ):
-    """One product, in stock or not. Admins can change and delete it."""
+    """One product, in stock or sold out. Admins can change and delete it."""
 
     name = "Product"
     read_cache = ReadCache("product_detail", depends_on=PRODUCT_TABLES, timeout=60 * 15)
@@ -73,7 +73,7 @@ class ProductDetailAPIView(
 
 
 class ProductStatsAPIView(CachedReadMixin, SlowDatabaseMixin, generics.GenericAPIView[Product]):
-    """Number, prices and stock of all products, sold-out ones too, altogether and by category."""
+    """Number, prices and stock of all products, in total and by category. Sold-out products count."""
 
     name = "Product statistics"
     read_cache = ReadCache("product_stats", depends_on=(Product, Category), timeout=60 * 15)
@@ -87,7 +87,7 @@ class ProductStatsAPIView(CachedReadMixin, SlowDatabaseMixin, generics.GenericAP
 
 
 class CategoryViewSet(CachedReadMixin, SlowDatabaseMixin, viewsets.ReadOnlyModelViewSet[Category]):
-    """The categories, each with its number of products."""
+    """The categories, each with the number of its products."""
 
     read_cache = ReadCache("category_list", depends_on=(Category, Product), timeout=60 * 15)
     queryset = Category.objects.with_product_count().order_by("name")
@@ -98,10 +98,10 @@ class CategoryViewSet(CachedReadMixin, SlowDatabaseMixin, viewsets.ReadOnlyModel
 
 
 class ApiRootView(APIView):
-    """Every endpoint of the shop, and the same data served without a cache and with the textbook's."""
+    """All endpoints of the shop, and those that serve the same data without a cache or with cache_page."""
 
     permission_classes = [AllowAny]
-    # The URL namespaces whose endpoints are listed, the first one at the top level.
+    # The page lists the endpoints of these URL namespaces, those of the first one at the top level.
     namespaces: tuple[str, ...] = ("catalog", "uncached", *(["textbook"] if settings.TEXTBOOK else []))
 
     def get_view_name(self) -> str:
