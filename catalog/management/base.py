@@ -1,10 +1,10 @@
-"""What the project's commands share: help with examples, and failures told in one line."""
+"""The base class of the project's commands: help with examples, failures in one line, progress bars."""
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,28 +32,35 @@ from shop.termination import terminations_raised
 
 EXIT_USAGE = 2
 VERBOSE = 2
+HELP_COLUMNS = 80
 
 
-class ExampleHelpFormatter(DjangoHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Keeps the line breaks of the examples."""
+class ExampleHelpFormatter(DjangoHelpFormatter):
+    """Wraps the prose of a help text and keeps its indented lines, such as examples, as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        wrap = super()._fill_text
+        return "\n".join(
+            line if line.startswith(" ") else wrap(line, width, indent) for line in text.splitlines()
+        )
 
 
 class CatalogCommand(BaseCommand):
-    """A command whose known failures are one line on stderr: what, by which rule, what to do."""
+    """A command that reports each known failure in one line on stderr, with a remedy."""
 
     examples: tuple[str, ...] = ()
-    # What stands before the options in the usage line.
+    # The positional arguments in the usage line.
     arguments = ""
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        lines = "\n".join(f"  python manage.py {subcommand} {example}".rstrip() for example in self.examples)
+        examples = [_wrapped_example(f"python manage.py {subcommand} {each}") for each in self.examples]
         return super().create_parser(
             prog_name,
             subcommand,
             formatter_class=ExampleHelpFormatter,
-            # The options are listed below it; a usage of ten lines would bury an error's message.
+            # One line instead of all options, because argparse prints the usage above each error.
             usage=f"%(prog)s {self.arguments}[options]",
-            epilog=f"examples:\n{lines}",
+            epilog="\n".join(["examples:", *examples]),
             **kwargs,
         )
 
@@ -76,11 +83,11 @@ class CatalogCommand(BaseCommand):
                 raise CommandError(explain(error, database=options.get("database"))) from error
 
     def confirm(self, question: str, *, interactive: bool) -> None:
-        """Return if the answer is yes or nobody is to be asked; otherwise raise ``CommandError``."""
+        """Return if the user agrees or ``interactive`` is false; otherwise raise ``CommandError``."""
         if not interactive:
             return
         if sys.stdin is None or not sys.stdin.isatty():
-            raise CommandError(f"{question} Nobody is there to answer: say yes with --no-input.")
+            raise CommandError(f"{question} There is no terminal to ask on. Add --no-input to agree.")
         try:
             answer = input(f"{question} [y/N] ")
         except EOFError:
@@ -92,9 +99,9 @@ class CatalogCommand(BaseCommand):
     def progress(
         self, label: str, total: float, *, verbosity: int, counts: bool = True
     ) -> Iterator[Callable[[float], None]]:
-        """A progress bar on stderr, where that is a terminal; yields what advances it by a number.
+        """A progress bar on stderr if that is a terminal; yields a function that advances it.
 
-        ``counts`` says whether the numbers are of things, and worth showing.
+        ``counts`` shows the numbers, for progress that is counted in items.
         """
         bar = Progress(
             TextColumn("{task.description}"),
@@ -103,7 +110,7 @@ class CatalogCommand(BaseCommand):
             TimeRemainingColumn(),
             console=Console(file=sys.stderr, no_color=self.style_is_plain() or None),
             transient=True,
-            # What -v 2 logs would run into it.
+            # The log lines of -v 2 would garble the bar.
             disable=verbosity != 1 or not sys.stderr.isatty(),
         )
         task = bar.add_task(label, total=total)
@@ -111,37 +118,37 @@ class CatalogCommand(BaseCommand):
         def advance(count: float) -> None:
             bar.advance(task, count)
             if bar.finished:
-                # What is logged after the last step must not run into the bar.
+                # Log lines that follow the last step would garble a bar that is still drawn.
                 bar.stop()
 
         with bar:
             yield advance
 
     def style_is_plain(self) -> bool:
-        """Whether colours are off: ``--no-color``, ``NO_COLOR``, or no terminal."""
+        """Whether colours are off: by ``--no-color``, by ``NO_COLOR``, or because there is no terminal."""
         return self.style.SUCCESS("x") == "x"
 
 
 @contextmanager
 def _pending_rotations_flushed() -> Iterator[None]:
-    """What the command wrote while Redis was away is told to it at the end, or ``CommandError`` raised.
+    """Flush the rotations that are pending at the end of the command, or raise ``CommandError``.
 
-    The thread that would tell it later ends with the process.
+    The thread that would flush them later ends with the process.
     """
     try:
         yield
     finally:
-        is_paid = current.store().breaker.flush_now()
-    if not is_paid:
+        is_flushed = current.store().breaker.flush_now()
+    if not is_flushed:
         raise CommandError(
-            "Redis does not answer, and the read cache may show what was there before. "
-            "When it is back: python manage.py flush_product_cache"
+            "Redis does not answer, so the read cache may serve old answers. "
+            "When Redis answers again, run: python manage.py flush_product_cache"
         )
 
 
 @contextmanager
 def _invalidation_log_quiet(verbosity: int) -> Iterator[None]:
-    """The log of invalidations only at ``-v 2``: a command that writes in batches says once what it did."""
+    """Log invalidations only at ``-v 2``: a command that writes in batches reports them once."""
     level = signals.logger.level
     if verbosity < VERBOSE:
         signals.logger.setLevel(logging.WARNING)
@@ -149,3 +156,16 @@ def _invalidation_log_quiet(verbosity: int) -> Iterator[None]:
         yield
     finally:
         signals.logger.setLevel(level)
+
+
+def _wrapped_example(command: str) -> str:
+    """An indented line of help, continued with backslashes before the options that do not fit."""
+    first, *options = re.split(" (?=--)", command.rstrip())
+    lines = [f"  {first}"]
+    for option in options:
+        if len(f"{lines[-1]} {option} \\") <= HELP_COLUMNS:
+            lines[-1] += f" {option}"
+        else:
+            lines[-1] += " \\"
+            lines.append(f"      {option}")
+    return "\n".join(lines)

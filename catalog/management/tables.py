@@ -1,4 +1,4 @@
-"""A table on a terminal, or plain columns in a pipe."""
+"""Renders a table for a terminal, or plain columns for a pipe."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PIPE_COLUMNS = 1000
 
 
 def render_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, columns: int | None) -> str:
-    """``columns`` is the terminal's width; ``None`` is a pipe, where nothing is cut or boxed."""
+    """A table that fits into ``columns``; for a pipe (``None``) it has no lines and no cell is wrapped."""
     output = io.StringIO()
     table = Table(box=SIMPLE_HEAD if columns else None, pad_edge=False)
     for number, head in enumerate(heads):

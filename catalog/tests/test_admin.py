@@ -9,7 +9,7 @@ from catalog.models import MAX_STOCK, Product
 pytestmark = pytest.mark.django_db
 
 
-def test_the_inputs_of_the_list_leave_room_for_each_other(admin_client: Client) -> None:
+def test_price_and_stock_inputs_of_the_product_list_are_narrow(admin_client: Client) -> None:
     ProductFactory.create()
 
     page = admin_client.get("/admin/catalog/product/").content.decode()
@@ -19,7 +19,7 @@ def test_the_inputs_of_the_list_leave_room_for_each_other(admin_client: Client) 
     assert all("width: 7em" in each for each in inputs)
 
 
-def test_a_stock_beyond_the_limit_is_refused_with_its_reason(admin_client: Client) -> None:
+def test_a_stock_above_the_limit_is_refused_with_a_reason(admin_client: Client) -> None:
     product = ProductFactory.create(stock=5)
     form = {
         "form-TOTAL_FORMS": 1,

@@ -15,24 +15,24 @@ def calls(redis: Any, command: str) -> int:
     return int(redis.info("commandstats").get(f"cmdstat_{command}", {"calls": 0})["calls"])
 
 
-def test_the_pages_of_the_prefix_go_and_nothing_else(redis: Any, api: APIClient) -> None:
+def test_flushing_a_prefix_removes_its_pages_and_no_other_keys(redis: Any, api: APIClient) -> None:
     ProductFactory.create()
     for path in ("products/", "products/?page_size=5", "products/stats/", "categories/"):
         api.get(f"/textbook/{path}")
     cache.set("my_product_list", "is not a page")
-    redis.set("somebody:else:product_list", "x")
+    redis.set("other:program:product_list", "x")
 
     found = flush_cached_pages(prefix="product_list")
 
     assert (found.pages, found.keys) == (3, 6)
     assert cache.get("my_product_list") == "is not a page"
-    assert redis.exists("somebody:else:product_list")
+    assert redis.exists("other:program:product_list")
     assert len(redis.keys("*category_list*")) == 2
     assert not redis.keys("*cache_page.product_list*")
 
 
 @pytest.mark.parametrize("other", ["other.product_list", "product_list.GET", "product_list.more"])
-def test_a_prefix_that_only_contains_this_one_keeps_its_pages(other: str, redis: Any) -> None:
+def test_pages_of_a_longer_prefix_are_kept(other: str, redis: Any) -> None:
     redis.set(f":1:views.decorators.cache.cache_page.{other}.GET.{'0' * 32}.{'1' * 32}.en-us.UTC", "page")
     redis.set(f":1:views.decorators.cache.cache_header.{other}.{'0' * 32}.en-us.UTC", "header")
 

@@ -11,11 +11,11 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.parametrize("number", [0, 7, 99_999_999])
-def test_a_sku_carries_its_products_number(number: int) -> None:
+def test_a_sku_contains_the_number_of_its_product(number: int) -> None:
     assert number_of(sku_of(3, number)) == number
 
 
-def test_the_products_look_like_a_catalogue() -> None:
+def test_composed_products_are_valid_and_varied() -> None:
     composer = Composer(0, database="default")
     composed = [composer.compose(number) for number in range(4000)]
     products = [product for product, _ in composed]
@@ -37,7 +37,7 @@ def test_the_products_look_like_a_catalogue() -> None:
     assert shares[-1] > 5 * shares[0] > 0
 
 
-def test_products_are_the_same_on_every_python_and_every_machine() -> None:
+def test_the_first_product_never_changes() -> None:
     product, _ = Composer(0, database="default").compose(0)
 
     assert (product.name, product.price, product.stock) == (
@@ -48,7 +48,7 @@ def test_products_are_the_same_on_every_python_and_every_machine() -> None:
 
 
 @pytest.mark.parametrize("words", load_vocabulary(), ids=lambda words: str(words["slug"]))
-def test_every_combination_of_words_keeps_its_length(words: dict[str, Any]) -> None:
+def test_every_combination_of_words_keeps_the_limits_of_length(words: dict[str, Any]) -> None:
     openings = [
         len(opening.format(noun=noun)) for opening, noun in combinations(words["openings"], words["nouns"])
     ]

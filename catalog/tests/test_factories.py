@@ -6,18 +6,18 @@ from catalog.models import Category
 pytestmark = pytest.mark.django_db
 
 
-def test_factories_make_valid_rows() -> None:
+def test_factories_create_valid_rows() -> None:
     for row in (CategoryFactory.create(), TagFactory.create(), ProductFactory.create()):
         row.full_clean()
 
 
-def test_a_product_gets_the_tags_it_is_given() -> None:
+def test_a_product_gets_the_tags_that_are_passed() -> None:
     tags = TagFactory.create_batch(2)
 
     assert set(ProductFactory.create(tags=tags).tags.all()) == set(tags)
 
 
-def test_the_same_category_is_not_made_twice() -> None:
+def test_a_category_with_an_existing_slug_is_reused() -> None:
     CategoryFactory.create(slug="kitchen")
     CategoryFactory.create(slug="kitchen")
 

@@ -6,7 +6,7 @@ from catalog.filters import ProductFilter
 pytestmark = pytest.mark.django_db
 
 
-def test_every_label_of_the_dialog_reads_as_a_sentence_does() -> None:
+def test_the_labels_of_the_filter_form_are_plain_english() -> None:
     labels = {name: field.label for name, field in ProductFilter().form.fields.items()}
 
     assert labels == {
@@ -21,7 +21,7 @@ def test_every_label_of_the_dialog_reads_as_a_sentence_does() -> None:
     }
 
 
-def test_the_dialog_shows_them(api: APIClient) -> None:
+def test_the_filter_dialog_shows_the_labels(api: APIClient) -> None:
     page = api.get("/products/", headers={"accept": "text/html"}).content.decode()
 
     assert "Price is less than:" in page

@@ -7,7 +7,7 @@ from catalog.seeding import seeded_products
 pytestmark = pytest.mark.django_db
 
 
-def test_loading_the_fixture_twice_is_harmless() -> None:
+def test_loading_the_fixture_twice_changes_nothing() -> None:
     call_command("loaddata", "catalog", verbosity=0)
     before = list(Product.objects.order_by("pk").values())
     call_command("loaddata", "catalog", verbosity=0)
@@ -15,7 +15,7 @@ def test_loading_the_fixture_twice_is_harmless() -> None:
     assert list(Product.objects.order_by("pk").values()) == before
 
 
-def test_the_fixture_is_a_small_catalogue() -> None:
+def test_the_fixture_holds_valid_products_in_every_category() -> None:
     call_command("loaddata", "catalog", verbosity=0)
 
     assert Category.objects.count() == 8

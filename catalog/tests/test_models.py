@@ -13,22 +13,22 @@ from catalog.models import MAX_STOCK, Category, Product, Tag
 pytestmark = pytest.mark.django_db
 
 
-IMPOSSIBLE = [{"price": Decimal("-0.01")}, {"stock": -1}, {"stock": MAX_STOCK + 1}]
+INVALID_VALUES = [{"price": Decimal("-0.01")}, {"stock": -1}, {"stock": MAX_STOCK + 1}]
 
 
-@pytest.mark.parametrize("values", IMPOSSIBLE)
-def test_an_impossible_price_or_stock_is_refused_by_validation(values: dict[str, Any]) -> None:
+@pytest.mark.parametrize("values", INVALID_VALUES)
+def test_an_invalid_price_or_stock_fails_validation(values: dict[str, Any]) -> None:
     product = ProductFactory.build(category=CategoryFactory.create(), **values)
 
     with pytest.raises(ValidationError):
         product.full_clean()
 
 
-@pytest.mark.parametrize("values", IMPOSSIBLE)
-def test_an_impossible_price_or_stock_is_refused_by_the_database(values: dict[str, Any]) -> None:
+@pytest.mark.parametrize("values", INVALID_VALUES)
+def test_an_invalid_price_or_stock_is_refused_by_the_database(values: dict[str, Any]) -> None:
     product = ProductFactory.create()
 
-    # PostgreSQL's integer refuses what is beyond it before the constraint can.
+    # PostgreSQL refuses a number that its integer cannot hold (DataError) before it checks constraints.
     with pytest.raises((IntegrityError, DataError)):
         Product.objects.filter(pk=product.pk).update(**values)
 
@@ -48,7 +48,7 @@ def test_names_and_slugs_are_unique() -> None:
     assert set(raised.value.message_dict) == {"name", "slug"}
 
 
-def test_many_products_may_have_no_sku() -> None:
+def test_several_products_can_have_no_sku() -> None:
     ProductFactory.create(sku=None)
     ProductFactory.create(sku=None)
 
@@ -56,7 +56,7 @@ def test_many_products_may_have_no_sku() -> None:
 
 
 @pytest.mark.parametrize("ordering", ["name", "-name", "price", "-price", "stock", "-stock"])
-def test_each_ordering_of_the_api_is_served_by_an_index(ordering: str) -> None:
+def test_each_ordering_of_the_api_has_an_index(ordering: str) -> None:
     indexed = {tuple(index.fields) for index in Product._meta.indexes}
 
     assert (ordering.removeprefix("-"), "id") in indexed
@@ -64,7 +64,7 @@ def test_each_ordering_of_the_api_is_served_by_an_index(ordering: str) -> None:
 
 def test_an_ordered_page_is_read_from_an_index_and_not_sorted() -> None:
     if connection.vendor != "sqlite":
-        pytest.skip("PostgreSQL plans by its statistics, and sorts a table as small as this one")
+        pytest.skip("PostgreSQL sorts a table that is as small as this one.")
     for ordering in ("price", "-price", "name", "-stock"):
         tie = "-pk" if ordering.startswith("-") else "pk"
         plan = Product.objects.order_by(ordering, tie)[:20].explain()
@@ -87,7 +87,7 @@ def test_products_without_a_sku_have_no_natural_key() -> None:
         Product.objects.get_by_natural_key(None)
 
 
-def test_statistics_add_up_by_category_and_altogether() -> None:
+def test_statistics_are_given_in_total_and_by_category() -> None:
     kitchen, garden = CategoryFactory.create(slug="kitchen"), CategoryFactory.create(slug="garden")
     ProductFactory.create(category=kitchen, price=Decimal("10.00"), stock=3)
     ProductFactory.create(category=kitchen, price=Decimal("20.01"), stock=0)
@@ -129,9 +129,9 @@ def test_the_largest_stocks_can_be_summed() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_stock_from_before_the_limit_is_capped_by_its_migration() -> None:
+def test_the_migration_lowers_stocks_above_the_limit() -> None:
     if connection.vendor != "sqlite":
-        pytest.skip("PostgreSQL never took such a stock")
+        pytest.skip("PostgreSQL never accepted such a stock.")
     call_command("migrate", "catalog", "0001", verbosity=0)
     try:
         product = ProductFactory.create(stock=2**62)

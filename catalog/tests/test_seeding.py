@@ -42,14 +42,14 @@ def contents() -> list[dict[str, Any]]:
     ]
 
 
-def test_seeding_brings_exactly_the_number_that_was_asked_for() -> None:
+def test_seeding_adds_or_removes_products_to_reach_the_count() -> None:
     for count, added, removed in ((20, 20, 0), (20, 0, 0), (50, 30, 0), (15, 0, 35), (0, 0, 15)):
         result = seed(count)
         assert (result.added, result.removed) == (added, removed)
         assert seeded_products().count() == count
 
 
-def test_a_product_depends_only_on_the_seed_and_its_number() -> None:
+def test_a_product_depends_only_on_its_seed_and_its_number() -> None:
     seed(60)
     together = contents()
     seed(0)
@@ -69,7 +69,7 @@ def test_another_seed_gives_other_products() -> None:
     assert not {row["name"] for row in first} & {row["name"] for row in contents()}
 
 
-def test_a_deleted_product_comes_back_and_an_edited_one_stays_as_it_is() -> None:
+def test_seeding_restores_a_deleted_product_and_keeps_an_edited_one() -> None:
     seed(20)
     before = contents()
     Product.objects.get(sku=sku_of(0, 3)).delete()
@@ -82,7 +82,7 @@ def test_a_deleted_product_comes_back_and_an_edited_one_stays_as_it_is() -> None
     assert contents()[4]["name"] == "Renamed"
 
 
-def test_clear_makes_every_seeded_product_anew() -> None:
+def test_clear_replaces_every_seeded_product() -> None:
     seed(20)
     before = contents()
     Product.objects.filter(sku=sku_of(0, 4)).update(name="Renamed")
@@ -105,7 +105,7 @@ def test_products_that_were_not_seeded_are_left_alone() -> None:
 @pytest.mark.parametrize(
     "sku", ["SEED-POTATO-5KG", "SEED-0-0 5", "SEED-0-5", "SEED-0--0000000005", "SEED-0-0000000005x", "SEED-"]
 )
-def test_a_product_whose_sku_only_begins_as_a_seeded_ones_is_left_alone(sku: str) -> None:
+def test_a_product_whose_sku_only_resembles_a_seeded_one_is_left_alone(sku: str) -> None:
     ProductFactory.create(sku=sku)
 
     assert seed(10).added == 10
@@ -113,7 +113,7 @@ def test_a_product_whose_sku_only_begins_as_a_seeded_ones_is_left_alone(sku: str
     assert Product.objects.get().sku == sku
 
 
-def test_progress_adds_up_to_what_was_done() -> None:
+def test_progress_adds_up_to_the_products_added_and_removed() -> None:
     seed(10, seed=5)
     done: list[int] = []
     plan = plan_seeding(count=30)
@@ -123,7 +123,7 @@ def test_progress_adds_up_to_what_was_done() -> None:
     assert sum(done) == 40
 
 
-def test_no_statement_is_kept_with_debug_on(settings: Settings) -> None:
+def test_debug_does_not_keep_the_statements_in_memory(settings: Settings) -> None:
     settings.DEBUG = True
 
     seed(20)
@@ -131,7 +131,7 @@ def test_no_statement_is_kept_with_debug_on(settings: Settings) -> None:
     assert not connection.queries
 
 
-def test_a_batch_that_fails_leaves_only_whole_batches() -> None:
+def test_an_interrupted_run_leaves_whole_batches() -> None:
     with pytest.raises(Interrupted):
         carry_out(plan_seeding(count=30), batch_size=10, on_progress=interrupt)
     assert seeded_products().count() == 10
@@ -153,7 +153,7 @@ def test_a_batch_that_fails_leaves_only_whole_batches() -> None:
         ({"count": True}, "--count must be a whole number, got True."),
     ],
 )
-def test_bad_options_are_named(options: dict[str, Any], message: str) -> None:
+def test_an_invalid_option_is_refused_by_name(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidOption, match=message):
         plan_seeding(**options)
 
@@ -162,7 +162,7 @@ def test_bad_options_are_named(options: dict[str, Any], message: str) -> None:
     ("batch_size", "rule"),
     [(0, "at least 1, got 0"), (40_000, "at most 30000, got 40000"), (2.5, "a whole number, got 2.5")],
 )
-def test_a_bad_batch_size_is_refused(batch_size: Any, rule: str) -> None:
+def test_an_invalid_batch_size_is_refused(batch_size: Any, rule: str) -> None:
     with pytest.raises(InvalidOption, match=f"--batch-size must be {rule}"):
         carry_out(plan_seeding(count=1), batch_size=batch_size)
 
@@ -175,7 +175,7 @@ def test_the_largest_batch_can_be_removed() -> None:
     assert result.removed == MAX_BATCH_SIZE
 
 
-def test_what_another_seeding_added_meanwhile_is_neither_an_error_nor_counted() -> None:
+def test_products_that_another_run_added_meanwhile_are_not_counted() -> None:
     first, second = plan_seeding(count=30), plan_seeding(count=30)
     with pytest.raises(Interrupted):
         carry_out(first, batch_size=7, on_progress=interrupt)
@@ -189,21 +189,21 @@ def test_what_another_seeding_added_meanwhile_is_neither_an_error_nor_counted() 
     assert carry_out(first, batch_size=10).added == 0
 
 
-def test_what_another_seeding_removed_meanwhile_is_not_counted() -> None:
+def test_products_that_another_run_removed_meanwhile_are_not_counted() -> None:
     seed(20)
     plan = plan_seeding(count=5)
     listed = ProductQuerySet.values_list
 
-    def removed_after_a_look(rows: ProductQuerySet, *fields: str, **options: Any) -> list[int]:
+    def list_then_remove_one(rows: ProductQuerySet, *fields: str, **options: Any) -> list[int]:
         keys = list(listed(rows, *fields, **options))
         seeded_products().filter(sku=sku_of(0, 19)).delete()
         return keys
 
-    with patch.object(ProductQuerySet, "values_list", removed_after_a_look):
+    with patch.object(ProductQuerySet, "values_list", list_then_remove_one):
         assert carry_out(plan, batch_size=100).removed == 14
 
 
-def test_a_conflict_that_is_not_another_seedings_is_an_error() -> None:
+def test_an_integrity_error_without_another_run_is_raised() -> None:
     with (
         patch("catalog.seeding._add", side_effect=IntegrityError("FOREIGN KEY constraint failed")),
         pytest.raises(IntegrityError, match="FOREIGN KEY"),
@@ -211,7 +211,7 @@ def test_a_conflict_that_is_not_another_seedings_is_an_error() -> None:
         seed(10)
 
 
-def test_a_category_is_found_by_its_name_where_its_slug_was_changed() -> None:
+def test_a_category_with_a_changed_slug_is_found_by_its_name() -> None:
     seed(60)
     before = contents()
     seed(0)
@@ -224,7 +224,7 @@ def test_a_category_is_found_by_its_name_where_its_slug_was_changed() -> None:
     assert Category.objects.get(slug="cooking").products.exists()
 
 
-def test_a_category_is_found_by_its_slug_where_its_name_was_changed() -> None:
+def test_a_category_with_a_changed_name_is_found_by_its_slug() -> None:
     seed(60)
     Category.objects.filter(slug="kitchen").update(name="Cooking")
 

@@ -1,4 +1,4 @@
-"""The textbook recipe works as it is taught. What is wrong with it: ``test_textbook_faults.py``."""
+"""The textbook's cache works as tutorials teach it. ``test_textbook_faults.py`` shows its faults."""
 
 import base64
 import json
@@ -28,9 +28,7 @@ pytestmark = pytest.mark.django_db
 LIST = "/textbook/products/"
 STATS = "/textbook/products/stats/"
 CATEGORIES = "/textbook/categories/"
-# The list at the top is the textbook's for now.
-LISTS = [LIST]
-# Each shows the product whose primary key is put in.
+# Each page shows the product whose primary key is ``pk``.
 PRODUCT_PAGES = [LIST, "/textbook/products/{pk}/", STATS]
 
 PAGE_KEY = re.compile(
@@ -60,7 +58,7 @@ QUERY_STRINGS = [
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """What a visitor's GET was answered, and how many queries that took."""
+    """The answer to a GET of an anonymous client, and the number of queries it took."""
 
     status: int
     body: Any
@@ -78,7 +76,7 @@ def read(url: str) -> Reading:
 
 
 def uncached(url: str) -> Any:
-    """The body that the view without any cache has for the same URL."""
+    """The body that the uncached view answers for the same URL."""
     body = read("/uncached/" + url.removeprefix("/textbook").lstrip("/")).body
     links = {
         name: body[name].replace("/uncached/", "/textbook/")
@@ -93,7 +91,7 @@ def stored_keys(redis: Any) -> set[str]:
 
 
 def make_catalogue() -> None:
-    """Twenty-four products of which each of the ``QUERY_STRINGS`` shows others, or in another order."""
+    """Create 24 products. Each of the ``QUERY_STRINGS`` gives another selection or another order."""
     kitchen, garden = (CategoryFactory.create(name=name) for name in ("Kitchen", "Garden"))
     sale = TagFactory.create(name="sale")
     for number in range(24):
@@ -121,7 +119,7 @@ def test_the_second_request_for_a_product_page_runs_no_query(page: str) -> None:
 
 
 @pytest.mark.parametrize("page", PRODUCT_PAGES)
-def test_a_hit_says_what_the_view_without_a_cache_says(page: str) -> None:
+def test_a_hit_has_the_body_of_the_uncached_view(page: str) -> None:
     url = page.format(pk=ProductFactory.create(tags=[TagFactory.create(name="sale")]).pk)
     read(url)
 
@@ -140,17 +138,16 @@ def test_the_second_request_for_a_category_page_runs_no_query(page: str, redis: 
     assert {match[1] for key in stored_keys(redis) if (match := PAGE_KEY.fullmatch(key))} == {"category_list"}
 
 
-@pytest.mark.parametrize("url", LISTS)
-def test_every_query_string_has_an_entry_of_its_own(url: str, redis: Any) -> None:
+def test_each_query_string_is_cached_separately(redis: Any) -> None:
     ProductFactory.create_batch(3)
     query_strings = ["", "?page_size=1", "?page_size=1&page=2", "?search=stoneware", "?ordering=price"]
 
-    assert not any(read(url + query_string).is_warm for query_string in query_strings)
-    assert all(read(url + query_string).is_warm for query_string in query_strings)
+    assert not any(read(LIST + query_string).is_warm for query_string in query_strings)
+    assert all(read(LIST + query_string).is_warm for query_string in query_strings)
     assert len([key for key in stored_keys(redis) if PAGE_KEY.fullmatch(key)]) == len(query_strings)
 
 
-def test_pages_filters_searches_and_orderings_do_not_mix() -> None:
+def test_pages_filters_searches_and_orderings_are_not_mixed_up() -> None:
     make_catalogue()
     urls = [f"{LIST}?{query_string}" for query_string in QUERY_STRINGS]
     cold = {url: read(url) for url in urls}
@@ -160,10 +157,10 @@ def test_pages_filters_searches_and_orderings_do_not_mix() -> None:
     assert {url: reading.body for url, reading in cold.items()} == {url: uncached(url) for url in urls}
     assert {url: reading.body for url, reading in warm.items()} == {url: uncached(url) for url in urls}
     results = {json.dumps(reading.body["results"]) for reading in warm.values()}
-    assert len(results) == len(urls), "two query strings show the same: a mix-up would not be seen"
+    assert len(results) == len(urls), "Two query strings show the same products, which hides a mix-up."
 
 
-def test_json_and_the_browsable_page_do_not_mix() -> None:
+def test_json_and_the_browsable_page_are_not_mixed_up() -> None:
     ProductFactory.create(name="Kettle")
     accepted = ["application/json", "text/html"]
 
@@ -174,21 +171,21 @@ def test_json_and_the_browsable_page_do_not_mix() -> None:
         assert [answer.content.startswith(b"{") for answer in answers] == [True, False]
 
 
-def test_a_page_that_was_seen_with_a_password_in_the_request_is_kept_apart(admin_user: User) -> None:
-    # Unlike one that was seen with a session: see test_textbook_faults.py.
+def test_a_page_for_basic_authentication_is_cached_separately(admin_user: User) -> None:
+    # A page for a session is not cached separately: see test_textbook_faults.py.
     admin_user.username = "wilhelmina"
     admin_user.save()
     credentials = base64.b64encode(b"wilhelmina:password").decode()
     html = {"accept": "text/html"}
 
-    seen_by_admin = APIClient().get(LIST, headers={**html, "authorization": f"Basic {credentials}"})
-    seen_by_visitor = APIClient().get(LIST, headers=html)
+    for_admin = APIClient().get(LIST, headers={**html, "authorization": f"Basic {credentials}"})
+    for_anonymous = APIClient().get(LIST, headers=html)
 
-    assert "wilhelmina" in seen_by_admin.content.decode()
-    assert "wilhelmina" not in seen_by_visitor.content.decode()
+    assert "wilhelmina" in for_admin.content.decode()
+    assert "wilhelmina" not in for_anonymous.content.decode()
 
 
-def test_head_is_answered_from_the_page_of_a_get() -> None:
+def test_head_is_answered_from_the_cached_page_of_a_get() -> None:
     ProductFactory.create()
     page = APIClient().get(LIST)
 
@@ -200,7 +197,7 @@ def test_head_is_answered_from_the_page_of_a_get() -> None:
     assert head["Content-Type"] == page["Content-Type"]
 
 
-def test_a_page_has_two_keys_that_live_for_fifteen_minutes_at_most(redis: Any) -> None:
+def test_a_page_has_two_keys_that_expire_within_fifteen_minutes(redis: Any) -> None:
     ProductFactory.create()
     read(LIST)
 
@@ -217,7 +214,7 @@ def test_a_page_has_two_keys_that_live_for_fifteen_minutes_at_most(redis: Any) -
 @pytest.mark.parametrize(
     "path", ["products/", "products/{pk}/", "products/stats/", "categories/", "categories/{slug}/"]
 )
-def test_the_views_without_a_cache_write_no_key(path: str, redis: Any) -> None:
+def test_the_uncached_views_write_no_key(path: str, redis: Any) -> None:
     product = ProductFactory.create()
     url = "/uncached/" + path.format(pk=product.pk, slug=product.category.slug)
 
@@ -229,7 +226,7 @@ def test_the_views_without_a_cache_write_no_key(path: str, redis: Any) -> None:
 
 
 @pytest.mark.parametrize("page", PRODUCT_PAGES)
-def test_after_a_save_the_next_answer_is_fresh_and_the_one_after_is_warm(page: str) -> None:
+def test_after_a_save_the_next_answer_is_fresh_and_the_one_after_is_a_hit(page: str) -> None:
     product = ProductFactory.create(price="10.00")
     url = page.format(pk=product.pk)
     before = read(url)
@@ -245,7 +242,7 @@ def test_after_a_save_the_next_answer_is_fresh_and_the_one_after_is_warm(page: s
 
 
 @pytest.mark.parametrize("page", [LIST, STATS])
-def test_after_a_product_was_added_the_next_answer_has_it(page: str) -> None:
+def test_after_a_product_is_added_the_next_answer_contains_it(page: str) -> None:
     ProductFactory.create()
     assert read(page).body["count"] == 1
 
@@ -259,13 +256,13 @@ def test_after_a_product_was_added_the_next_answer_has_it(page: str) -> None:
 
 @pytest.mark.parametrize("page", [LIST, STATS])
 @pytest.mark.parametrize("in_bulk", [False, True])
-def test_after_a_deletion_the_next_answer_is_fresh_and_the_one_after_is_warm(
+def test_after_a_deletion_the_next_answer_is_fresh_and_the_one_after_is_a_hit(
     page: str, in_bulk: bool
 ) -> None:
     product, other = ProductFactory.create_batch(2)
     assert read(page).body["count"] == 2
 
-    # Unlike update(), a query set's delete() sends the signals of each row.
+    # The delete() of a query set, unlike its update(), sends the signals of each row.
     if in_bulk:
         Product.objects.exclude(pk=other.pk).delete()
     else:
@@ -277,7 +274,7 @@ def test_after_a_deletion_the_next_answer_is_fresh_and_the_one_after_is_warm(
     assert warm == Reading(status=200, body=cold.body, queries=0)
 
 
-def test_a_deleted_product_is_gone() -> None:
+def test_a_deleted_product_is_answered_with_404() -> None:
     product = ProductFactory.create()
     url = f"/textbook/products/{product.pk}/"
     assert [read(url).status for _ in range(2)] == [200, 200]
@@ -287,7 +284,7 @@ def test_a_deleted_product_is_gone() -> None:
     assert [read(url).status for _ in range(2)] == [404, 404]
 
 
-def test_a_save_clears_every_page_of_the_products(redis: Any) -> None:
+def test_a_save_clears_every_product_page(redis: Any) -> None:
     product, other = ProductFactory.create_batch(2)
     for url in (LIST, f"{LIST}?page_size=1&page=2", STATS, f"/textbook/products/{other.pk}/"):
         read(url)
@@ -300,7 +297,7 @@ def test_a_save_clears_every_page_of_the_products(redis: Any) -> None:
     assert stored_keys(redis) == set()
 
 
-def test_a_save_and_a_deletion_are_logged_once_each(caplog: pytest.LogCaptureFixture) -> None:
+def test_each_save_and_each_deletion_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="catalog.signals")
 
     product = ProductFactory.create()
@@ -311,11 +308,11 @@ def test_a_save_and_a_deletion_are_logged_once_each(caplog: pytest.LogCaptureFix
     assert caplog.messages == ["Clearing the product cache"] * 3
 
 
-def test_a_save_leaves_all_other_keys_alone(redis: Any) -> None:
+def test_a_save_leaves_keys_that_are_not_product_pages(redis: Any) -> None:
     product = ProductFactory.create()
     read(CATEGORIES)
     cache.set("basket", ["kettle"])
-    redis.set("of another program", "7")
+    redis.set("key of another program", "7")
     others = stored_keys(redis)
     read(LIST)
 
@@ -326,7 +323,7 @@ def test_a_save_leaves_all_other_keys_alone(redis: Any) -> None:
     assert cache.get("basket") == ["kettle"]
 
 
-def test_inside_disconnected_nothing_is_cleared_and_afterwards_it_is_again(
+def test_disconnected_stops_the_invalidation_until_its_end(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, logger="catalog.signals")
@@ -348,7 +345,7 @@ def test_inside_disconnected_nothing_is_cleared_and_afterwards_it_is_again(
     assert caplog.messages == ["Clearing the product cache"] * 2
 
 
-def test_an_error_inside_disconnected_leaves_the_receivers_connected() -> None:
+def test_an_error_inside_disconnected_connects_the_receivers_again() -> None:
     product = ProductFactory.create()
     read(LIST)
 
@@ -359,7 +356,7 @@ def test_an_error_inside_disconnected_leaves_the_receivers_connected() -> None:
     assert not read(LIST).is_warm
 
 
-def test_disconnected_inside_disconnected_stays_silent_until_the_outer_one_ends() -> None:
+def test_nested_disconnected_stops_the_invalidation_until_the_outer_end() -> None:
     product = ProductFactory.create()
     read(LIST)
 
@@ -373,10 +370,10 @@ def test_disconnected_inside_disconnected_stays_silent_until_the_outer_one_ends(
     assert not read(LIST).is_warm
 
 
-# What is not cached
+# Answers that are not cached
 
 
-def test_an_invalid_filter_is_refused_until_it_is_valid(redis: Any) -> None:
+def test_the_refusal_of_an_invalid_filter_is_not_cached(redis: Any) -> None:
     url = f"{LIST}?category=garden"
     assert read(url).status == 400
     assert stored_keys(redis) == set()
@@ -386,7 +383,7 @@ def test_an_invalid_filter_is_refused_until_it_is_valid(redis: Any) -> None:
     assert read(url).status == 200
 
 
-def test_a_page_out_of_range_is_not_found_until_it_is_there(redis: Any) -> None:
+def test_the_404_of_a_page_out_of_range_is_not_cached(redis: Any) -> None:
     category = CategoryFactory.create()
     url = f"{LIST}?page=2"
     assert read(url).status == 404
@@ -399,7 +396,7 @@ def test_a_page_out_of_range_is_not_found_until_it_is_there(redis: Any) -> None:
     assert read(url).status == 200
 
 
-def test_an_unknown_product_is_not_found_until_it_is_there(redis: Any) -> None:
+def test_the_404_of_an_unknown_product_is_not_cached(redis: Any) -> None:
     category = CategoryFactory.create()
     assert read("/textbook/products/7/").status == 404
     assert stored_keys(redis) == set()
@@ -409,7 +406,7 @@ def test_an_unknown_product_is_not_found_until_it_is_there(redis: Any) -> None:
     assert read("/textbook/products/7/").status == 200
 
 
-def test_an_unknown_category_is_not_found_until_it_is_there(redis: Any) -> None:
+def test_the_404_of_an_unknown_category_is_not_cached(redis: Any) -> None:
     url = "/textbook/categories/garden/"
     assert read(url).status == 404
     assert stored_keys(redis) == set()
@@ -419,7 +416,7 @@ def test_an_unknown_category_is_not_found_until_it_is_there(redis: Any) -> None:
     assert read(url).status == 200
 
 
-def test_a_refused_write_is_not_cached(admin_api: APIClient, redis: Any) -> None:
+def test_the_refusal_of_a_write_is_not_cached(admin_api: APIClient, redis: Any) -> None:
     product = {"name": "Kettle", "price": "1.00", "category": CategoryFactory.create().slug}
     read(LIST)
     keys = stored_keys(redis)
@@ -430,14 +427,16 @@ def test_a_refused_write_is_not_cached(admin_api: APIClient, redis: Any) -> None
     assert admin_api.post(LIST, product, format="json").status_code == 201
 
 
-def test_writes_are_neither_answered_from_the_cache_nor_kept_in_it(admin_api: APIClient, redis: Any) -> None:
+def test_answers_to_writes_are_neither_read_from_the_cache_nor_stored(
+    admin_api: APIClient, redis: Any
+) -> None:
     product = ProductFactory.create(name="Kettle")
     detail = f"/textbook/products/{product.pk}/"
     warm = {url: read(url).body for url in (LIST, detail)}
     keys = stored_keys(redis)
     new = {"name": "Teapot", "price": "1.00", "stock": 1, "category": product.category.slug}
 
-    # Without the receivers, so that the pages are there for a write to be answered from.
+    # Without the receivers the pages stay in the cache, where a write could wrongly find them.
     with signals.disconnected():
         created = admin_api.post(LIST, new, format="json")
         replaced = admin_api.put(detail, new, format="json")
@@ -482,7 +481,7 @@ def timed_seconds(url: str) -> float:
     return time.perf_counter() - started
 
 
-def test_a_slow_database_is_felt_by_the_first_request_until_a_product_is_saved_in_the_admin(
+def test_only_the_first_request_after_a_save_in_the_admin_waits_for_a_slow_database(
     client: Client, admin_user: User, settings: Settings
 ) -> None:
     product = ProductFactory.create()
@@ -490,7 +489,7 @@ def test_a_slow_database_is_felt_by_the_first_request_until_a_product_is_saved_i
     settings.SIMULATED_LATENCY_SECONDS = 0.3
 
     assert timed_seconds(LIST) >= 0.3
-    # The least: a machine that has other work makes a request slow by itself.
+    # The fastest of three, because a busy machine makes single requests slow.
     assert min(timed_seconds(LIST) for _ in range(3)) < 0.3
 
     form = model_to_dict(product, fields=["name", "description", "price", "stock", "category"])

@@ -1,8 +1,7 @@
-"""What is wrong with the textbook recipe: each test passes because the fault is there.
+"""The faults of the textbook's cache. Each test passes because the fault exists.
 
-``textbook.py`` lists the faults, and it is the baseline that better caches are measured against:
-where one of them went away, the comparison would flatter the others. How the recipe works when
-nothing goes wrong: ``test_textbook.py``.
+``textbook.py`` lists the faults. Other caches are measured against this one, so a fault that went away
+unnoticed would falsify the comparison. ``test_textbook.py`` tests what works.
 """
 
 from __future__ import annotations
@@ -42,24 +41,24 @@ from catalog.tests.threads import in_another_thread
 LIST = "/textbook/products/"
 STATS = "/textbook/products/stats/"
 CATEGORIES = "/textbook/categories/"
-# Each shows the product whose primary key is put in.
+# Each page shows the product whose primary key is ``pk``.
 PRODUCT_PAGES = [LIST, "/textbook/products/{pk}/", STATS]
 
 THREADS = 8
 # How long a thread waits for the others before the test fails.
-PATIENCE_SECONDS = 10
+BARRIER_TIMEOUT_SECONDS = 10
 HTML = {"accept": "text/html"}
 
 
 def read(url: str) -> Any:
-    """What a visitor is shown."""
+    """The answer to an anonymous client."""
     response = APIClient().get(url)
     assert response.status_code == 200, response.content
     return response.json()
 
 
 def truth(url: str) -> Any:
-    """What a visitor would be shown if there were no cache."""
+    """The answer to an anonymous client from the uncached view."""
     return read(url.replace("/textbook/", "/uncached/"))
 
 
@@ -69,7 +68,7 @@ def stored_pages(redis: Any) -> list[bytes]:
 
 @contextmanager
 def counted_calls(redis: Any, command: str) -> Iterator[Callable[[], int]]:
-    """How often the server was sent the command since the block began."""
+    """Yields a function: how often the server has received the command since the block began."""
 
     def calls() -> int:
         return int(redis.info("commandstats").get(f"cmdstat_{command}", {}).get("calls", 0))
@@ -82,7 +81,7 @@ def counted_calls(redis: Any, command: str) -> Iterator[Callable[[], int]]:
 
 
 @pytest.mark.parametrize("page", PRODUCT_PAGES)
-def test_a_page_that_is_read_between_save_and_commit_stays_old_after_the_commit(
+def test_a_page_that_is_read_between_save_and_commit_stays_stale_after_the_commit(
     page: str, transactional_db: None, redis: Any
 ) -> None:
     product = ProductFactory.create(name="Old", price="10.00")
@@ -100,7 +99,7 @@ def test_a_page_that_is_read_between_save_and_commit_stays_old_after_the_commit(
     assert [redis.ttl(key) > 800 for key in stored_pages(redis)] == [True]
 
 
-def test_a_page_that_is_read_while_the_admin_saves_stays_old(
+def test_a_page_that_is_read_during_a_save_in_the_admin_stays_stale(
     transactional_db: None, client: Client, admin_user: User
 ) -> None:
     product = ProductFactory.create(name="Old")
@@ -110,7 +109,7 @@ def test_a_page_that_is_read_while_the_admin_saves_stays_old(
     def visit(**kwargs: Any) -> None:
         seen_meanwhile.append(in_another_thread(lambda: read(LIST)["results"][0]["name"]))
 
-    # Receivers are called in the order in which they were connected: the cache is empty by then.
+    # Receivers run in the order of their connection, so the textbook's has emptied the cache by then.
     post_save.connect(visit, sender=Product)
     try:
         form = model_to_dict(product, fields=["name", "description", "price", "stock", "category"])
@@ -131,7 +130,7 @@ def test_a_page_that_is_read_while_the_admin_saves_stays_old(
     ("page", "last_query"),
     [(LIST, "catalog_tag"), ("/textbook/products/{pk}/", "catalog_tag"), (STATS, "GROUP BY")],
 )
-def test_a_reader_that_queried_before_a_write_stores_its_old_page_after_it(
+def test_a_reader_that_queried_before_a_write_stores_a_stale_page_after_it(
     page: str, last_query: str, transactional_db: None, redis: Any
 ) -> None:
     product = ProductFactory.create(price="10.00")
@@ -139,7 +138,7 @@ def test_a_reader_that_queried_before_a_write_stores_its_old_page_after_it(
     written = threading.Event()
 
     def write() -> None:
-        """The whole of a write: saved, committed, invalidated and acknowledged."""
+        """Write, commit and invalidate, all before the reader stores its page."""
         product.price = "12.50"
         product.save()
         written.set()
@@ -160,7 +159,7 @@ def test_a_reader_that_queried_before_a_write_stores_its_old_page_after_it(
     assert [redis.ttl(key) > 800 for key in stored_pages(redis)] == [True]
 
 
-# Silent writes
+# Writes that send no signal of a product
 
 
 def update(product: Product) -> None:
@@ -219,7 +218,7 @@ def run_raw_sql(product: Product) -> None:
         (run_raw_sql, "list detail stats"),
     ],
 )
-def test_a_write_that_sends_no_signal_of_a_product_leaves_old_pages(
+def test_a_write_that_sends_no_signal_of_a_product_leaves_stale_pages(
     write: Callable[[Product], None], pages: str
 ) -> None:
     product = ProductFactory.create(name="Old", price="10.00", tags=[TagFactory.create(name="old")])
@@ -233,7 +232,9 @@ def test_a_write_that_sends_no_signal_of_a_product_leaves_old_pages(
 
 
 @pytest.mark.django_db
-def test_a_page_that_is_read_between_a_save_and_its_tags_never_has_the_tags(admin_api: APIClient) -> None:
+def test_a_page_that_is_read_between_a_save_and_its_tags_stays_without_the_tags(
+    admin_api: APIClient,
+) -> None:
     product = ProductFactory.create()
     TagFactory.create(name="new")
     seen_meanwhile = []
@@ -242,7 +243,7 @@ def test_a_page_that_is_read_between_a_save_and_its_tags_never_has_the_tags(admi
         if action == "pre_add":
             seen_meanwhile.append(read(LIST)["results"][0]["tags"])
 
-    # The API saves a product, which clears the cache, and sets its tags after that.
+    # The API first saves the product, which clears the cache, and then sets its tags.
     m2m_changed.connect(visit, sender=Product.tags.through)
     try:
         changed = admin_api.patch(f"{LIST}{product.pk}/", {"tags": ["new"]}, format="json")
@@ -256,7 +257,7 @@ def test_a_page_that_is_read_between_a_save_and_its_tags_never_has_the_tags(admi
 
 
 @pytest.mark.django_db
-def test_a_product_that_sold_out_by_an_update_is_still_listed() -> None:
+def test_a_product_that_an_update_sells_out_is_still_listed() -> None:
     product = ProductFactory.create(stock=1)
     read(LIST)
 
@@ -272,7 +273,7 @@ def test_a_product_that_sold_out_by_an_update_is_still_listed() -> None:
 @pytest.mark.django_db
 @pytest.mark.parametrize("page", [CATEGORIES, "/textbook/categories/{slug}/"])
 @pytest.mark.parametrize("write", ["add a product", "delete the product", "rename the category"])
-def test_no_write_clears_the_pages_of_the_categories(page: str, write: str) -> None:
+def test_no_write_clears_the_category_pages(page: str, write: str) -> None:
     product = ProductFactory.create()
     category = product.category
     url = page.format(slug=category.slug)
@@ -294,24 +295,24 @@ def test_no_write_clears_the_pages_of_the_categories(page: str, write: str) -> N
 
 
 @pytest.mark.django_db
-def test_a_save_walks_the_whole_keyspace_ten_keys_a_round_trip(redis: Any) -> None:
+def test_a_save_walks_the_whole_keyspace_with_ten_keys_in_a_round_trip(redis: Any) -> None:
     product = ProductFactory.create()
     round_trips = {}
 
     for keys in (1_000, 4_000):
-        redis.mset({f"of somebody else: {number}": "" for number in range(keys)})
+        redis.mset({f"other-program:{number}": "" for number in range(keys)})
         with counted_calls(redis, "scan") as scans:
             product.save()
         round_trips[keys] = scans()
 
-    # SCAN empties whole buckets of its table, so it brings ten keys or a few more.
+    # SCAN returns whole buckets of its hash table, so a round trip brings ten keys or a few more.
     assert 1_000 / 20 < round_trips[1_000] <= 1_000 / 10 + 1
     assert 4_000 / 20 < round_trips[4_000] <= 4_000 / 10 + 1
     assert redis.dbsize() == 4_000
 
 
 @pytest.mark.django_db
-def test_a_save_deletes_the_keys_of_others_that_have_the_words_in_them(redis: Any) -> None:
+def test_a_save_deletes_unrelated_keys_that_contain_the_pattern(redis: Any) -> None:
     product = ProductFactory.create()
     cache.set("product_list_of_christmas", ["candles"])
 
@@ -320,12 +321,12 @@ def test_a_save_deletes_the_keys_of_others_that_have_the_words_in_them(redis: An
     assert cache.get("product_list_of_christmas") is None
 
 
-# The browser's own copy
+# The copy in the browser
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("page", [*PRODUCT_PAGES, CATEGORIES])
-def test_browsers_keep_a_copy_for_fifteen_minutes_and_cannot_ask_whether_it_is_old(page: str) -> None:
+def test_browsers_keep_a_copy_for_fifteen_minutes_and_cannot_revalidate_it(page: str) -> None:
     url = page.format(pk=ProductFactory.create().pk)
 
     for answer in (APIClient().get(url), APIClient().get(url)):
@@ -336,38 +337,36 @@ def test_browsers_keep_a_copy_for_fifteen_minutes_and_cannot_ask_whether_it_is_o
         assert not answer.has_header("Last-Modified")
 
 
-# The admin's page
+# The page of an admin
 
 
 @pytest.fixture
 def wilhelmina(admin_user: User) -> User:
-    """An admin whose name, unlike "admin", is in no other text of a page."""
+    """An admin whose name, unlike "admin", occurs nowhere else in a page."""
     admin_user.username = "wilhelmina"
     admin_user.save()
     return admin_user
 
 
 @pytest.mark.django_db
-def test_the_page_that_an_admin_saw_is_served_to_visitors(admin_api: APIClient, wilhelmina: User) -> None:
+def test_a_page_for_an_admin_is_served_to_an_anonymous_client(admin_api: APIClient, wilhelmina: User) -> None:
     ProductFactory.create()
     form = '<form action="/textbook/products/" method="POST"'
-    own = APIClient().get(f"{LIST}?page=1", headers=HTML).content.decode()
-    assert wilhelmina.username not in own
-    assert form not in own
+    correct = APIClient().get(f"{LIST}?page=1", headers=HTML).content.decode()
+    assert wilhelmina.username not in correct
+    assert form not in correct
 
-    seen_by_admin = admin_api.get(LIST, headers=HTML)
-    seen_by_visitor = APIClient().get(LIST, headers=HTML)
+    for_admin = admin_api.get(LIST, headers=HTML)
+    for_anonymous = APIClient().get(LIST, headers=HTML)
 
-    assert seen_by_visitor.content == seen_by_admin.content
-    assert wilhelmina.username in seen_by_visitor.content.decode()
-    assert form in seen_by_visitor.content.decode()
+    assert for_anonymous.content == for_admin.content
+    assert wilhelmina.username in for_anonymous.content.decode()
+    assert form in for_anonymous.content.decode()
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("page", [*PRODUCT_PAGES, CATEGORIES])
-def test_the_csrf_token_on_a_page_served_to_visitors_is_good_for_the_admin_who_saw_it(
-    page: str, admin_user: User
-) -> None:
+def test_the_csrf_token_in_a_leaked_page_is_valid_for_the_admin(page: str, admin_user: User) -> None:
     product = ProductFactory.create()
     url = page.format(pk=product.pk)
     admin = APIClient(enforce_csrf_checks=True)
@@ -383,21 +382,21 @@ def test_the_csrf_token_on_a_page_served_to_visitors_is_good_for_the_admin_who_s
 
 
 @pytest.mark.django_db
-def test_the_page_that_a_visitor_saw_is_served_to_admins_without_their_forms(
+def test_a_page_for_an_anonymous_client_is_served_to_admins_without_their_forms(
     admin_api: APIClient, wilhelmina: User
 ) -> None:
-    seen_by_visitor = APIClient().get(LIST, headers=HTML)
+    for_anonymous = APIClient().get(LIST, headers=HTML)
 
-    seen_by_admin = admin_api.get(LIST, headers=HTML)
+    for_admin = admin_api.get(LIST, headers=HTML)
 
-    assert seen_by_admin.content == seen_by_visitor.content
-    assert wilhelmina.username not in seen_by_admin.content.decode()
+    assert for_admin.content == for_anonymous.content
+    assert wilhelmina.username not in for_admin.content.decode()
 
 
 # Stampede
 
 
-def test_requests_that_find_a_page_cold_together_run_its_queries_each(
+def test_each_of_many_simultaneous_misses_runs_the_queries_of_the_page(
     transactional_db: None, redis: Any
 ) -> None:
     product = ProductFactory.create()
@@ -410,7 +409,7 @@ def test_requests_that_find_a_page_cold_together_run_its_queries_each(
         def wait_for_the_others(execute: Any, sql: str, *rest: Any) -> Any:
             nonlocal has_waited
             if not has_waited:
-                all_are_in_the_view.wait(PATIENCE_SECONDS)
+                all_are_in_the_view.wait(BARRIER_TIMEOUT_SECONDS)
                 has_waited = True
             queries.append(sql)
             return execute(sql, *rest)
@@ -425,16 +424,16 @@ def test_requests_that_find_a_page_cold_together_run_its_queries_each(
         answers = [future.result() for future in [executor.submit(visit) for _ in range(THREADS)]]
 
     assert [[each["id"] for each in answer["results"]] for answer in answers] == [[product.pk]] * THREADS
-    # Each counts, reads the products and reads their tags; and each stores the page and its header key.
+    # Each request runs three queries (count, products, tags) and stores two keys (page, header key).
     assert len(queries) == 3 * THREADS
     assert stored() == 2 * THREADS
 
 
-# Junk parameters
+# Unknown parameters
 
 
 @pytest.mark.django_db
-def test_parameters_that_mean_nothing_make_copies_of_a_page(redis: Any) -> None:
+def test_each_value_of_an_unknown_parameter_stores_a_copy_of_the_page(redis: Any) -> None:
     ProductFactory.create()
     urls = [f"{LIST}?utm={number}" for number in range(1, 6)]
 
@@ -447,7 +446,7 @@ def test_parameters_that_mean_nothing_make_copies_of_a_page(redis: Any) -> None:
 
 
 @pytest.mark.django_db
-def test_the_order_of_parameters_makes_copies_of_a_page(redis: Any) -> None:
+def test_each_order_of_the_parameters_stores_a_copy_of_the_page(redis: Any) -> None:
     ProductFactory.create()
 
     assert read(f"{LIST}?page=1&search=teapot") == read(f"{LIST}?search=teapot&page=1")
@@ -459,10 +458,10 @@ def test_the_order_of_parameters_makes_copies_of_a_page(redis: Any) -> None:
 
 
 def caches_at(socket_path: Path, caches: dict[str, Any], **options: Any) -> dict[str, Any]:
-    """The shop's own settings of its caches, with the default one's Redis at this socket."""
+    """The shop's ``CACHES``, but with the Redis of the default cache at this socket."""
     default = caches["default"]
     pool = default["OPTIONS"]["CONNECTION_POOL_KWARGS"]
-    # The private Redis has a connection class that starts a server where there is none.
+    # Without the connection class of the private Redis, which would start a server.
     pool = {name: value for name, value in pool.items() if name not in ("connection_class", "server")}
     options = {**default["OPTIONS"], "CONNECTION_POOL_KWARGS": pool, **options}
     return {**caches, "default": {**default, "LOCATION": f"unix://{socket_path}?db=1", "OPTIONS": options}}
@@ -470,12 +469,12 @@ def caches_at(socket_path: Path, caches: dict[str, Any], **options: Any) -> dict
 
 @pytest.fixture
 def no_redis(settings: Settings, tmp_path: Path) -> None:
-    settings.CACHES = caches_at(tmp_path / "nobody-listens.sock", settings.CACHES)
+    settings.CACHES = caches_at(tmp_path / "missing.sock", settings.CACHES)
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("page", [*PRODUCT_PAGES, CATEGORIES])
-def test_without_redis_every_request_is_a_server_error(page: str, no_redis: None) -> None:
+def test_without_redis_every_request_fails_with_a_server_error(page: str, no_redis: None) -> None:
     category = CategoryFactory.create()
     Product.objects.bulk_create([Product(pk=7, name="Kettle", price=1, stock=1, category=category)])
     url = page.format(pk=7)
@@ -483,9 +482,9 @@ def test_without_redis_every_request_is_a_server_error(page: str, no_redis: None
 
     with pytest.raises(RedisConnectionError):
         APIClient().get(url)
-    visitor = APIClient()
-    visitor.raise_request_exception = False
-    assert visitor.get(url).status_code == 500
+    client = APIClient()
+    client.raise_request_exception = False
+    assert client.get(url).status_code == 500
 
 
 def test_without_redis_a_save_raises_although_it_was_committed(
@@ -509,7 +508,7 @@ def test_without_redis_a_deletion_raises_and_is_rolled_back(transactional_db: No
     assert Product.objects.count() == 1
 
 
-def test_without_redis_a_failed_change_through_the_api_is_kept_and_a_failed_deletion_undone(
+def test_without_redis_a_failed_change_through_the_api_is_kept_and_a_failed_deletion_is_undone(
     transactional_db: None, admin_api: APIClient, request: pytest.FixtureRequest
 ) -> None:
     product = ProductFactory.create(name="Old")
@@ -538,12 +537,12 @@ def test_without_redis_nothing_can_be_saved_in_the_admin(
 
 
 @pytest.mark.django_db
-def test_with_a_hung_redis_a_request_waits_for_seconds(settings: Settings) -> None:
+def test_a_request_waits_for_seconds_if_redis_hangs(settings: Settings) -> None:
     time_limit_seconds = settings.CACHES["default"]["OPTIONS"]["SOCKET_TIMEOUT"]
     with TemporaryDirectory() as directory, socket.socket(socket.AF_UNIX) as hung:
         path = Path(directory) / "hung.sock"
         hung.bind(str(path))
-        # Connections are accepted, and nothing is ever answered.
+        # The socket accepts connections and never answers.
         hung.listen()
         settings.CACHES = caches_at(path, settings.CACHES, SOCKET_TIMEOUT=0.1)
 
@@ -572,7 +571,7 @@ def test_a_page_is_stored_as_a_pickle(redis: Any) -> None:
 
 
 class Intruder:
-    """Whoever unpickles this makes a file."""
+    """Creates a file when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -582,10 +581,10 @@ class Intruder:
 
 
 @pytest.mark.django_db
-def test_what_was_written_to_redis_runs_in_django(redis: Any, tmp_path: Path) -> None:
+def test_a_pickle_in_redis_runs_code_in_django(redis: Any, tmp_path: Path) -> None:
     read(LIST)
     [key] = stored_pages(redis)
-    trace = tmp_path / "somebody-was-here"
+    trace = tmp_path / "created-by-the-pickle"
 
     redis.set(key, pickle.dumps(Intruder(trace)))
     assert not trace.exists()
@@ -594,7 +593,7 @@ def test_what_was_written_to_redis_runs_in_django(redis: Any, tmp_path: Path) ->
     assert trace.exists()
 
 
-# Weight
+# Round trips and memory
 
 
 @pytest.mark.django_db
@@ -610,7 +609,7 @@ def test_a_hit_takes_two_round_trips(redis: Any) -> None:
 
 
 @pytest.mark.django_db
-def test_a_page_is_stored_twice_over_and_uncompressed(redis: Any) -> None:
+def test_a_page_is_stored_as_data_and_as_text_without_compression(redis: Any) -> None:
     ProductFactory.create(description="A kettle of stoneware that was fired twice")
     body = APIClient().get(LIST).content
     [key] = stored_pages(redis)

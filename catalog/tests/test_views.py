@@ -44,7 +44,7 @@ def names(response: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_the_list_shows_products_in_stock_ordered_by_key(
+def test_the_list_shows_products_in_stock_ordered_by_primary_key(
     variant: str, shelf: list[Product], api: APIClient
 ) -> None:
     assert names(api.get(f"{variant}/products/")) == ["Kettle", "Oak bowl", "Rake"]
@@ -72,7 +72,7 @@ def test_the_list_shows_products_in_stock_ordered_by_key(
         ("unknown=1", ["Kettle", "Oak bowl", "Rake"]),
     ],
 )
-def test_the_list_filters_searches_orders_and_pages(
+def test_the_list_can_be_filtered_searched_ordered_and_paged(
     query: str, expected: list[str], shelf: list[Product], api: APIClient
 ) -> None:
     assert names(api.get(f"/uncached/products/?{query}")) == expected
@@ -83,7 +83,7 @@ def test_the_list_filters_searches_orders_and_pages(
     "query",
     ["price=abc", "price__lt=NaN", "price__range=1", "price__range=a,b", "category=nowhere", "tag=nothing"],
 )
-def test_an_invalid_filter_value_is_a_400(variant: str, query: str, api: APIClient) -> None:
+def test_an_invalid_filter_value_is_answered_with_400(variant: str, query: str, api: APIClient) -> None:
     response = api.get(f"{variant}/products/?{query}")
 
     assert response.status_code == 400
@@ -91,7 +91,7 @@ def test_an_invalid_filter_value_is_a_400(variant: str, query: str, api: APIClie
 
 
 @pytest.mark.parametrize("page", ["2", "0", "-1", "x", "9" * 30])
-def test_a_page_out_of_range_is_a_404(page: str, shelf: list[Product], api: APIClient) -> None:
+def test_a_page_out_of_range_is_answered_with_404(page: str, shelf: list[Product], api: APIClient) -> None:
     assert api.get(f"/uncached/products/?page={page}").status_code == 404
 
 
@@ -123,15 +123,13 @@ def test_equal_prices_never_swap_between_pages(api: APIClient) -> None:
     "path",
     ["/uncached/products/?page_size={n}", "/uncached/categories/?page_size={n}", "/uncached/products/stats/"],
 )
-def test_the_number_of_queries_does_not_grow_with_the_page(path: str, api: APIClient) -> None:
+def test_the_number_of_queries_does_not_grow_with_the_page_size(path: str, api: APIClient) -> None:
     for _ in range(30):
         ProductFactory.create(tags=TagFactory.create_batch(2))
 
     counts = set()
     for size in (1, 5, 30):
-        with CaptureQueriesContext(
-            connection,
-        ) as queries:
+        with CaptureQueriesContext(connection) as queries:
             assert api.get(path.format(n=size)).status_code == 200
         counts.add(len(queries))
 
@@ -147,7 +145,7 @@ def test_the_admin_list_does_not_query_for_each_product(admin_client: Client) ->
             assert admin_client.get("/admin/catalog/product/").status_code == 200
         counts.append(len(queries))
 
-    # The choice of categories in the filter costs one query, whatever their number.
+    # The filter by category takes one query, however many categories there are.
     assert counts[0] == counts[1]
 
 
@@ -155,7 +153,9 @@ PRODUCT = {"name": "Colander", "price": "12.50", "stock": 4, "category": "kitche
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_a_visitor_can_read_and_not_write(variant: str, shelf: list[Product], api: APIClient) -> None:
+def test_an_anonymous_client_can_read_but_not_write(
+    variant: str, shelf: list[Product], api: APIClient
+) -> None:
     detail = f"{variant}/products/{shelf[0].pk}/"
 
     assert api.get(detail).json()["name"] == "Kettle"
@@ -166,7 +166,7 @@ def test_a_visitor_can_read_and_not_write(variant: str, shelf: list[Product], ap
     assert Product.objects.count() == 4
 
 
-def test_a_user_who_is_no_admin_cannot_write(
+def test_a_user_who_is_not_an_admin_cannot_write(
     shelf: list[Product], api: APIClient, django_user_model: type[User]
 ) -> None:
     api.force_login(django_user_model.objects.create_user("someone"))
@@ -204,7 +204,7 @@ def test_an_admin_can_create_change_and_delete(
         {"tags": ["nothing"]},
     ],
 )
-def test_a_product_that_is_not_valid_is_a_400(
+def test_an_invalid_product_is_answered_with_400(
     change: dict[str, Any], shelf: list[Product], admin_api: APIClient
 ) -> None:
     response = admin_api.post("/products/", PRODUCT | change, format="json")
@@ -214,7 +214,7 @@ def test_a_product_that_is_not_valid_is_a_400(
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_statistics_count_sold_out_products_too(variant: str, shelf: list[Product], api: APIClient) -> None:
+def test_statistics_include_sold_out_products(variant: str, shelf: list[Product], api: APIClient) -> None:
     statistics = api.get(f"{variant}/products/stats/").json()
 
     assert statistics["count"] == 4
@@ -226,12 +226,12 @@ def test_statistics_count_sold_out_products_too(variant: str, shelf: list[Produc
     ]
 
 
-def test_statistics_of_an_empty_catalogue_are_an_answer(api: APIClient) -> None:
+def test_statistics_of_an_empty_catalogue_have_no_prices(api: APIClient) -> None:
     assert api.get("/uncached/products/stats/").json()["price_mean"] is None
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_categories_are_read_only_and_count_their_products(
+def test_categories_are_read_only_and_show_their_number_of_products(
     variant: str, shelf: list[Product], admin_api: APIClient
 ) -> None:
     listed = admin_api.get(f"{variant}/categories/").json()["results"]
@@ -252,7 +252,7 @@ def links_in(document: Any) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("root", ["/", "/uncached/", "/textbook/"])
-def test_every_link_of_the_root_leads_somewhere(root: str, api: APIClient) -> None:
+def test_every_link_of_the_root_page_works(root: str, api: APIClient) -> None:
     links = list(links_in(api.get(root).json()))
 
     assert len(links) >= 3
@@ -281,7 +281,7 @@ def test_the_browsable_list_has_filters_and_a_form_for_admins(
     assert 'method="POST"' in page
 
 
-def test_the_simulated_latency_is_waited_for_once_a_request(
+def test_a_request_waits_once_for_the_simulated_latency(
     shelf: list[Product], api: APIClient, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits: list[float] = []
@@ -306,5 +306,5 @@ def test_the_simulated_latency_is_waited_for_once_a_request(
         st.text() | st.decimals().map(str) | st.integers().map(str),
     )
 )
-def test_no_query_string_is_a_server_error(query: dict[str, str], api: APIClient) -> None:
+def test_no_query_string_causes_a_server_error(query: dict[str, str], api: APIClient) -> None:
     assert api.get("/uncached/products/", query).status_code in (200, 400, 404)

@@ -1,4 +1,4 @@
-"""Work in other threads, which have database connections of their own."""
+"""Runs functions in other threads, each with a separate database connection."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 def in_another_thread(work: Callable[[], T]) -> T:
-    """Do the work to its end on a database connection of its own."""
+    """Call ``work`` in another thread, wait for it and return its result."""
 
     def work_and_close() -> T:
         try:

@@ -90,7 +90,7 @@ def test_without_a_standard_input_nobody_is_asked(shell: Shell) -> None:
     finished = shell("seed_products --count 0 <&-")
 
     assert finished.returncode == 1
-    assert finished.stderr.endswith("Nobody is there to answer: say yes with --no-input.\n")
+    assert finished.stderr.endswith("There is no terminal to ask on. Add --no-input to agree.\n")
 
 
 @pytest.mark.parametrize("arguments", [["help"], ["private_redis", "--help"]], ids=" ".join)

@@ -9,9 +9,10 @@ from catalog.demo import ADMIN_NAME, load_fixture_once, make_admin, plan_at_leas
 from catalog.management.base import CatalogCommand
 from catalog.options import require_whole_number
 from catalog.seeding import MAX_COUNT
+from catalog.wording import counted
 from readcache.testing import PrivateRedis
 
-# Every sample is kept in memory.
+# Each request leaves a sample in memory.
 MAX_REQUESTS = 10_000_000
 NEXT_STEPS = """
 What to try next:
@@ -21,7 +22,7 @@ What to try next:
     http://127.0.0.1:8000/products/           the list behind the read cache
     http://127.0.0.1:8000/textbook/products/  the same list behind cache_page
     http://127.0.0.1:8000/uncached/products/  the same list without a cache
-    http://127.0.0.1:8000/admin/              edit a product: the lists go cold
+    http://127.0.0.1:8000/admin/              edit a product to invalidate the lists
                                               {login}
   make bench ARGS="--path '/products/?search=lamp&ordering=-price'"
   make redis-cli, then: SCAN 0 MATCH *product_list* COUNT 1000
@@ -33,8 +34,8 @@ What to try next:
 
 class Command(CatalogCommand):
     help = (
-        "Show the whole shop: make the tables, fill the catalogue, make an admin, measure the cache, "
-        "exercise its invalidation. Running it again adds only what is missing."
+        "Demonstrate the shop: create the tables, fill the catalogue, create an admin, measure the caches "
+        "and exercise their invalidation. A second run adds only what is missing."
     )
     examples = ("", "--count 100000")
 
@@ -43,9 +44,8 @@ class Command(CatalogCommand):
             "--count",
             type=int,
             default=10_000,
-            help="Seeded products to have at least (default: %(default)s).",
+            help="Least number of seeded products (default: %(default)s).",
         )
-
         parser.add_argument(
             "--requests",
             type=int,
@@ -57,11 +57,11 @@ class Command(CatalogCommand):
         require_whole_number("--count", count, minimum=1, maximum=MAX_COUNT)
         require_whole_number("--requests", requests, minimum=1, maximum=MAX_REQUESTS)
         with self._private_redis_left_as_found():
-            self._step("Making the tables", verbosity)
+            self._step("Creating the tables", verbosity)
             call_command("migrate", verbosity=0)
             self._fill_catalogue(count, verbosity)
             password = self._make_admin(verbosity)
-            self._step("Measuring; this takes up to a minute", verbosity)
+            self._step("Measuring, which takes up to a minute", verbosity)
             call_command(
                 "bench_cache",
                 strategies=["textbook", "readcache"] if settings.TEXTBOOK else ["readcache"],
@@ -71,31 +71,33 @@ class Command(CatalogCommand):
                 stdout=self.stdout,
                 stderr=self.stderr,
             )
-        # Again, since the tables have scrolled it away.
-        login = f"{ADMIN_NAME}, {password}" if password else f"as {ADMIN_NAME}"
+        # Shown again, because the tables have scrolled the first line away.
+        login = f"log in: {ADMIN_NAME}, {password}" if password else f"log in as {ADMIN_NAME}"
         self._step(NEXT_STEPS.format(login=login), verbosity)
 
     def _fill_catalogue(self, count: int, verbosity: int) -> None:
         loaded = load_fixture_once()
+        from_fixture = f"{counted(loaded, 'product')} from the fixture"
         self._step(
-            f"Loaded {loaded} products from the fixture" if loaded else "The fixture is loaded", verbosity
+            f"Loaded {from_fixture}" if loaded else "The products of the fixture exist already", verbosity
         )
         plan = plan_at_least(count)
         if plan is None:
-            self._step(f"{count:,} products or more are seeded", verbosity)
+            self._step(f"At least {counted(count, 'seeded product')} exist already", verbosity)
             return
         with self.progress("Seeding", plan.missing, verbosity=verbosity) as advance:
             added = seed(plan, on_progress=advance)
-        self._step(f"Seeded {added:,} products", verbosity)
+        self._step(f"Seeded {counted(added, 'product')}", verbosity)
 
     def _make_admin(self, verbosity: int) -> str | None:
         password = make_admin()
         if password:
-            # Shown whatever the verbosity, and before the measuring can be interrupted.
-            self.stdout.write(f"Made the user {ADMIN_NAME} with password {password} (kept nowhere)")
+            # Shown at every verbosity, since the password is not stored; and before the benchmark, which
+            # may be interrupted.
+            self.stdout.write(f"Created the user {ADMIN_NAME} with the password {password} (not stored)")
         else:
             self._step(
-                f"The user {ADMIN_NAME} is there; for a new password: "
+                f"The user {ADMIN_NAME} exists already. To set a new password: "
                 f"python manage.py changepassword {ADMIN_NAME}",
                 verbosity,
             )

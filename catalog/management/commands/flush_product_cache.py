@@ -2,30 +2,33 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from catalog.flushing import flush
+from catalog.flushing import Flushed, flush
 from catalog.management.base import CatalogCommand
+from catalog.wording import counted
 
 
 class Command(CatalogCommand):
     help = (
-        "Remove the cached product pages from Redis, and nothing else: the textbook's pages, and the "
-        "read cache's entries, which are dead at once and then swept."
+        "Remove the cached product pages from Redis, and no other keys. This invalidates the entries of "
+        "the read cache at once, then deletes them and the textbook's pages."
     )
     examples = ("", "--dry-run", "--prefix category_list --no-input")
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help="Count them, remove none.")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="Count the pages and entries without removing them."
+        )
         parser.add_argument(
             "--prefix",
-            help="Only the pages of this key_prefix and the entries of this read cache "
-            "(default: product_list, and every read cache that depends on products).",
+            help="Remove only the textbook's pages with this key_prefix and the entries of the ReadCache "
+            "with this prefix (default: the pages of product_list, and all entries that depend on products).",
         )
         parser.add_argument(
             "--cache",
             default="default",
             help="Alias of the textbook's cache in CACHES (default: %(default)s).",
         )
-        parser.add_argument("--no-input", action="store_true", help="Remove them without asking.")
+        parser.add_argument("--no-input", action="store_true", help="Remove without asking.")
 
     def handle(
         self,
@@ -41,20 +44,25 @@ class Command(CatalogCommand):
         if not dry_run:
             if found.pages.keys or found.entries:
                 self.confirm(
-                    f"Remove {found.pages.pages:,} cached pages of the textbook and {found.entries:,} "
-                    f"entries of the read cache{f' with the prefix {prefix}' if prefix else ''}?",
+                    f"Remove {counted(found.pages.pages, 'page')} of the textbook and "
+                    f"{counted(found.entries, 'entry', 'entries')} of the read cache"
+                    f"{f' with the prefix {prefix}' if prefix else ''}?",
                     interactive=not no_input,
                 )
-            # Also where nothing was found: what is being filled now is made from what was there before.
+            # Also if nothing was found: a fill that is under way would store data from before the flush.
             found = flush(prefix=prefix, alias=cache)
         if verbosity:
-            what = (
-                f"{found.pages.pages:,} cached pages ({found.pages.keys:,} keys) and "
-                f"{found.entries:,} entries of the read cache"
-            )
-            self.stdout.write(
-                f"Would remove {what}."
-                if dry_run
-                else f"Removed {what} in {found.seconds * 1000:.1f} ms; "
-                f"the rotation took {found.rotation_seconds * 1000:.1f} ms."
-            )
+            self.stdout.write(_summary(found, dry_run=dry_run))
+
+
+def _summary(found: Flushed, *, dry_run: bool) -> str:
+    removed = (
+        f"{counted(found.pages.pages, 'page')} of the textbook ({counted(found.pages.keys, 'key')}) and "
+        f"{counted(found.entries, 'entry', 'entries')} of the read cache"
+    )
+    if dry_run:
+        return f"Would remove {removed}."
+    return (
+        f"Removed {removed} in {found.seconds * 1000:.1f} ms. "
+        f"The rotation took {found.rotation_seconds * 1000:.1f} ms."
+    )

@@ -12,12 +12,13 @@ from catalog.seeding import (
     plan_seeding,
     require_batch_size,
 )
+from catalog.wording import counted
 
 
 class Command(CatalogCommand):
     help = (
-        "Bring the number of seeded products to exactly --count. The same seed gives the same "
-        "products; products that were not seeded are left alone."
+        "Add or remove seeded products until there are exactly --count of them. The same seed always "
+        "gives the same products. Products that were not seeded are left alone."
     )
     examples = ("", "--count 1000000 --batch-size 5000", "--count 0 --no-input")
 
@@ -26,7 +27,7 @@ class Command(CatalogCommand):
             "--count", type=int, default=10_000, help="Number of seeded products (default: %(default)s)."
         )
         parser.add_argument(
-            "--seed", type=int, default=0, help="Which products to make up (default: %(default)s)."
+            "--seed", type=int, default=0, help="Seed of the made-up products (default: %(default)s)."
         )
         parser.add_argument(
             "--batch-size",
@@ -58,25 +59,29 @@ class Command(CatalogCommand):
         plan = plan_seeding(count=count, seed=seed, clear=clear, database=database)
         if plan.surplus:
             self.confirm(
-                f"Remove {plan.surplus:,} seeded products from database {database!r}?",
+                f"Remove {counted(plan.surplus, 'seeded product')} from the database {database!r}?",
                 interactive=not no_input,
             )
         try:
             with self.progress("Seeding", plan.surplus + plan.missing, verbosity=verbosity) as advance:
                 result = carry_out(plan, batch_size=batch_size, on_progress=advance)
         finally:
-            # Also after Ctrl-C, and where an earlier run could not: whole batches are there.
+            # After Ctrl-C too, which leaves whole batches; and if nothing was to do, for an earlier run
+            # that was killed.
             flush_textbook_pages()
         if verbosity:
             self.stdout.write(_summary(plan, result))
 
 
 def _summary(plan: SeedingPlan, result: SeedingResult) -> str:
-    # Counted and not taken from the plan: another seeding may have been at work.
+    # Counted in the database, because another run may have added or removed products meanwhile.
     wanted, total = count_products(plan)
-    state = f"{wanted:,} products of seed {plan.seed}, {total:,} products in all."
+    state = f"{counted(wanted, 'product')} of seed {plan.seed}, {counted(total, 'product')} in all."
     if not (result.added or result.removed):
         return f"Nothing to do: {state}"
     removed = f" and removed {result.removed:,}" if result.removed else ""
     rate = (result.added + result.removed) / result.seconds
-    return f"Added {result.added:,}{removed} in {result.seconds:.1f} s ({rate:,.0f} products/s): {state}"
+    return (
+        f"Added {counted(result.added, 'product')}{removed} in {result.seconds:.1f} s "
+        f"({rate:,.0f} per second): {state}"
+    )

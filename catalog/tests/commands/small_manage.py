@@ -1,4 +1,4 @@
-"""manage.py with the small experiments of the tests, for a process of its own."""
+"""manage.py with small experiments, for tests that run it in a separate process."""
 
 import os
 import runpy
@@ -10,7 +10,7 @@ import django
 
 
 def make_experiments_small(set_attribute: Callable[[Any, str, Any], None]) -> None:
-    # They can be imported only when Django has its settings.
+    # Imported here, because these modules need Django's settings.
     from catalog.benchmarks.experiments.invalidation import experiment as invalidation
     from catalog.benchmarks.experiments.invalidation.writes import KINDS
     from catalog.benchmarks.experiments.latency import experiment as latency
@@ -26,7 +26,7 @@ def make_experiments_small(set_attribute: Callable[[Any, str, Any], None]) -> No
 
 
 if __name__ == "__main__":
-    # By this name the settings know that a developer tries things out.
+    # The settings turn DEBUG on for a program of this name.
     sys.argv[0] = "manage.py"
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")
     django.setup()

@@ -24,19 +24,19 @@ def demo(count: int = 30) -> str:
     return output.getvalue()
 
 
-def test_it_fills_measures_makes_an_admin_and_says_what_to_try_next() -> None:
+def test_demo_fills_the_catalogue_measures_creates_an_admin_and_lists_next_steps() -> None:
     output = demo()
 
     assert Product.objects.count() == 90
-    # How much faster it is depends on what else the machine does.
+    # How much faster the hits are depends on the load of the machine.
     assert "textbook: a repeat request " in output
     assert "textbook: 1 of 2 kinds of write leave a page STALE" in output
     assert "readcache: every one of 2 kinds of write is seen at once, under race too" in output
     assert "http://127.0.0.1:8000/textbook/products/" in output
     assert "make run" in output
-    shown = re.search(r"user admin with password (\S+) \(kept nowhere\)", output)
+    shown = re.search(r"user admin with the password (\S+) \(not stored\)", output)
     assert shown
-    # Once more after the tables, which scroll it away.
+    # The password is shown a second time, below the tables.
     _, next_steps = output.split("What to try next")
     assert f"admin, {shown[1]}\n" in next_steps
     assert max(map(len, next_steps.splitlines())) < 80
@@ -45,7 +45,7 @@ def test_it_fills_measures_makes_an_admin_and_says_what_to_try_next() -> None:
     assert user.check_password(shown[1])
 
 
-def test_a_second_time_it_changes_nothing() -> None:
+def test_a_second_run_changes_nothing() -> None:
     demo()
     Product.objects.filter(sku="KIT-0001").update(name="Edited by hand")
     Product.objects.filter(sku="KIT-0002").delete()
@@ -57,10 +57,10 @@ def test_a_second_time_it_changes_nothing() -> None:
     assert list(Product.objects.order_by("pk").values()) == before
     assert User.objects.get(username="admin").password == password
     assert "changepassword" in output
-    assert "with password" not in output
+    assert "with the password" not in output
 
 
-def test_it_adds_and_never_removes() -> None:
+def test_demo_adds_products_and_removes_none() -> None:
     call_command("seed_products", count=20, seed=3, verbosity=0)
     demo(count=50)
 
@@ -68,21 +68,23 @@ def test_it_adds_and_never_removes() -> None:
     assert seeded_products().filter(sku__startswith="SEED-0-").count() == 50
 
 
-def test_it_leaves_no_redis(manage: Manage, manage_environment: dict[str, str]) -> None:
+def test_demo_stops_the_redis_that_it_started(manage: Manage, manage_environment: dict[str, str]) -> None:
     done = run_manage(["demo", "--count", "30", "--requests", "5"], manage_environment, program=SMALL_MANAGE)
 
     assert done.returncode == 0, done.stderr
-    assert "does not run" in manage("private_redis", "status").stdout
+    assert "is not running" in manage("private_redis", "status").stdout
 
 
-def test_it_leaves_a_redis_that_ran_before(private_redis: PrivateRedis) -> None:
+def test_demo_leaves_a_redis_running_that_ran_before(private_redis: PrivateRedis) -> None:
     demo()
 
     assert private_redis.is_running()
 
 
 @pytest.mark.parametrize(("there", "total"), [(0, 30), (20, 10)])
-def test_the_bar_ends_where_the_work_does(there: int, total: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_progress_bar_counts_the_missing_products(
+    there: int, total: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     call_command("seed_products", count=there, verbosity=0)
     totals: list[int] = []
 
@@ -99,7 +101,7 @@ def test_the_bar_ends_where_the_work_does(there: int, total: int, monkeypatch: p
 
 
 @pytest.mark.parametrize("options", [{"count": "30"}, {"count": 10**20}, {"requests": 1.5}])
-def test_what_is_no_number_of_products_or_requests_is_refused(options: dict[str, Any]) -> None:
+def test_an_invalid_number_of_products_or_requests_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(CommandError, match=rf"--{next(iter(options))} must be ") as raised:
         call_command("demo", **options)
     assert raised.value.returncode == 2

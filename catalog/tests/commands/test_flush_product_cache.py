@@ -24,11 +24,13 @@ def warm(api: APIClient, *paths: str) -> None:
         assert api.get(path).status_code == 200
 
 
-def test_it_says_how_many_pages_and_entries_and_how_long(redis: Any, read_redis: Any, api: APIClient) -> None:
+def test_flush_reports_the_pages_the_entries_and_the_time(
+    redis: Any, read_redis: Any, api: APIClient
+) -> None:
     warm(api, "/textbook/products/", "/textbook/products/stats/", "/textbook/categories/")
     warm(api, "/products/", "/products/?page_size=5", "/products/stats/", "/categories/")
 
-    found = "2 cached pages (4 keys) and 4 entries of the read cache"
+    found = "2 pages of the textbook (4 keys) and 4 entries of the read cache"
     assert flush(dry_run=True) == f"Would remove {found}.\n"
     assert redis.dbsize() == 6
     assert len(read_redis.keys("*:entry:*")) == 4
@@ -37,17 +39,19 @@ def test_it_says_how_many_pages_and_entries_and_how_long(redis: Any, read_redis:
     assert not read_redis.keys("*:entry:*")
 
 
-def test_a_prefix_takes_its_own_pages_and_entries_only(redis: Any, read_redis: Any, api: APIClient) -> None:
+def test_a_prefix_limits_the_flush_to_its_pages_and_entries(
+    redis: Any, read_redis: Any, api: APIClient
+) -> None:
     warm(api, "/textbook/products/", "/textbook/categories/", "/products/", "/categories/")
 
     output = flush(no_input=True, prefix="category_list")
 
-    assert output.startswith("Removed 1 cached pages (2 keys) and 1 entries of the read cache in ")
+    assert output.startswith("Removed 1 page of the textbook (2 keys) and 1 entry of the read cache in ")
     assert redis.dbsize() == 2
     assert [key.split(b":")[3] for key in read_redis.keys("*:entry:*")] == [b"product_list"]
 
 
-def test_entries_are_dead_before_they_are_swept(api: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_entries_are_stale_before_they_are_deleted(api: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
     warm(api, "/products/")
     states: list[bool] = []
 
@@ -63,20 +67,20 @@ def test_entries_are_dead_before_they_are_swept(api: APIClient, monkeypatch: pyt
     assert not any(states)
 
 
-def test_it_asks_before_it_removes(redis: Any, read_redis: Any, api: APIClient) -> None:
+def test_flush_asks_before_it_removes_anything(redis: Any, read_redis: Any, api: APIClient) -> None:
     warm(api, "/textbook/products/", "/products/")
 
-    with pytest.raises(CommandError, match=r"Remove 1 .* and 1 entries of the read cache\? .*--no-input"):
+    with pytest.raises(CommandError, match=r"Remove 1 page .* 1 entry of the read cache\? .*--no-input"):
         flush()
     assert redis.dbsize() == 2
     assert api.get("/products/").headers["Cache-Status"].startswith("shop; hit")
 
 
-def test_with_nothing_cached_there_is_nothing_to_ask() -> None:
-    assert flush().startswith("Removed 0 cached pages (0 keys) and 0 entries of the read cache in ")
+def test_flush_does_not_ask_if_nothing_is_cached() -> None:
+    assert flush().startswith("Removed 0 pages of the textbook (0 keys) and 0 entries of the read cache in ")
 
 
-def test_an_entry_that_is_being_filled_is_dead_when_it_is_stored(
+def test_an_entry_that_is_filled_during_a_flush_is_stale_when_it_is_stored(
     api: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     statistics = ProductQuerySet.statistics
@@ -93,7 +97,7 @@ def test_an_entry_that_is_being_filled_is_dead_when_it_is_stored(
     assert api.get("/products/stats/").headers["Cache-Status"] == "shop; fwd=stale; stored"
 
 
-def test_entries_are_dead_before_the_pages_are_looked_for(
+def test_entries_are_stale_before_the_search_for_pages_begins(
     api: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     warm(api, "/products/")
@@ -114,7 +118,7 @@ def test_verbosity_zero_is_silent() -> None:
     assert flush(no_input=True, verbosity=0) == ""
 
 
-def test_an_unreachable_redis_is_one_line_without_its_password(manage: Manage) -> None:
+def test_an_unreachable_redis_is_reported_in_one_line_without_its_password(manage: Manage) -> None:
     done = manage("flush_product_cache", REDIS_URL="redis://:s3cret@127.0.0.1:1/1")
 
     assert done.returncode == 1
@@ -124,13 +128,13 @@ def test_an_unreachable_redis_is_one_line_without_its_password(manage: Manage) -
     )
 
 
-def test_a_prefix_that_is_no_text_is_refused() -> None:
+def test_a_prefix_that_is_not_a_string_is_refused() -> None:
     with pytest.raises(CommandError, match=r"--prefix must be letters, .* got 5"):
         flush(prefix=5, no_input=True)
 
 
 @pytest.mark.parametrize("arguments", [["--prefix", "*"], ["--cache", "nope"], ["--bogus"]])
-def test_bad_options_end_with_the_code_for_usage(arguments: list[str], manage: Manage) -> None:
+def test_invalid_options_end_with_exit_code_2(arguments: list[str], manage: Manage) -> None:
     done = manage("flush_product_cache", *arguments)
 
     assert done.returncode == 2

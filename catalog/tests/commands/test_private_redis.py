@@ -11,7 +11,7 @@ from conftest import Manage
 from readcache.testing import PrivateRedis
 
 
-def test_the_command_tells_that_the_server_runs_and_stops_it(
+def test_private_redis_reports_a_running_server_and_stops_it(
     manage: Manage, manage_environment: dict[str, str]
 ) -> None:
     server = PrivateRedis(Path(manage_environment["PRIVATE_REDIS_DIR"]))
@@ -21,12 +21,12 @@ def test_the_command_tells_that_the_server_runs_and_stops_it(
     stop = manage("private_redis", "stop")
 
     assert (status.returncode, status.stderr) == (stop.returncode, stop.stderr) == (0, "")
-    assert status.stdout == f"The private Redis runs on {server.socket_path}.\n"
+    assert status.stdout == f"The private Redis is running on {server.socket_path}.\n"
     assert stop.stdout == "Stopped the private Redis.\n"
     assert not server.is_running()
 
 
-def test_the_command_tells_that_nothing_runs(
+def test_private_redis_reports_that_no_server_is_running(
     tmp_path: Path, settings: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server = PrivateRedis(tmp_path / "redis")
@@ -36,15 +36,15 @@ def test_the_command_tells_that_nothing_runs(
         call_command("private_redis", action)
         call_command("private_redis", action, verbosity=0)
 
-    told = capsys.readouterr()
-    assert told.out.splitlines() == [
-        f"The private Redis does not run on {server.socket_path}.",
-        "The private Redis does not run.",
+    printed = capsys.readouterr()
+    assert printed.out.splitlines() == [
+        f"The private Redis is not running on {server.socket_path}.",
+        "The private Redis is not running.",
     ]
-    assert told.err == ""
+    assert printed.err == ""
 
 
-def test_the_command_refuses_another_action(manage: Manage) -> None:
+def test_an_unknown_action_is_refused(manage: Manage) -> None:
     answer = manage("private_redis", "restart")
 
     assert answer.returncode == 2
@@ -53,11 +53,12 @@ def test_the_command_refuses_another_action(manage: Manage) -> None:
     assert answer.stdout == ""
 
 
-def test_redis_cli_does_not_open_another_redis_than_the_shop_uses(manage: Manage) -> None:
-    refused = manage("private_redis", "cli", REDIS_URL="redis://127.0.0.1:1/1")
+def test_redis_cli_is_not_opened_on_the_private_redis_if_redis_url_is_set(manage: Manage) -> None:
+    refused = manage("private_redis", "cli", REDIS_URL="redis://:s3cret@127.0.0.1:1/1")
 
     assert refused.returncode == 1
     assert refused.stderr == (
-        "CommandError: REDIS_URL is set: the shop uses that Redis. Open it with: redis-cli -u URL\n"
+        "CommandError: REDIS_URL is set, so the shop does not use the private Redis. "
+        "Open the other one with: redis-cli -u redis://:***@127.0.0.1:1/1\n"
     )
-    assert "does not run" in manage("private_redis", "status").stdout
+    assert "is not running" in manage("private_redis", "status").stdout

@@ -1,4 +1,4 @@
-"""What every command of the catalogue has: a log that is quiet, and a bar that nothing runs into."""
+"""The behaviour that all commands of the catalogue share: help, log, progress bar and Redis failures."""
 
 import os
 import pty
@@ -9,7 +9,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError, call_command, get_commands, load_command_class
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from rest_framework.test import APIClient
 
@@ -23,6 +23,7 @@ from readcache.storage.store import Store
 pytestmark = pytest.mark.django_db
 
 ROTATION = "Rotated the read cache's tokens"
+PROJECT_APPS = ("catalog", "readcache")
 
 
 @pytest.mark.parametrize(
@@ -46,13 +47,35 @@ def test_verbosity_zero_prints_nothing(
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_what_was_invalidated_is_logged_for_who_asks(migrated: Manage) -> None:
+@pytest.mark.parametrize("name", [name for name, app in get_commands().items() if app in PROJECT_APPS])
+def test_help_fits_80_columns(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+    text = load_command_class(get_commands()[name], name).create_parser("manage.py", name).format_help()
+
+    assert [line for line in text.splitlines() if len(line) > 80] == []
+
+
+def test_examples_keep_their_lines_and_continue_with_a_backslash(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inspect_product_cache.Command, "examples", ("", f"--first {'x' * 40} --second y"))
+
+    text = inspect_product_cache.Command().create_parser("manage.py", "inspect_product_cache").format_help()
+
+    assert text.endswith(
+        "examples:\n"
+        "  python manage.py inspect_product_cache\n"
+        "  python manage.py inspect_product_cache \\\n"
+        f"      --first {'x' * 40} --second y\n"
+    )
+
+
+def test_invalidations_are_logged_at_verbosity_two(migrated: Manage) -> None:
     assert ROTATION not in migrated("seed_products", "--count", "30").stderr
     assert ROTATION in migrated("seed_products", "--count", "60", "-v2").stderr
 
 
 @pytest.mark.usefixtures("migrated")
-def test_nothing_runs_into_the_bar(manage_environment: dict[str, str]) -> None:
+def test_a_command_shows_either_the_bar_or_the_log(manage_environment: dict[str, str]) -> None:
     for verbosity, bar in (("1", True), ("2", False)):
         shown = stderr_of_terminal(
             [
@@ -72,8 +95,8 @@ def test_nothing_runs_into_the_bar(manage_environment: dict[str, str]) -> None:
         assert (ROTATION in shown) is not bar
 
 
-def seed_while_the_read_cache_is_bypassed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its first word to Redis fails; the textbook's pages are flushed all the same."""
+def seed_while_the_read_cache_loses_redis(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first command to Redis fails. The textbook's pages are flushed all the same."""
 
     def fail_once(store: Store, tags: Iterable[str]) -> None:
         monkeypatch.setattr(Store, "guard", guard)
@@ -85,29 +108,31 @@ def seed_while_the_read_cache_is_bypassed(monkeypatch: pytest.MonkeyPatch) -> No
     call_command("seed_products", count=5, stdout=StringIO())
 
 
-def test_a_command_flushes_pending_rotations_before_it_ends(
+def test_pending_rotations_are_flushed_before_the_command_ends(
     api: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert api.get("/categories/").json()["count"] == 0
 
-    seed_while_the_read_cache_is_bypassed(monkeypatch)
+    seed_while_the_read_cache_loses_redis(monkeypatch)
 
     assert not current.store().breaker.is_open
     assert api.get("/categories/").json()["count"] == 8
 
 
-def test_a_command_fails_when_its_pending_rotations_cannot_be_flushed(
+def test_a_command_fails_if_its_pending_rotations_cannot_be_flushed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(current.store().breaker, "probe", lambda: False)
-        with pytest.raises(CommandError, match=r"When it is back: python manage\.py flush_product_cache"):
-            seed_while_the_read_cache_is_bypassed(patched)
+        with pytest.raises(CommandError, match=r"answers again, run: python manage\.py flush_product_cache"):
+            seed_while_the_read_cache_loses_redis(patched)
 
     assert current.store().breaker.probe()
 
 
-def test_a_command_that_wrote_nothing_fails_for_no_redis(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_that_wrote_nothing_succeeds_although_redis_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def read_in_vain(command: inspect_product_cache.Command, **options: Any) -> None:
         current.store().breaker.open(RedisTimeoutError("Timeout reading from socket"))
 

@@ -1,4 +1,4 @@
-"""Each failure is made for real where that can be done, and told with the remedy that helps."""
+"""Each failure is reported with a remedy that works. Most of the failures here are real ones."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PASSWORD = "s3cret"
 
 @pytest.fixture
 def guarded_redis() -> Iterator[int]:
-    """The TCP port of a Redis that wants a password."""
+    """The TCP port of a Redis that requires a password."""
     program = find_program(SERVER_NAMES)
     assert program
     port = _free_port()
@@ -55,7 +55,7 @@ def guarded_redis() -> Iterator[int]:
 
 @pytest.fixture
 def closing_server() -> Iterator[int]:
-    """The port of a server that hangs up at the first word, as one that speaks TLS does."""
+    """The port of a server that closes the connection at the first byte, as a TLS server does."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
@@ -90,7 +90,7 @@ def _free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def assert_told(manage: Manage, url: str, *pieces: str) -> None:
+def assert_explained(manage: Manage, url: str, *pieces: str) -> None:
     done = manage("flush_product_cache", REDIS_URL=url)
 
     assert done.returncode == 1
@@ -105,8 +105,8 @@ def assert_told(manage: Manage, url: str, *pieces: str) -> None:
 
 
 @pytest.mark.parametrize("credentials", ["", ":wrong@", "nobody:wrong@"])
-def test_a_wrong_password_of_redis(credentials: str, guarded_redis: int, manage: Manage) -> None:
-    assert_told(
+def test_a_wrong_password_is_explained(credentials: str, guarded_redis: int, manage: Manage) -> None:
+    assert_explained(
         manage,
         f"redis://{credentials}127.0.0.1:{guarded_redis}/1",
         "refused: ",
@@ -122,42 +122,44 @@ def test_the_right_password_of_redis_is_accepted(guarded_redis: int, manage: Man
         assert client.ping()
 
 
-def test_tls_where_redis_speaks_none(guarded_redis: int, manage: Manage) -> None:
+def test_a_rediss_url_for_a_redis_without_tls_is_explained(guarded_redis: int, manage: Manage) -> None:
     url = f"rediss://:{PASSWORD}@127.0.0.1:{guarded_redis}/1"
 
-    assert_told(
-        manage, url, "Cannot reach Redis at rediss://:***@", "speaks no TLS, it must begin with redis://"
+    assert_explained(
+        manage, url, "Cannot reach Redis at rediss://:***@", "TLS, REDIS_URL must begin with redis://."
     )
 
 
-def test_tls_where_another_server_speaks_none(manage: Manage) -> None:
+def test_a_rediss_url_for_another_server_without_tls_is_explained(manage: Manage) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         thread = threading.Thread(target=_answer_in_plain_text, args=[listener])
         thread.start()
-        assert_told(manage, f"rediss://127.0.0.1:{port}/1", "speaks none, REDIS_URL must begin with redis://")
+        assert_explained(
+            manage, f"rediss://127.0.0.1:{port}/1", "If the server does not use TLS, REDIS_URL must"
+        )
         listener.shutdown(socket.SHUT_RDWR)
     thread.join()
 
 
-def test_no_tls_where_the_server_hangs_up(closing_server: int, manage: Manage) -> None:
+def test_a_redis_url_for_a_server_with_tls_is_explained(closing_server: int, manage: Manage) -> None:
     url = f"redis://127.0.0.1:{closing_server}/1"
 
-    assert_told(
-        manage, url, "It closed the connection. If it speaks TLS, REDIS_URL must begin with rediss://."
+    assert_explained(
+        manage, url, "The server closed the connection. If it uses TLS, REDIS_URL must begin with rediss://."
     )
 
 
-def test_a_host_that_nobody_knows(manage: Manage) -> None:
-    assert_told(
-        manage, "redis://no-such-host.invalid/1", "No such host is known: check the name in REDIS_URL."
+def test_an_unknown_host_is_explained(manage: Manage) -> None:
+    assert_explained(
+        manage, "redis://no-such-host.invalid/1", "The host is not known. Check its name in REDIS_URL."
     )
 
 
-# Which of two servers it was
+# The variable of the server that failed
 
 
-def test_the_read_caches_own_server_is_named(closing_server: int, manage: Manage) -> None:
+def test_an_unreachable_redis_of_the_read_cache_is_named(closing_server: int, manage: Manage) -> None:
     done = manage(
         "inspect_product_cache",
         REDIS_URL=f"redis://127.0.0.1:{closing_server}/1",
@@ -171,35 +173,35 @@ def test_the_read_caches_own_server_is_named(closing_server: int, manage: Manage
 
 
 @pytest.fixture
-def told_of_the_read_caches_redis(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """What is told of the failure that the read cache's server gives, where the other one answers."""
-    # Not by a command: a quarter of a second is too little on a machine with other work.
+def explain_failure_of_read_redis(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """A function that explains a failure of the read cache's Redis while the other Redis answers."""
+    # Called directly and with a long time limit, because a busy machine may be slow to answer.
     monkeypatch.setattr(failures, "ASKING_SECONDS", 10)
 
-    def tell(url: str, *, other: str) -> str:
+    def explain_failure(url: str, *, other: str) -> str:
         settings.USES_PRIVATE_REDIS = False
         settings.REDIS_URL, settings.READ_REDIS_URL = other, url
         with closing(Redis.from_url(url)) as client, pytest.raises(RedisError) as raised:
             client.ping()
         return explain(raised.value) or ""
 
-    return tell
+    return explain_failure
 
 
 def test_a_wrong_password_of_the_read_caches_redis_is_not_blamed_on_the_other(
-    guarded_redis: int, told_of_the_read_caches_redis: Callable[..., str]
+    guarded_redis: int, explain_failure_of_read_redis: Callable[..., str]
 ) -> None:
-    told = told_of_the_read_caches_redis(
+    explanation = explain_failure_of_read_redis(
         f"redis://:wrong@127.0.0.1:{guarded_redis}/2",
         other=f"redis://:{PASSWORD}@127.0.0.1:{guarded_redis}/1",
     )
 
-    assert told.startswith(f"Redis at redis://:***@127.0.0.1:{guarded_redis}/2 refused: ")
-    assert told.endswith("Check the user and the password in READ_REDIS_URL.")
+    assert explanation.startswith(f"Redis at redis://:***@127.0.0.1:{guarded_redis}/2 refused: ")
+    assert explanation.endswith("Check the user and the password in READ_REDIS_URL.")
 
 
 @pytest.mark.parametrize("url", ["unix://{folder}/none.sock?db=2", "redis://127.0.0.1"])
-def test_a_server_is_told_from_the_other_by_any_form_of_its_url(
+def test_the_failed_server_is_found_by_any_form_of_its_url(
     url: str, private_redis: PrivateRedis, manage: Manage, tmp_path: Path
 ) -> None:
     url = url.format(folder=tmp_path)
@@ -213,20 +215,21 @@ def test_a_server_is_told_from_the_other_by_any_form_of_its_url(
     assert "unset READ_REDIS_URL" in done.stderr
 
 
-def test_a_database_that_a_server_does_not_have_is_named(
-    private_redis: PrivateRedis, told_of_the_read_caches_redis: Callable[..., str]
+def test_a_database_number_that_the_server_does_not_have_is_explained(
+    private_redis: PrivateRedis, explain_failure_of_read_redis: Callable[..., str]
 ) -> None:
     url = private_redis.url(database=16)
 
-    assert told_of_the_read_caches_redis(url, other=private_redis.url(database=15)) == (
-        f"Redis at {url} refused: DB index is out of range. Set READ_REDIS_URL to a database that it has."
+    assert explain_failure_of_read_redis(url, other=private_redis.url(database=15)) == (
+        f"Redis at {url} refused: DB index is out of range. "
+        "Set READ_REDIS_URL to a database number that the server has."
     )
 
 
-# The private one
+# The private Redis
 
 
-def test_a_private_redis_that_hangs_is_to_be_ended(
+def test_the_remedy_for_a_hanging_private_redis_is_to_stop_it(
     manage: Manage, manage_environment: dict[str, str]
 ) -> None:
     server = PrivateRedis(Path(manage_environment["PRIVATE_REDIS_DIR"]))
@@ -240,11 +243,13 @@ def test_a_private_redis_that_hangs_is_to_be_ended(
 
     assert done.stderr == (
         f"CommandError: The private Redis at {server.url(database=1)} does not answer. "
-        "End it with: python manage.py private_redis stop\n"
+        "Stop it with: python manage.py private_redis stop\n"
     )
 
 
-def test_a_private_redis_that_cannot_be_is_one_line(migrated: Manage, tmp_path: Path) -> None:
+def test_a_private_redis_that_cannot_be_started_is_reported_in_one_line(
+    migrated: Manage, tmp_path: Path
+) -> None:
     (tmp_path / "file").touch()
     done = migrated("demo", PRIVATE_REDIS_DIR=str(tmp_path / "file" / "redis"))
 
@@ -254,7 +259,7 @@ def test_a_private_redis_that_cannot_be_is_one_line(migrated: Manage, tmp_path: 
     assert ".. " not in done.stderr
 
 
-def test_a_locked_database(migrated: Manage, tmp_path: Path) -> None:
+def test_a_locked_database_is_explained(migrated: Manage, tmp_path: Path) -> None:
     path = tmp_path / "shop.sqlite3"
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -263,7 +268,7 @@ def test_a_locked_database(migrated: Manage, tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr == (
         f"CommandError: The database at {path} failed: database is locked. "
-        "Another program is writing to it. Run the command again when that has ended.\n"
+        "Another program is writing to it. Run the command again when it has finished.\n"
     )
 
 
@@ -277,11 +282,11 @@ def test_a_locked_database(migrated: Manage, tmp_path: Path) -> None:
             "Check the user and the password",
         ),
         (OperationalError('FATAL:  role "x" does not exist'), "Check the user in DATABASE_URL."),
-        (OperationalError('FATAL:  database "x" does not exist'), "make it with: createdb"),
+        (OperationalError('FATAL:  database "x" does not exist'), "create it with: createdb"),
         (OperationalError("failed to resolve host 'x'"), "Check the host in DATABASE_URL."),
         (OperationalError("unable to open database file"), "in a folder that you may write to"),
-        (OperationalError("attempt to write a readonly database"), "must be writable for you"),
-        (OperationalError("database or disk is full"), "Make room"),
+        (OperationalError("attempt to write a readonly database"), "You must be allowed to write to"),
+        (OperationalError("database or disk is full"), "Free some space"),
         (OperationalError("no such column: catalog_product.colour"), "python manage.py migrate"),
         (OperationalError("no such table: catalog_product"), "python manage.py migrate"),
         (InterfaceError("connection already closed"), "Check DATABASE_URL."),
@@ -290,30 +295,30 @@ def test_a_locked_database(migrated: Manage, tmp_path: Path) -> None:
     ids=str,
 )
 def test_each_failure_of_a_database_has_its_remedy(error: DatabaseError, remedy: str) -> None:
-    told = explain(error)
+    explanation = explain(error)
 
-    assert told
-    assert remedy in told
-    assert "\n" not in told
+    assert explanation
+    assert remedy in explanation
+    assert "\n" not in explanation
 
 
 @pytest.mark.parametrize(
     ("error", "remedy"),
     [
-        (OutOfMemoryError("command not allowed when used memory > 'maxmemory'."), "Give it more memory"),
-        (ReadOnlyError("You can't write against a read only replica."), "Set REDIS_URL to the server that"),
-        (NoPermissionError("User x has no permissions to run the 'unlink' command"), "Let the user in"),
+        (OutOfMemoryError("command not allowed when used memory > 'maxmemory'."), "more memory"),
+        (ReadOnlyError("You can't write against a read only replica."), "Set REDIS_URL to the primary of"),
+        (NoPermissionError("User x has no permissions to run the 'unlink' command"), "Allow the user in"),
         (ResponseError("unknown command 'UNLINK'"), "Check REDIS_URL."),
     ],
     ids=str,
 )
 def test_each_refusal_of_redis_has_its_remedy(error: RedisError, remedy: str) -> None:
-    told = explain(error)
+    explanation = explain(error)
 
-    assert told
-    assert remedy in told
+    assert explanation
+    assert remedy in explanation
 
 
-def test_what_is_no_failure_of_a_database_or_of_redis_is_not_explained() -> None:
+def test_other_errors_are_not_explained() -> None:
     assert explain(ValueError("x")) is None
     assert explain(PrivateRedisError("Do this.")) == "Do this."
