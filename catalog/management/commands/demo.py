@@ -22,7 +22,7 @@ What to try next:
     http://127.0.0.1:8000/products/           the list behind the read cache
     http://127.0.0.1:8000/textbook/products/  the same list behind cache_page
     http://127.0.0.1:8000/uncached/products/  the same list without a cache
-    http://127.0.0.1:8000/admin/              edit a product to invalidate the lists
+    http://127.0.0.1:8000/admin/              a save here clears the lists
                                               {login}
   make bench ARGS="--path '/products/?search=lamp&ordering=-price'"
   make redis-cli, then: SCAN 0 MATCH *product_list* COUNT 1000
