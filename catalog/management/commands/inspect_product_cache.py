@@ -20,7 +20,7 @@ class Command(CatalogCommand):
     examples = (
         "",
         "--format json",
-        "'product_list:http://127.0.0.1:8000/products/?ordering=price&page=2'",
+        "product_list:http://localhost/products/",
     )
 
     arguments = "[KEY] "
