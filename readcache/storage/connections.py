@@ -53,6 +53,7 @@ class Connections:
         try:
             _send(connection, commands)
         except RedisConnectionError:
+            self._forget()
             connection = None
         return PendingReplies(commands, connection)
 
@@ -63,7 +64,6 @@ class Connections:
             try:
                 return self._replies(connection, sent)
             except RedisConnectionError:
-                # The others were as likely lost.
                 self._forget()
         connection = self._new()
         _send(connection, sent.commands)
@@ -85,6 +85,7 @@ class Connections:
         return self._pool.connection_class(**self._pool.connection_kwargs)
 
     def _forget(self) -> None:
+        # Where one connection was lost, the others were as likely lost.
         self._idle = deque()
 
 
