@@ -32,6 +32,7 @@ demo: $(VENV)/run.stamp
 
 # Four workers on two processors too: each waits part of its time for processes that it has started.
 test: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest -n 4 --dist worksteal readcache/tests
 	$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
 
 # Another draw: make mutants ARGS="--seed 1". It works in copies; the working tree stays as it is.
@@ -57,6 +58,7 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file readcache/tests/mypy.ini
 	$(MANAGE) makemigrations --check --dry-run
 	DEBUG=off HTTPS=on ALLOWED_HOSTS=shop.example.com \
 	SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \

@@ -3,49 +3,36 @@
 from __future__ import annotations
 
 import fcntl
-import gc
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.core.management.color import no_style
-from django.db import connections
-from django.test import TransactionTestCase
 from rest_framework.test import APIClient
 
 from catalog.cached_pages import redis_client
-from readcache.storage import current
 from readcache.testing import PrivateRedis
 
-ROOT = Path(__file__).parent
+pytest_plugins = ["readcache.testing.pytest_plugin"]
+# The engine's tests have settings of their own: python -m pytest readcache/tests
+collect_ignore = ["readcache/tests"]
 
-FILLED_BY_MIGRATE = {"auth_permission", "django_content_type"}
+ROOT = Path(__file__).parent
 
 Manage = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Generator[None, object, object]:
-    """What is imported for the tests is no garbage as long as they run.
-
-    Python would look through it again and again while it comes, and with each measurement, which
-    begins by collecting garbage.
-    """
-    gc.disable()
-    try:
-        return (yield)
-    finally:
-        gc.freeze()
-        gc.enable()
+@pytest.fixture(scope="session", autouse=True)
+def _quick_table_flush(quick_table_flush: None) -> None:
+    """For all tests."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -66,34 +53,12 @@ def private_redis() -> Iterator[PrivateRedis]:
     shutil.rmtree(settings.PRIVATE_REDIS_DIR, ignore_errors=True)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _what_migrate_makes_stays() -> Iterator[None]:
-    """A test that commits empties the tables after it, but for those that ``migrate`` has filled.
-
-    Django would empty these too and fill them again, which takes longer than most of the tests.
-    """
-
-    def empty(case: TransactionTestCase) -> None:
-        for alias in case._databases_names(include_mirrors=False):  # type: ignore[attr-defined]
-            database = connections[alias]
-            there = database.introspection.django_table_names(only_existing=True, include_views=False)
-            written = sorted(set(there) - FILLED_BY_MIGRATE)
-            database.ops.execute_sql_flush(database.ops.sql_flush(no_style(), written))
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TransactionTestCase, "_fixture_teardown", empty)
-        yield
-
-
 @pytest.fixture(autouse=True)
-def redis(private_redis: PrivateRedis) -> Iterator[Any]:
+def redis(private_redis: PrivateRedis, no_outage_left: None) -> Any:
     """The connection behind the ``default`` cache. Every database of the server is empty."""
     client = redis_client()
     client.flushall()
-    yield client
-    # Its pending rotations would be flushed during a later test, which would then find its entries dead.
-    if current.store().breaker.is_open:
-        pytest.fail("This test leaves an outage to the next.")
+    return client
 
 
 @pytest.fixture

@@ -48,7 +48,10 @@ AREAS = (
         ),
     ),
 )
-SUITES = (Suite(name="shop", root=".", folders=("catalog", "shop", "readcache")),)
+SUITES = (
+    Suite(name="shop", root=".", folders=("catalog", "shop")),
+    Suite(name="engine", root="readcache/tests", folders=("readcache/tests",)),
+)
 
 
 def mutated_files(root: Path) -> list[str]:

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import gc
-import subprocess
-import sys
 import threading
-import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from textwrap import dedent
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from instruments.processes.process import Process
+from instruments.waiting import PATIENCE_SECONDS, wait_until
 from readcache.storage import breaker as module
 from readcache.storage.breaker import Breaker, Outage
 
-ROOT = Path(__file__).parents[3]
-PATIENCE_SECONDS = 10
 THREADS = 16
 
 
@@ -55,7 +50,7 @@ def server() -> Server:
 
 @pytest.fixture
 def breaker(server: Server) -> Iterator[Breaker]:
-    """Its prober never comes by itself: an hour is longer than any test."""
+    """A breaker whose prober does nothing during a test: it waits an hour."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "PROBE_INTERVAL_SECONDS", 3600)
         breaker = Breaker(server.flush)
@@ -65,18 +60,11 @@ def breaker(server: Server) -> Iterator[Breaker]:
 
 @pytest.fixture
 def probed(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Breaker]:
-    """Its prober comes a hundred times a second."""
+    """A breaker whose prober asks a hundred times a second."""
     monkeypatch.setattr(module, "PROBE_INTERVAL_SECONDS", 0.01)
     breaker = Breaker(server.flush)
     yield breaker
     breaker.close()
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "It did not come true in time."
-        time.sleep(0.002)
 
 
 def probers() -> list[threading.Thread]:
@@ -92,7 +80,7 @@ def fail(breaker: Breaker, server: Server) -> None:
 # Opening
 
 
-def test_a_command_that_works_gives_its_result_and_leaves_the_breaker_closed(
+def test_a_command_that_works_returns_its_result_and_leaves_the_breaker_closed(
     breaker: Breaker, server: Server
 ) -> None:
     assert breaker.call(server.answer) == "answer"
@@ -125,7 +113,7 @@ def test_the_first_failure_opens_the_breaker(
     assert breaker.is_open
 
 
-def test_an_error_that_is_not_of_redis_is_not_an_outage(breaker: Breaker, server: Server) -> None:
+def test_an_error_that_does_not_come_from_redis_is_not_an_outage(breaker: Breaker, server: Server) -> None:
     server.failure = ZeroDivisionError()
 
     with pytest.raises(ZeroDivisionError):
@@ -134,7 +122,7 @@ def test_an_error_that_is_not_of_redis_is_not_an_outage(breaker: Breaker, server
     assert not breaker.is_open
 
 
-def test_while_the_breaker_is_open_no_command_is_called(breaker: Breaker, server: Server) -> None:
+def test_an_open_breaker_calls_no_command(breaker: Breaker, server: Server) -> None:
     fail(breaker, server)
     server.failure = None
 
@@ -145,17 +133,30 @@ def test_while_the_breaker_is_open_no_command_is_called(breaker: Breaker, server
     assert server.calls == 1
 
 
-def test_an_outage_is_logged_once_at_its_beginning_and_once_at_its_end(
-    breaker: Breaker, server: Server, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("pending", "rotations"),
+    [
+        ([], "0 pending rotations"),
+        (["library_book"], "1 pending rotation"),
+        (["library_book", "library_topic"], "2 pending rotations"),
+    ],
+)
+def test_the_log_says_when_an_outage_begins_and_when_it_ends(
+    pending: list[str],
+    rotations: str,
+    breaker: Breaker,
+    server: Server,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     fail(breaker, server)
     breaker.open(RedisTimeoutError("of another thread that was already waiting"))
+    breaker.add_pending(pending)
     server.failure = None
     breaker.probe()
 
     assert [record.getMessage() for record in caplog.records] == [
         "Bypassing the read cache until Redis answers: Connection refused.",
-        "Redis is back; sent 0 pending rotations.",
+        f"Redis is back; sent {rotations}.",
     ]
 
 
@@ -180,7 +181,7 @@ def test_a_probe_that_works_closes_the_breaker(breaker: Breaker, server: Server)
     assert breaker.call(server.answer) == "answer"
 
 
-def test_the_prober_tries_until_redis_is_back(probed: Breaker, server: Server) -> None:
+def test_the_prober_asks_until_redis_answers(probed: Breaker, server: Server) -> None:
     fail(probed, server)
     wait_until(lambda: server.calls >= 4)
     assert probed.is_open
@@ -191,7 +192,7 @@ def test_the_prober_tries_until_redis_is_back(probed: Breaker, server: Server) -
     assert probed.call(server.answer) == "answer"
 
 
-def test_the_prober_outlives_an_error_that_is_not_of_redis(probed: Breaker, server: Server) -> None:
+def test_the_prober_survives_an_error_that_does_not_come_from_redis(probed: Breaker, server: Server) -> None:
     fail(probed, server)
     server.failure = ZeroDivisionError()
     wait_until(lambda: server.calls >= 4)
@@ -202,7 +203,7 @@ def test_the_prober_outlives_an_error_that_is_not_of_redis(probed: Breaker, serv
     wait_until(lambda: not probed.is_open)
 
 
-def test_the_prober_asks_no_more_once_redis_is_back(probed: Breaker, server: Server) -> None:
+def test_the_prober_ends_once_redis_answers(probed: Breaker, server: Server) -> None:
     fail(probed, server)
     server.failure = None
     wait_until(lambda: not probed.is_open)
@@ -227,7 +228,7 @@ def test_a_breaker_opens_and_closes_any_number_of_times(probed: Breaker, server:
 def test_a_pending_rotation_opens_the_breaker_although_redis_answers(
     breaker: Breaker, server: Server
 ) -> None:
-    breaker.add_pending(["catalog_product"])
+    breaker.add_pending(["library_book"])
 
     assert breaker.is_open
     with pytest.raises(Outage):
@@ -239,65 +240,65 @@ def test_the_prober_flushes_every_pending_rotation_and_closes_the_breaker(
     probed: Breaker, server: Server
 ) -> None:
     server.failure = RedisConnectionError("Connection refused.")
-    probed.add_pending(["catalog_product", "catalog_tag"])
-    probed.add_pending(["catalog_category", "catalog_tag"])
+    probed.add_pending(["library_book", "library_topic"])
+    probed.add_pending(["library_author", "library_topic"])
     server.failure = None
 
     wait_until(lambda: not probed.is_open)
 
-    assert server.flushes[0] | server.flushes[-1] == {"catalog_product", "catalog_tag", "catalog_category"}
+    assert server.flushes[0] | server.flushes[-1] == {"library_book", "library_topic", "library_author"}
 
 
 def test_a_rotation_is_flushed_once(breaker: Breaker, server: Server) -> None:
-    breaker.add_pending(["catalog_product"])
+    breaker.add_pending(["library_book"])
     assert breaker.probe()
 
     fail(breaker, server)
     server.failure = None
     breaker.probe()
 
-    assert server.flushes == [{"catalog_product"}, set()]
+    assert server.flushes == [{"library_book"}, set()]
 
 
 def test_a_rotation_stays_pending_when_its_flush_fails(breaker: Breaker, server: Server) -> None:
-    breaker.add_pending(["catalog_product"])
+    breaker.add_pending(["library_book"])
     server.failure = RedisTimeoutError("Timeout reading from socket")
     assert not breaker.probe()
     server.failure = None
 
     assert breaker.probe()
 
-    assert server.flushes == [{"catalog_product"}]
+    assert server.flushes == [{"library_book"}]
 
 
 def test_the_breaker_is_open_while_rotations_are_flushed(breaker: Breaker, server: Server) -> None:
     was_open = []
     server.on_flush = lambda: was_open.append(breaker.is_open)
-    breaker.add_pending(["catalog_product"])
+    breaker.add_pending(["library_book"])
 
     breaker.probe()
 
     assert was_open == [True]
 
 
-@pytest.mark.parametrize("tag", ["catalog_tag", "catalog_product"], ids=["another tag", "the same tag"])
+@pytest.mark.parametrize("tag", ["library_topic", "library_book"], ids=["another tag", "the same tag"])
 def test_a_rotation_added_during_a_flush_is_flushed_by_the_next_probe(
     tag: str, breaker: Breaker, server: Server
 ) -> None:
-    # The rotation of the flush came before this write's COMMIT: the write needs one of its own.
+    # The flush rotated the tag before this write's COMMIT: the write needs a rotation after it.
     def write() -> None:
         server.on_flush = None
         breaker.add_pending([tag])
 
     server.on_flush = write
-    breaker.add_pending(["catalog_product"])
+    breaker.add_pending(["library_book"])
 
     assert not breaker.probe()
     assert breaker.is_open
     assert breaker.probe()
 
     assert not breaker.is_open
-    assert server.flushes == [{"catalog_product"}, {tag}]
+    assert server.flushes == [{"library_book"}, {tag}]
 
 
 def test_the_prober_goes_on_after_a_rotation_was_added_during_its_flush(
@@ -305,14 +306,14 @@ def test_the_prober_goes_on_after_a_rotation_was_added_during_its_flush(
 ) -> None:
     def write() -> None:
         server.on_flush = None
-        probed.add_pending(["catalog_tag"])
+        probed.add_pending(["library_topic"])
 
     server.on_flush = write
-    probed.add_pending(["catalog_product"])
+    probed.add_pending(["library_book"])
 
     wait_until(lambda: not probed.is_open)
 
-    assert server.flushes == [{"catalog_product"}, {"catalog_tag"}]
+    assert server.flushes == [{"library_book"}, {"library_topic"}]
 
 
 # Threads
@@ -336,7 +337,7 @@ def test_of_many_threads_that_fail_together_one_starts_a_prober(breaker: Breaker
             future.result()
 
     assert server.calls == THREADS
-    # Those of other tests may end meanwhile.
+    # The probers of other tests may end meanwhile.
     assert len(set(probers()) - others) == 1
 
 
@@ -365,10 +366,10 @@ def test_a_prober_does_not_keep_the_process_from_ending(breaker: Breaker, server
     assert prober.daemon
 
 
-# Closing for good
+# The end of a breaker and of a process
 
 
-def test_a_closed_breaker_has_no_prober(breaker: Breaker, server: Server) -> None:
+def test_closing_a_breaker_ends_its_prober(breaker: Breaker, server: Server) -> None:
     before = set(probers())
     fail(breaker, server)
     [prober] = set(probers()) - before
@@ -380,132 +381,33 @@ def test_a_closed_breaker_has_no_prober(breaker: Breaker, server: Server) -> Non
     assert server.calls == 1
 
 
-# Forks. In processes of their own: a fork of the test's process would have its threads' locks.
-
-
-def run_script(script: str) -> str:
-    """What the script printed. A process that hangs fails the test."""
-    prologue = """
-        import logging, os, sys, threading, time
-        from readcache.storage import breaker as module
-        from readcache.storage.breaker import Breaker, Outage
-
-        def wait_until(condition):
-            deadline = time.monotonic() + 10
-            while not condition():
-                if time.monotonic() > deadline:
-                    os._exit(70)
-                time.sleep(0.002)
-
-        def forked(work):
-            "The child's exit status, after the work; 71 if it hung."
-            pid = os.fork()
-            if pid == 0:
-                work()
-                os._exit(0)
-            deadline = time.monotonic() + 20
-            while True:
-                done, status = os.waitpid(pid, os.WNOHANG)
-                if done:
-                    return os.waitstatus_to_exitcode(status)
-                if time.monotonic() > deadline:
-                    os.kill(pid, 9)
-                    os.waitpid(pid, 0)
-                    return 71
-                time.sleep(0.002)
-    """
-    ended = subprocess.run(
-        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", dedent(prologue) + dedent(script)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout.strip()
-
-
-def test_a_forked_process_flushes_the_pending_rotations_of_its_parent() -> None:
-    printed = run_script("""
-        flushed_by = []
-        module.PROBE_INTERVAL_SECONDS = 3600
-        breaker = Breaker(lambda tags: flushed_by.append((os.getpid(), sorted(tags))))
-        breaker.add_pending(["catalog_product"])
-        module.PROBE_INTERVAL_SECONDS = 0.01
-
-        def child():
-            wait_until(lambda: not breaker.is_open)
-            if flushed_by != [(os.getpid(), ["catalog_product"])]:
-                os._exit(1)
-
-        print(forked(child), breaker.is_open, flushed_by)
-    """)
-
-    assert printed == "0 True []"
-
-
-def test_a_fork_of_a_process_with_a_closed_breaker_starts_no_prober() -> None:
-    printed = run_script("""
-        breaker = Breaker(lambda tags: None)
-        print(forked(lambda: os._exit(threading.active_count())))
-    """)
-
-    assert printed == "1"
-
-
-def test_a_process_forked_while_a_thread_opens_the_breaker_does_not_hang() -> None:
-    printed = run_script("""
-        is_opening, may_go_on = threading.Event(), threading.Event()
-
-        def in_the_middle(record):
-            is_opening.set()
-            may_go_on.wait(30)
-            return False
-
-        module.PROBE_INTERVAL_SECONDS = 0.01
-        flushed = []
-        breaker = Breaker(lambda tags: flushed.append(sorted(tags)))
-        logging.getLogger("readcache.storage.breaker").addFilter(in_the_middle)
-        opening = threading.Thread(target=breaker.open, args=[OSError("away")])
-        opening.start()
-        is_opening.wait(10)
-
-        def child():
-            may_go_on.set()
-            breaker.add_pending(["catalog_product"])
-            wait_until(lambda: not breaker.is_open)
-
-        print(forked(child))
-        may_go_on.set()
-        opening.join()
-    """)
-
-    assert printed == "0"
-
-
-# The end
-
-
-def test_a_process_that_ends_flushes_its_pending_rotations_and_nothing_else() -> None:
-    printed = run_script("""
-        module.PROBE_INTERVAL_SECONDS = 3600
-
-        def breaker_of(name):
-            return Breaker(lambda tags: print(name, sorted(tags)))
-
-        pending, away, dropped = map(breaker_of, ["pending", "away", "dropped"])
-        for breaker in (pending, dropped):
-            breaker.add_pending(["catalog_product"])
-        away.open(OSError("away"))
-        dropped.close()
-    """)
-
-    assert printed == "pending ['catalog_product']"
-
-
-def test_a_breaker_that_nobody_has_is_gone() -> None:
+def test_a_breaker_without_references_is_collected() -> None:
     seen = weakref.ref(Breaker(lambda tags: None))
     gc.collect()
 
     assert seen() is None
+
+
+def test_a_process_that_ends_flushes_its_pending_rotations_and_nothing_else() -> None:
+    assert printed_by("end_with_pending_rotations") == "pending ['library_book']"
+
+
+# Forks
+
+
+def printed_by(function: str) -> str:
+    """The output of a function of ``instruments.processes.breakers`` in a process of its own."""
+    with Process("breakers", function) as process:
+        return process.output()
+
+
+def test_a_forked_process_flushes_the_pending_rotations_of_its_parent() -> None:
+    assert printed_by("fork_with_a_pending_rotation") == "0 True []"
+
+
+def test_a_fork_of_a_process_with_a_closed_breaker_starts_no_prober() -> None:
+    assert printed_by("fork_with_a_closed_breaker") == "1"
+
+
+def test_a_process_forked_while_a_thread_opens_the_breaker_does_not_hang() -> None:
+    assert printed_by("fork_while_a_thread_opens_the_breaker") == "0"

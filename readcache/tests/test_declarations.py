@@ -7,23 +7,19 @@ import pytest
 from django.contrib.auth.models import Group
 from django.core.exceptions import ImproperlyConfigured
 
-from catalog.models import Category, Product, Tag
+from library.models import Author, Book, Topic
 from readcache import declarations
 from readcache.declarations import ReadCache, declared_tags
 
-
-@pytest.fixture(autouse=True)
-def declarations_of_this_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test declares is gone when it ends."""
-    monkeypatch.setattr(declarations, "_declared", [*declarations.declarations()])
+pytestmark = pytest.mark.usefixtures("temporary_declarations")
 
 
 def declare(prefix: str = "shelf", **options: Any) -> ReadCache:
-    return ReadCache(prefix, **{"depends_on": (Product,), "timeout": 60, **options})
+    return ReadCache(prefix, **{"depends_on": (Book,), "timeout": 60, **options})
 
 
-@pytest.mark.parametrize("prefix", ["a", "product_list", "v1.products", "Shelf-2", "x" * 64])
-def test_a_prefix_is_made_of_letters_digits_and_some_signs(prefix: str) -> None:
+@pytest.mark.parametrize("prefix", ["a", "book_list", "v1.books", "Shelf-2", "x" * 64])
+def test_a_prefix_is_letters_digits_underscores_hyphens_and_dots(prefix: str) -> None:
     assert declare(prefix).prefix == prefix
 
 
@@ -32,10 +28,10 @@ def test_a_prefix_is_made_of_letters_digits_and_some_signs(prefix: str) -> None:
     [
         "",
         "x" * 65,
-        "product list",
-        "product:list",
-        "products*",
-        "products?",
+        "book list",
+        "book:list",
+        "books*",
+        "books?",
         "[a]",
         "é",
         "a\n",
@@ -44,21 +40,21 @@ def test_a_prefix_is_made_of_letters_digits_and_some_signs(prefix: str) -> None:
         "%",
     ],
 )
-def test_a_prefix_that_could_be_taken_for_another_part_of_a_key_is_refused(prefix: str) -> None:
+def test_a_prefix_with_any_other_character_is_refused(prefix: str) -> None:
     with pytest.raises(ImproperlyConfigured, match="prefix must be 1 to 64 letters") as refused:
         declare(prefix)
     assert repr(prefix) in str(refused.value)
 
 
 @pytest.mark.parametrize("timeout", [0.001, 1, 60 * 15, 3.5e7])
-def test_a_timeout_is_more_than_nothing(timeout: float) -> None:
+def test_a_timeout_is_any_number_of_seconds_above_zero(timeout: float) -> None:
     assert declare(timeout=timeout).timeout_seconds == timeout
 
 
 @pytest.mark.parametrize(
     "timeout", [0, 0.0, -1, -0.5, float("nan"), float("-inf"), float("inf"), 1e12, None, "60"]
 )
-def test_a_timeout_of_nothing_or_for_ever_is_refused(timeout: Any) -> None:
+def test_a_timeout_of_zero_or_without_end_is_refused(timeout: Any) -> None:
     with pytest.raises(ImproperlyConfigured, match="timeout must be more than 0 seconds") as refused:
         declare(timeout=timeout)
     assert str(timeout) in str(refused.value)
@@ -70,12 +66,12 @@ def test_a_declaration_that_depends_on_nothing_is_refused(nothing: Sequence[Any]
         declare(depends_on=nothing)
 
 
-def test_a_declaration_that_depends_on_more_than_an_entry_can_count_is_refused() -> None:
+def test_a_declaration_that_depends_on_more_models_than_an_entry_can_count_is_refused() -> None:
     with pytest.raises(ImproperlyConfigured, match="at most 255, got 256"):
-        declare(depends_on=[Product] * 256)
+        declare(depends_on=[Book] * 256)
 
 
-def test_a_refused_declaration_is_not_counted() -> None:
+def test_a_refused_declaration_is_not_kept() -> None:
     before = declarations.declarations()
 
     for wrong in ({"prefix": "no good"}, {"timeout": 0}, {"depends_on": ()}):
@@ -85,22 +81,22 @@ def test_a_refused_declaration_is_not_counted() -> None:
     assert declarations.declarations() == before
 
 
-def test_the_tags_are_the_tables_names_sorted_and_each_once() -> None:
-    read_cache = declare(depends_on=(Tag, Product, Product.tags.through, Category, Product))
+def test_the_tags_are_the_names_of_the_tables_sorted_and_without_repetition() -> None:
+    read_cache = declare(depends_on=(Topic, Book, Book.topics.through, Author, Book))
 
     assert read_cache.tags == (
-        "catalog_category",
-        "catalog_product",
-        "catalog_product_tags",
-        "catalog_tag",
+        "library_author",
+        "library_book",
+        "library_book_topics",
+        "library_topic",
     )
 
 
-def test_the_order_in_which_models_are_named_makes_no_difference() -> None:
-    assert declare(depends_on=[Tag, Product]).tags == declare(depends_on=(Product, Tag)).tags
+def test_the_order_of_the_models_makes_no_difference() -> None:
+    assert declare(depends_on=[Topic, Book]).tags == declare(depends_on=(Book, Topic)).tags
 
 
-def test_a_view_may_name_parameters_of_its_own() -> None:
+def test_a_declaration_may_name_the_parameters_that_the_view_reads() -> None:
     assert declare().parameters == ()
     assert declare(parameters=["currency", "unit"]).parameters == ("currency", "unit")
 
@@ -114,13 +110,9 @@ def test_every_declaration_is_known_and_its_tables_are_watched() -> None:
     assert "auth_group" in declared_tags()
 
 
-def test_the_shops_views_are_declared_with_a_prefix_each() -> None:
+def test_each_view_is_declared_with_a_prefix_of_its_own() -> None:
     prefixes = [read_cache.prefix for read_cache in declarations.declarations()]
 
-    assert {"product_list", "product_detail", "product_stats", "category_list"} <= set(prefixes)
-    assert declared_tags() >= {
-        "catalog_product",
-        "catalog_category",
-        "catalog_tag",
-        "catalog_product_tags",
-    }
+    assert {"book_list", "book_detail", "book_statistics", "author_list"} <= set(prefixes)
+    assert len(set(prefixes)) == len(prefixes)
+    assert declared_tags() >= {"library_book", "library_author", "library_topic", "library_book_topics"}

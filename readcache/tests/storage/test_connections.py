@@ -1,4 +1,4 @@
-"""The engine's own connections: what they are spared, and what they must do all the same."""
+"""The engine's own connections: how they are reused, replaced and kept apart."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from pytest_django import Settings
 from redis import Redis
 from redis.exceptions import ResponseError
 
+from instruments.waiting import PATIENCE_SECONDS, wait_until
 from readcache.storage.connections import Connections
 from readcache.storage.current import store
 
 
 @pytest.fixture
-def client(read_redis: Any) -> Iterator[Redis]:
-    """A client with a pool of its own, whose connections nobody else uses."""
-    arguments = read_redis.connection_pool.connection_kwargs
-    own = Redis(unix_socket_path=arguments["path"], db=arguments["db"], socket_timeout=10)
-    yield own
-    own.close()
+def client(redis: Any) -> Iterator[Redis]:
+    """A client whose pool nobody else uses."""
+    arguments = redis.connection_pool.connection_kwargs
+    client = Redis(unix_socket_path=arguments["path"], db=arguments["db"], socket_timeout=10)
+    yield client
+    client.close()
 
 
 @pytest.fixture
@@ -39,6 +40,17 @@ def identity(connections: Connections) -> int:
     return int(number)
 
 
+def two_identities(connections: Connections) -> list[int]:
+    """The numbers of two connections that are used at once and idle after that, the last used last."""
+    sent = [connections.send(("CLIENT", "ID")) for _ in range(2)]
+    return [int(connections.receive(each)[0]) for each in sent]
+
+
+def connected(redis: Any) -> set[int]:
+    """The numbers of all connections that the server has."""
+    return {int(each["id"]) for each in redis.client_list()}
+
+
 def test_every_command_has_its_reply(connections: Connections) -> None:
     replies = connections.call(("SET", "a", b"\x00\xff"), ("SET", "a", 2, "NX"), ("MGET", "a", "b"))
 
@@ -49,17 +61,17 @@ def test_a_connection_is_used_again(connections: Connections) -> None:
     assert identity(connections) == identity(connections)
 
 
-def test_a_closed_one_keeps_no_connection(connections: Connections) -> None:
+def test_closed_connections_are_not_used_again(connections: Connections) -> None:
     before = identity(connections)
-    awaited = connections.send(("ECHO", "awaited"))
+    pending = connections.send(("ECHO", "pending"))
     connections.close()
 
-    assert connections.receive(awaited) == [b"awaited"]
+    assert connections.receive(pending) == [b"pending"]
     numbers = [before, identity(connections), identity(connections)]
     assert len({*numbers}) == len(numbers)
 
 
-def test_what_is_sent_while_another_reply_is_awaited_has_a_connection_of_its_own(
+def test_commands_sent_while_another_reply_is_pending_have_a_connection_of_their_own(
     connections: Connections,
 ) -> None:
     first, second = connections.send(("ECHO", "first")), connections.send(("ECHO", "second"))
@@ -68,15 +80,15 @@ def test_what_is_sent_while_another_reply_is_awaited_has_a_connection_of_its_own
     assert connections.receive(first) == [b"first"]
 
 
-def test_a_reply_that_nobody_took_is_never_anothers(connections: Connections) -> None:
+def test_a_reply_that_nobody_took_is_never_the_reply_to_another_command(connections: Connections) -> None:
     before = identity(connections)
-    connections.send(("ECHO", "not awaited"))
+    connections.send(("ECHO", "dropped"))
 
     assert connections.call(("ECHO", "mine")) == [b"mine"]
     assert identity(connections) != before
 
 
-def test_replies_after_one_that_was_refused_are_never_anothers(connections: Connections) -> None:
+def test_replies_after_a_refused_command_are_never_the_replies_to_others(connections: Connections) -> None:
     before = identity(connections)
     with pytest.raises(ResponseError):
         connections.call(("SET", "a", 1), ("INCR", "a", "too many"), ("ECHO", "left over"))
@@ -86,31 +98,47 @@ def test_replies_after_one_that_was_refused_are_never_anothers(connections: Conn
 
 
 @pytest.mark.parametrize("commands", [[("GET", "a")], [("SET", "a", 2), ("MGET", "a", "b")]])
-def test_what_a_restarted_server_has_closed_is_opened_again(
-    connections: Connections, read_redis: Any, commands: list[Any]
+def test_a_connection_closed_by_a_restarted_server_is_replaced(
+    connections: Connections, redis: Any, commands: list[Any]
 ) -> None:
-    read_redis.set("a", 1)
-    read_redis.client_kill_filter(_id=str(identity(connections)))
+    redis.set("a", 1)
+    redis.client_kill_filter(_id=str(identity(connections)))
 
     assert connections.call(*commands) == ([b"1"] if len(commands) == 1 else [b"OK", [b"2", None]])
 
 
-def test_a_connection_that_is_closed_while_its_reply_is_awaited_is_replaced(
-    connections: Connections, read_redis: Any
+def test_a_connection_closed_while_its_reply_is_pending_is_replaced(
+    connections: Connections, redis: Any
 ) -> None:
     number = identity(connections)
     sent = connections.send(("BLPOP", "nothing", 5))
-    read_redis.client_kill_filter(_id=str(number))
-    read_redis.rpush("nothing", "something")
+    redis.client_kill_filter(_id=str(number))
+    redis.rpush("nothing", "something")
 
     assert connections.receive(sent) == [[b"nothing", b"something"]]
 
 
-def test_threads_at_once_never_share_a_connection(connections: Connections) -> None:
+@pytest.mark.parametrize("is_sent", [False, True], ids=["before it is used", "while its reply is pending"])
+def test_no_idle_connection_is_kept_after_another_was_lost(
+    is_sent: bool, connections: Connections, redis: Any
+) -> None:
+    """A restarted server has closed all of them: each would cost a request another attempt."""
+    idle, lost = two_identities(connections)
+    assert {idle, lost} <= connected(redis)
+    sent = connections.send(("BLPOP", "list", 60)) if is_sent else None
+    redis.client_kill_filter(_id=str(lost))
+    redis.rpush("list", "item")
+
+    assert connections.receive(sent or connections.send(("LPOP", "list")))
+
+    wait_until(lambda: idle not in connected(redis))
+
+
+def test_threads_never_share_a_connection(connections: Connections) -> None:
     start = threading.Barrier(8)
 
     def echo(number: int) -> bool:
-        start.wait(10)
+        start.wait(PATIENCE_SECONDS)
         return all(
             connections.call(("ECHO", f"{number} {i}")) == [f"{number} {i}".encode()] for i in range(200)
         )
@@ -132,7 +160,7 @@ def test_a_forked_child_has_connections_of_its_own(connections: Connections) -> 
     assert identity(connections) == before
 
 
-def test_a_store_that_is_replaced_leaves_no_connection_to_the_garbage_collector(settings: Settings) -> None:
+def test_a_replaced_store_leaves_no_connection_to_the_garbage_collector(settings: Settings) -> None:
     settings.READ_CACHE_LEASE_SECONDS = 5
     store().read("key", ())
     [connection] = [weakref.ref(each) for each in store()._connections._idle]
