@@ -1,4 +1,4 @@
-"""django-cachalot, which keeps the results of the ORM's queries in Redis.
+"""django-cachalot, which caches the results of ORM queries in Redis.
 
 pip install django-cachalot
 python manage.py bench_cache --strategy docs.examples.cachalot_strategy:Cachalot
@@ -12,12 +12,12 @@ from catalog.benchmarks.strategies.base import Strategy
 
 
 class Cachalot(Strategy):
-    """The plain views, unchanged: what is cached are the rows below them."""
+    """The plain views, unchanged. The rows that their queries return are cached."""
 
     name = "cachalot"
     requires = ("django-cachalot",)
-    # It patches the ORM's compiler, and would cache every other strategy's queries too.
+    # It patches the ORM's compiler, so in a shared process it would cache the queries of all strategies.
     own_process = True
     url_prefix = "/uncached"
-    # It caches in the alias "default", and is connected by its AppConfig.
+    # It caches in the alias "default". Its AppConfig connects its invalidation.
     settings = {"INSTALLED_APPS": [*settings.INSTALLED_APPS, "cachalot"]}

@@ -1,4 +1,4 @@
-"""A view that keeps its data with ``cache.get_or_set``, and nothing that invalidates it.
+"""A view that keeps its data with ``cache.get_or_set`` and never invalidates it.
 
 python manage.py bench_cache --strategy docs.examples.memo_strategy:Memo
 """
@@ -25,5 +25,5 @@ class ProductListCreateAPIView(views.ProductListCreateAPIView):
 
 class Memo(Strategy):
     name = "memo"
-    # Three of the four are the shop's, without a cache.
+    # The other three views are the shop's, without a cache.
     views = SimpleNamespace(**{**vars(views), "ProductListCreateAPIView": ProductListCreateAPIView})
