@@ -1,6 +1,6 @@
-"""The signals that end a process, made to unwind its stack: what was changed is put back.
+"""Makes SIGTERM and SIGHUP raise an exception, so that ``finally`` blocks restore what was changed.
 
-Ctrl-C does that by itself. SIGTERM and SIGHUP, left alone, end a process where it stands.
+Ctrl-C raises one anyway. By default SIGTERM and SIGHUP end a process without unwinding its stack.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from typing import Any
 
 from readcache.testing.interrupts import TERMINATING
 
-# What a process does with them that was not told otherwise.
-UNTOLD: dict[int, Any] = {
+# The handlers of a process that has changed none.
+DEFAULT_HANDLERS: dict[int, Any] = {
     signal.SIGINT: signal.default_int_handler,
     **dict.fromkeys(TERMINATING, signal.SIG_DFL),
 }
 SENT_AGAIN_AFTER_SECONDS = 0.01
-# Where Django has the functions that SQLite calls: regular expressions, dates, sums of decimals.
+# Django's module with the functions that SQLite calls back: regular expressions, dates, sums.
 SQLITE_FUNCTIONS = "django.db.backends.sqlite3._functions"
 
 
 class Terminated(SystemExit):
-    """Ends a program with 128 + the signal's number, as shells report it, unless it is caught."""
+    """Ends the program with exit code 128 + the number of the signal, as shells do, unless caught."""
 
     def __init__(self, number: int) -> None:
         super().__init__(128 + number)
@@ -38,13 +38,13 @@ class Terminated(SystemExit):
 
 @contextmanager
 def terminations_raised() -> Iterator[None]:
-    """SIGTERM and SIGHUP raise ``Terminated`` inside. Once: the next ones let the unwinding go on.
+    """Inside, the first SIGTERM or SIGHUP raises ``Terminated``; later ones do not disturb the unwinding.
 
-    GNU timeout sends its signal twice. A signal that is ignored (``nohup``) or has a handler is
-    left as it is. In another thread than the main one, which gets no signals, nothing changes.
-    They and Ctrl-C come a moment later where what is raised would be lost.
+    (GNU timeout sends its signal twice.) A signal that is ignored, as by ``nohup``, or that has a handler
+    keeps it. Only the main thread receives signals, so nothing changes in other threads. Where the
+    exception would be lost, the signal, Ctrl-C included, is sent again a moment later.
     """
-    replaced = [number for number, handler in UNTOLD.items() if signal.getsignal(number) is handler]
+    replaced = [number for number, handler in DEFAULT_HANDLERS.items() if signal.getsignal(number) is handler]
     if not replaced or threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -62,20 +62,20 @@ def terminations_raised() -> Iterator[None]:
     try:
         for number in replaced:
             signal.signal(number, end)
-        with _dropped_ones_sent_again(ended_by.clear):
+        with _resending_dropped_signals(ended_by.clear):
             yield
     except OSError:
-        # After a hangup, a progress bar that is taken away fails: there is no terminal to write to.
+        # After a hangup, removing a progress bar fails, because the terminal is gone.
         if ended_by:
             raise Terminated(ended_by[0]) from None
         raise
     finally:
         for number in replaced:
-            signal.signal(number, UNTOLD[number])
+            signal.signal(number, DEFAULT_HANDLERS[number])
 
 
 def _is_called_by_sqlite(frame: FrameType | None) -> bool:
-    """SQLite drops what its functions raise, and says of the whole statement that it failed."""
+    """Whether SQLite called the code: it drops exceptions of its callbacks and fails the statement."""
     while frame is not None:
         if frame.f_globals.get("__name__") == SQLITE_FUNCTIONS:
             return True
@@ -84,9 +84,10 @@ def _is_called_by_sqlite(frame: FrameType | None) -> bool:
 
 
 @contextmanager
-def _dropped_ones_sent_again(forget: Callable[[], None]) -> Iterator[None]:
-    """Python drops what is raised within a destructor or a weak reference's callback. A signal that
-    came there, Ctrl-C too, comes again a moment later.
+def _resending_dropped_signals(forget: Callable[[], None]) -> Iterator[None]:
+    """Send a signal again if Python dropped its exception.
+
+    Python drops exceptions that are raised in a destructor or in the callback of a weak reference.
     """
 
     def send_again(dropped: Any) -> None:
@@ -110,5 +111,5 @@ def _send_soon(number: int) -> None:
         time.sleep(SENT_AGAIN_AFTER_SECONDS)
         os.kill(os.getpid(), number)
 
-    # Not threading's: what was interrupted may hold its lock.
+    # Not a thread of the threading module, whose lock the interrupted code may hold.
     _thread.start_new_thread(send, ())

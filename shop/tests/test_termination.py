@@ -12,18 +12,20 @@ import pytest
 
 from readcache.testing.interrupts import TERMINATING, interrupts_deferred
 from shop.termination import (
+    DEFAULT_HANDLERS,
     SQLITE_FUNCTIONS,
-    UNTOLD,
     Terminated,
     terminations_raised,
 )
 
-EVERY = (signal.SIGINT, *TERMINATING)
-EVERY_END = (KeyboardInterrupt, Terminated)
+SIGNALS = (signal.SIGINT, *TERMINATING)
+EXCEPTIONS = (KeyboardInterrupt, Terminated)
 
 
 @pytest.mark.parametrize("number", TERMINATING)
-def test_a_termination_unwinds_and_says_which_it_was(number: signal.Signals) -> None:
+def test_a_termination_unwinds_the_stack_and_gives_the_exit_code_of_its_signal(
+    number: signal.Signals,
+) -> None:
     with pytest.raises(Terminated) as raised, terminations_raised():
         os.kill(os.getpid(), number)
 
@@ -31,23 +33,23 @@ def test_a_termination_unwinds_and_says_which_it_was(number: signal.Signals) -> 
     assert signal.getsignal(number) is signal.SIG_DFL
 
 
-def test_a_second_termination_does_not_cut_the_unwinding_short() -> None:
-    put_back = False
+def test_a_second_termination_does_not_interrupt_the_unwinding() -> None:
+    restored = False
     with suppress(Terminated), terminations_raised():
         try:
-            # A command that runs another unwinds through both.
+            # Nested, as in a command that calls another command.
             with terminations_raised():
                 os.kill(os.getpid(), signal.SIGTERM)
         finally:
             os.kill(os.getpid(), signal.SIGTERM)
             os.kill(os.getpid(), signal.SIGHUP)
-            put_back = True
+            restored = True
 
-    assert put_back
+    assert restored
 
 
-@pytest.mark.parametrize("number", EVERY)
-def test_a_signal_that_comes_where_python_drops_what_is_raised_comes_again(number: signal.Signals) -> None:
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_in_a_destructor_is_sent_again(number: signal.Signals) -> None:
     class Interrupted:
         def __del__(self) -> None:
             os.kill(os.getpid(), number)
@@ -58,12 +60,12 @@ def test_a_signal_that_comes_where_python_drops_what_is_raised_comes_again(numbe
         while time.monotonic() < deadline:
             pass
 
-    with pytest.raises(EVERY_END), terminations_raised():
+    with pytest.raises(EXCEPTIONS), terminations_raised():
         work()
 
 
-@pytest.mark.parametrize("number", EVERY)
-def test_a_signal_that_comes_while_sqlite_calls_a_function_comes_again(
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_in_a_callback_of_sqlite_is_sent_again(
     number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def search(pattern: str, text: str) -> bool:
@@ -81,17 +83,17 @@ def test_a_signal_that_comes_while_sqlite_calls_a_function_comes_again(
         while time.monotonic() < deadline:
             pass
 
-    with pytest.raises(EVERY_END), terminations_raised():
+    with pytest.raises(EXCEPTIONS), terminations_raised():
         work()
 
     assert found == [(True,)]
-    assert signal.getsignal(number) is UNTOLD[number]
+    assert signal.getsignal(number) is DEFAULT_HANDLERS[number]
 
 
-def test_what_else_is_dropped_is_reported_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_dropped_exception_is_reported_as_usual(monkeypatch: pytest.MonkeyPatch) -> None:
     class Failing:
         def __del__(self) -> None:
-            raise ValueError("of a destructor")
+            raise ValueError("in a destructor")
 
     reported: list[str] = []
     monkeypatch.setattr(sys, "unraisablehook", lambda dropped: reported.append(str(dropped.exc_value)))
@@ -99,10 +101,10 @@ def test_what_else_is_dropped_is_reported_as_before(monkeypatch: pytest.MonkeyPa
     with terminations_raised():
         Failing()
 
-    assert reported == ["of a destructor"]
+    assert reported == ["in a destructor"]
 
 
-def test_what_fails_on_the_way_out_does_not_hide_the_termination() -> None:
+def test_an_error_during_the_unwinding_does_not_hide_the_termination() -> None:
     def work() -> None:
         try:
             os.kill(os.getpid(), signal.SIGHUP)
@@ -115,13 +117,13 @@ def test_what_fails_on_the_way_out_does_not_hide_the_termination() -> None:
     assert raised.value.code == 129
 
 
-def test_a_failure_without_a_termination_stays_one() -> None:
+def test_an_error_without_a_termination_is_raised() -> None:
     with pytest.raises(OSError, match="No space"), terminations_raised():
         raise OSError(errno.ENOSPC, "No space")
 
 
 @pytest.mark.parametrize("handler", [signal.SIG_IGN, lambda number, frame: None])
-def test_a_signal_that_somebody_else_handles_is_left_to_them(handler: signal.Handlers) -> None:
+def test_a_signal_with_another_handler_keeps_it(handler: signal.Handlers) -> None:
     before = signal.signal(signal.SIGHUP, handler)
     try:
         with terminations_raised():
@@ -132,32 +134,32 @@ def test_a_signal_that_somebody_else_handles_is_left_to_them(handler: signal.Han
         signal.signal(signal.SIGHUP, before)
 
 
-@pytest.mark.parametrize("number", EVERY)
-def test_what_is_deferred_comes_after_the_block(number: signal.Signals) -> None:
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_deferred_signal_is_raised_after_the_block(number: signal.Signals) -> None:
     came: list[str] = []
 
     def work() -> None:
         with interrupts_deferred():
             os.kill(os.getpid(), number)
             came.append("the end of the block")
-        came.append("what is after it")
+        came.append("the code after the block")
 
-    with pytest.raises(EVERY_END), terminations_raised():
+    with pytest.raises(EXCEPTIONS), terminations_raised():
         work()
 
     assert came == ["the end of the block"]
 
 
 @pytest.mark.parametrize("manager", [terminations_raised, interrupts_deferred])
-def test_in_another_thread_nothing_changes(manager: object) -> None:
+def test_handlers_do_not_change_in_another_thread(manager: object) -> None:
     handlers: list[object] = []
 
     def look() -> None:
         with manager():  # type: ignore[operator]
-            handlers.extend(map(signal.getsignal, EVERY))
+            handlers.extend(map(signal.getsignal, SIGNALS))
 
     thread = threading.Thread(target=look)
     thread.start()
     thread.join()
 
-    assert handlers == [*map(signal.getsignal, EVERY)]
+    assert handlers == [*map(signal.getsignal, SIGNALS)]
