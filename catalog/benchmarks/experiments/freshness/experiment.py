@@ -89,7 +89,12 @@ def _verdict(result: FreshnessResult) -> str:
     if result.is_fresh:
         hits = f", {result.hit_share:.0%} of them from the cache" if result.strategy != UNCACHED.name else ""
         return f"{result.strategy}: all of {result.reads:,} answers were fresh{hits}."
-    return (
-        f"{result.strategy}: {result.stale_reads:,} of {result.reads:,} answers were STALE, "
-        f"by up to {say(result.oldest_stale_seconds, 's')}."
-    )
+    faults = []
+    if result.stale_reads:
+        faults.append(
+            f"{result.stale_reads:,} of {result.reads:,} answers were STALE, "
+            f"by up to {say(result.oldest_stale_seconds, 's')}"
+        )
+    if result.uncommitted_reads:
+        faults.append(f"{result.uncommitted_reads:,} of {result.reads:,} answers showed UNCOMMITTED data")
+    return f"{result.strategy}: {'; '.join(faults)}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import time
@@ -27,9 +28,16 @@ LIST_SHARE = 0.3
 
 
 def read(task: Task, board: memoryview[int]) -> dict[str, Any]:
+    """Raises ``BenchmarkError`` where the server answers with an error."""
+    with contextlib.closing(Visitor(task.port)) as visitor:
+        return _read_until_the_end(visitor, task, board)
+
+
+def _read_until_the_end(visitor: Visitor, task: Task, board: memoryview[int]) -> dict[str, Any]:
     chance = random.Random(f"{task.seed} reader {task.number}")
-    visitor, strategy = Visitor(task.port), find_strategy(task.strategy)
+    strategy = find_strategy(task.strategy)
     listing, *details = (strategy.url(page) for page in pages(task.shelves))
+    places = dict(zip(details, _places(task.shelves).values(), strict=True))
     own_place = len(board) - task.readers + task.number
     seen = {"reads": 0, "hits": 0, "stale_reads": 0, "uncommitted_reads": 0}
     stale: dict[tuple[int, int], int] = {}
@@ -39,9 +47,13 @@ def read(task: Task, board: memoryview[int]) -> dict[str, Any]:
         floors = list(board)
         asked_ns = time.monotonic_ns()
         answer = visitor.get(url)
-        if answer.status != 200:
+        if answer.status == 200:
+            shown = shown_versions(json.loads(answer.body), task.shelves)
+        elif answer.status == 404 and url in places:
+            # No writer deletes a product.
+            shown = _missing(*places[url])
+        else:
             raise BenchmarkError(f"{url} answered {answer.status}, not 200.")
-        shown = shown_versions(json.loads(answer.body), task.shelves)
         behind = {(register, version) for register, version in shown.items() if version < floors[register]}
         stale |= dict.fromkeys(behind, asked_ns)
         seen["reads"] += 1
@@ -58,12 +70,20 @@ def shown_versions(body: Any, shelves: Sequence[Shelf]) -> dict[int, int]:
     if "results" in body:
         for shelf in shelves:
             for place in range(len(shelf.products)):
-                shown |= {shelf.register(place, fact): -1 for fact in (PRICE, STOCK, TAGS)}
-    places = {key: (shelf, place) for shelf in shelves for place, key in enumerate(shelf.products)}
+                shown |= _missing(shelf, place)
+    places = _places(shelves)
     for row in body.get("results", [body]):
         shelf, place = places[row["id"]]
         shown |= _shown_by_product(row, shelf, place)
     return shown
+
+
+def _missing(shelf: Shelf, place: int) -> dict[int, int]:
+    return {shelf.register(place, fact): -1 for fact in (PRICE, STOCK, TAGS)}
+
+
+def _places(shelves: Sequence[Shelf]) -> dict[int, tuple[Shelf, int]]:
+    return {key: (shelf, place) for shelf in shelves for place, key in enumerate(shelf.products)}
 
 
 def _shown_by_product(row: Any, shelf: Shelf, place: int) -> dict[int, int]:

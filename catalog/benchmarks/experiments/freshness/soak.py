@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +19,7 @@ from catalog.benchmarks.experiments.freshness.shelves import (
     pages,
     stocked_shelves,
 )
+from catalog.benchmarks.figures.statistics import NANOSECONDS
 from catalog.benchmarks.processes.children import EXIT_PATIENCE_SECONDS, running_process
 from catalog.benchmarks.processes.servers import Server, running_server
 from catalog.benchmarks.strategies.registry import READ_CACHE, TEXTBOOK, Strategy
@@ -96,8 +97,9 @@ def _soak(
             )
             process.send(json.dumps(asdict(task)))
             running.append(process)
-        # It starts while they do.
-        server.wait_until_ready(strategy.url(pages(shelves)[0]))
+        # It starts while they do. A page that it does not serve at all is an error, and no stale answer.
+        for page in pages(shelves):
+            server.wait_until_ready(strategy.url(page))
         for process in running:
             process.wait_until_ready()
         for process in running:
@@ -113,12 +115,10 @@ def _sum_up(strategy: Strategy, written: Sequence[Any], read: Sequence[Any]) -> 
     acknowledged_ns = {
         (register, version): ns for report in written for register, version, ns in report["acknowledged"]
     }
-    # What is missing first of a stale answer is the write after the one that it shows.
-    ages_ns = [
-        asked_ns - acknowledged_ns[register, version + 1]
-        for report in read
-        for register, version, asked_ns in report["stale"]
-    ]
+    if not acknowledged_ns:
+        raise BenchmarkError(
+            "Not one write was acknowledged, so no answer could be stale. Try more --seconds."
+        )
     return FreshnessResult(
         strategy=strategy.name,
         reads=reads,
@@ -127,5 +127,15 @@ def _sum_up(strategy: Strategy, written: Sequence[Any], read: Sequence[Any]) -> 
         rollbacks=sum(report["rollbacks"] for report in written),
         stale_reads=sum(report["stale_reads"] for report in read),
         uncommitted_reads=sum(report["uncommitted_reads"] for report in read),
-        oldest_stale_seconds=max(ages_ns, default=0) / 1_000_000_000,
+        oldest_stale_seconds=max(_ages_ns(read, acknowledged_ns), default=0) / NANOSECONDS,
     )
+
+
+def _ages_ns(read: Sequence[Any], acknowledged_ns: Mapping[tuple[int, int], int]) -> Iterator[int]:
+    """For how long the oldest write that a stale answer lacks had been acknowledged when it was asked for."""
+    for report in read:
+        for register, version, asked_ns in report["stale"]:
+            # An answer that lacks a whole product (version -1) lacks every write of it.
+            lacked = (register, max(version, 0) + 1)
+            # No write of the missing product may have been acknowledged yet.
+            yield asked_ns - acknowledged_ns.get(lacked, asked_ns)

@@ -1,0 +1,172 @@
+"""Planted reports of readers and writers: each is summed up, shown and judged exactly."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from catalog.benchmarks.errors import BenchmarkError
+from catalog.benchmarks.experiments.freshness import FreshnessResult, experiment
+from catalog.benchmarks.experiments.freshness.soak import _sum_up
+from catalog.benchmarks.figures.results import ExperimentResult
+from catalog.benchmarks.strategies.registry import READ_CACHE
+
+SECOND_NS = 1_000_000_000
+
+
+def reader(**counts: Any) -> dict[str, Any]:
+    return {"reads": 10, "hits": 0, "stale_reads": 0, "uncommitted_reads": 0, "stale": [], **counts}
+
+
+def writer(*acknowledged: tuple[int, int, int], writes: int = 1, rollbacks: int = 0) -> dict[str, Any]:
+    return {"writes": writes, "rollbacks": rollbacks, "acknowledged": acknowledged}
+
+
+def sum_up(written: list[Any], read: list[Any]) -> FreshnessResult:
+    return _sum_up(READ_CACHE, written, read)
+
+
+# The first write of register 0 was acknowledged in second 10, the second one in second 12.
+WRITER = writer((0, 1, 10 * SECOND_NS), (0, 2, 12 * SECOND_NS), writes=2)
+
+
+def test_the_counts_of_all_processes_are_added_up() -> None:
+    found = sum_up(
+        [WRITER, writer((9, 1, SECOND_NS), writes=3, rollbacks=4)],
+        [
+            reader(hits=6, stale_reads=1, stale=[(0, 1, 13 * SECOND_NS)]),
+            reader(reads=30, hits=10, uncommitted_reads=5),
+        ],
+    )
+
+    assert found == FreshnessResult(
+        strategy="readcache",
+        reads=40,
+        hits=16,
+        writes=5,
+        rollbacks=4,
+        stale_reads=1,
+        uncommitted_reads=5,
+        oldest_stale_seconds=1,
+    )
+    assert found.hit_share == 0.4
+
+
+@pytest.mark.parametrize(
+    ("stale", "seconds"),
+    [
+        ([], 0),
+        # It lacks the write of second 12.
+        ([(0, 1, 15 * SECOND_NS)], 3),
+        # It lacks both, the first one for longer.
+        ([(0, 0, 15 * SECOND_NS)], 5),
+        # It lacks the whole product.
+        ([(0, -1, 15 * SECOND_NS)], 5),
+        ([(0, 1, 14 * SECOND_NS), (0, 0, 13 * SECOND_NS)], 3),
+        # It lacks a whole product that nobody has written yet.
+        ([(5, -1, 15 * SECOND_NS)], 0),
+    ],
+)
+def test_the_age_is_that_of_the_first_write_that_an_answer_lacks(
+    stale: list[tuple[int, int, int]], seconds: float
+) -> None:
+    found = sum_up([WRITER], [reader(stale=stale), reader(stale=[(0, 1, 12 * SECOND_NS)] if stale else [])])
+
+    assert found.oldest_stale_seconds == seconds
+
+
+def test_without_an_answer_there_is_no_result() -> None:
+    with pytest.raises(BenchmarkError, match="Not one answer was read"):
+        sum_up([WRITER], [reader(reads=0)])
+
+
+def test_without_an_acknowledged_write_there_is_no_result() -> None:
+    """All answers would be fresh where nobody writes."""
+    with pytest.raises(BenchmarkError, match="Not one write was acknowledged"):
+        sum_up([writer(writes=0, rollbacks=3), writer(writes=0)], [reader()])
+
+
+# What is said of it
+
+
+def result(**changes: Any) -> FreshnessResult:
+    fields = {
+        "strategy": "mine",
+        "reads": 1_000,
+        "hits": 870,
+        "writes": 40,
+        "rollbacks": 3,
+        "stale_reads": 0,
+        "uncommitted_reads": 0,
+        "oldest_stale_seconds": 0.0,
+    }
+    return FreshnessResult(**{**fields, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_fresh", "verdict"),
+    [
+        ({}, True, "mine: all of 1,000 answers were fresh, 87% of them from the cache."),
+        ({"strategy": "uncached"}, True, "uncached: all of 1,000 answers were fresh."),
+        (
+            {"stale_reads": 1, "oldest_stale_seconds": 0.25},
+            False,
+            "mine: 1 of 1,000 answers were STALE, by up to 0.25 s.",
+        ),
+        ({"uncommitted_reads": 7}, False, "mine: 7 of 1,000 answers showed UNCOMMITTED data."),
+        (
+            {"stale_reads": 2_000, "uncommitted_reads": 1, "oldest_stale_seconds": 3, "reads": 5_000},
+            False,
+            (
+                "mine: 2,000 of 5,000 answers were STALE, by up to 3.00 s; "
+                "1 of 5,000 answers showed UNCOMMITTED data."
+            ),
+        ),
+    ],
+)
+def test_the_verdict_names_each_fault(changes: dict[str, Any], is_fresh: bool, verdict: str) -> None:
+    found = result(**changes)
+
+    assert found.is_fresh is is_fresh
+    assert experiment._verdict(found) == verdict
+
+
+def test_the_figures_are_what_was_counted() -> None:
+    found = result(stale_reads=3, uncommitted_reads=2, oldest_stale_seconds=1.5)
+
+    figures = {figure.path: figure for figure in experiment._figures(found)}
+
+    assert {path: figure.value for path, figure in figures.items()} == {
+        "mine.freshness.reads": 1_000,
+        "mine.freshness.hit_share": 0.87,
+        "mine.freshness.writes": 40,
+        "mine.freshness.rollbacks": 3,
+        "mine.freshness.stale": 3,
+        "mine.freshness.stale_per_million": 3_000,
+        "mine.freshness.uncommitted": 2,
+        "mine.freshness.oldest_stale": 1.5,
+    }
+    assert {figure.name: figure.better for figure in figures.values()} == {
+        **dict.fromkeys(("reads", "writes", "rollbacks"), "neither"),
+        "hit_share": "higher",
+        **dict.fromkeys(("stale", "stale_per_million", "uncommitted", "oldest_stale"), "lower"),
+    }
+
+
+def marked(found: FreshnessResult) -> set[str]:
+    figures = tuple(experiment._figures(found))
+    made = ExperimentResult(experiment="freshness", parameters={}, figures=figures)
+    [table] = experiment.tables(made)
+    [row] = table.rows
+    return {head for head, cell in zip(table.heads, row, strict=True) if cell.mark == "bad"}
+
+
+def test_the_table_marks_faults_and_nothing_else() -> None:
+    assert marked(result()) == set()
+    assert marked(result(uncommitted_reads=1)) == {"uncommitted data"}
+    assert marked(result(stale_reads=1, oldest_stale_seconds=0.5)) == {
+        "stale reads",
+        "stale per million",
+        "oldest stale answer s",
+    }

@@ -1,0 +1,293 @@
+"""Each way in which a writer of the soak writes, and its loop on a clock and a board of the test's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from catalog.benchmarks.clients.in_process import Requester
+from catalog.benchmarks.experiments.freshness import writers
+from catalog.benchmarks.experiments.freshness.readers import shown_versions
+from catalog.benchmarks.experiments.freshness.shelves import (
+    POISON,
+    PRODUCTS_PER_WRITER,
+    Shelf,
+    Task,
+    pages,
+    stocked_shelves,
+)
+from catalog.benchmarks.experiments.freshness.writers import KINDS, _roll_back, _Writer, write
+from catalog.benchmarks.strategies.registry import UNCACHED
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+WRITING_KINDS = [kind for kind in KINDS if kind is not _roll_back]
+REGISTERS = 3 * PRODUCTS_PER_WRITER + 2
+SECOND_NS = 1_000_000_000
+
+Kind = Callable[[_Writer, int], None]
+
+
+@pytest.fixture
+def shelf() -> Iterator[Shelf]:
+    with stocked_shelves(1) as [found]:
+        yield found
+
+
+def shown(*shelves: Shelf) -> dict[int, int]:
+    """The version of each register that the database has."""
+    status, body = Requester().see(UNCACHED, pages(shelves)[0])
+    assert status == 200
+    return shown_versions(body, shelves)
+
+
+def test_a_shelf_begins_with_version_0_of_everything(shelf: Shelf) -> None:
+    assert shown(shelf) == dict.fromkeys(range(REGISTERS), 0)
+
+
+@pytest.mark.parametrize("kind", WRITING_KINDS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("place", range(PRODUCTS_PER_WRITER))
+def test_every_kind_of_write_shows_the_versions_that_it_acknowledges(
+    shelf: Shelf, kind: Kind, place: int
+) -> None:
+    writer, versions = _Writer(shelf), dict.fromkeys(range(REGISTERS), 0)
+
+    # Often enough for tags to be removed as well as added.
+    for number in range(1, 5):
+        kind(writer, place)
+        acknowledged = writer.acknowledged()
+        assert set(acknowledged.values()) == {number}
+        versions |= acknowledged
+        assert shown(shelf) == versions
+
+
+def test_all_kinds_together_write_every_register(shelf: Shelf) -> None:
+    writer, written = _Writer(shelf), set()
+
+    for kind in WRITING_KINDS:
+        for place in range(PRODUCTS_PER_WRITER):
+            kind(writer, place)
+            written |= set(writer.acknowledged())
+
+    assert written == set(range(REGISTERS))
+
+
+def test_what_was_acknowledged_is_told_once(shelf: Shelf) -> None:
+    writer = _Writer(shelf)
+    writers._save(writer, 0)
+
+    assert writer.acknowledged() == {0: 1}
+    assert writer.acknowledged() == {}
+
+
+@pytest.mark.parametrize("place", range(PRODUCTS_PER_WRITER))
+def test_a_roll_back_acknowledges_and_leaves_nothing(shelf: Shelf, place: int) -> None:
+    writer = _Writer(shelf)
+
+    _roll_back(writer, place)
+
+    assert writer.acknowledged() == {}
+    assert shown(shelf) == dict.fromkeys(range(REGISTERS), 0)
+
+
+@pytest.mark.parametrize("place", range(PRODUCTS_PER_WRITER))
+def test_before_a_roll_back_every_fact_of_a_product_is_poison(
+    shelf: Shelf, place: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[dict[int, int]] = []
+
+    class Undo(Exception):
+        def __init__(self) -> None:
+            """Within the transaction, right before it is rolled back."""
+            seen.append(shown(shelf))
+
+    monkeypatch.setattr(writers, "_Undo", Undo)
+    _roll_back(_Writer(shelf), place)
+
+    [inside] = seen
+    facts = {shelf.register(place, fact) for fact in range(3)}
+    # Those of the category and of the tag are every product's.
+    shared = {shelf.category_register, shelf.label_register}
+    assert {register for register, version in inside.items() if version >= POISON} == facts | shared
+
+
+class Board(list[int]):
+    """The numbers that the processes share. Between two looks at it there are ``reads_per_look`` reads."""
+
+    def __init__(self, *shelves: Shelf, reads_per_look: int = 1_000_000) -> None:
+        # Of the three readers the last one reads.
+        super().__init__([0] * (len(shelves) * REGISTERS + 3))
+        self.shelves, self.reads_per_look = shelves, reads_per_look
+
+    def __iter__(self) -> Iterator[int]:
+        super().__setitem__(-1, self[-1] + self.reads_per_look)
+        return super().__iter__()
+
+    def __setitem__(self, register: Any, version: Any) -> None:
+        assert not connection.in_atomic_block
+        assert shown(*self.shelves)[register] == version
+        super().__setitem__(register, version)
+
+
+class Clock:
+    """A second passes with each write. It takes no time to wait."""
+
+    def __init__(self) -> None:
+        self.seconds, self.naps = 0.0, 0
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def monotonic_ns(self) -> int:
+        self.seconds += 1
+        return int(self.seconds) * SECOND_NS
+
+    def sleep(self, seconds: float) -> None:
+        self.naps += 1
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    found = Clock()
+    monkeypatch.setattr(writers, "time", found)
+    return found
+
+
+def task(shelf: Shelf, *, seconds: float = 30, number: int = 0, seed: int = 0, readers: int = 3) -> Task:
+    return Task(
+        reads=False,
+        number=number,
+        strategy="uncached",
+        seed=seed,
+        seconds=seconds,
+        port=0,
+        readers=readers,
+        board="",
+        shelves=[shelf],
+    )
+
+
+def report_of(given: Task, board: Board) -> Any:
+    return write(given, board)  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_writer_acknowledges_on_the_board_what_the_database_has_committed(shelf: Shelf) -> None:
+    board = Board(shelf)
+
+    report = report_of(task(shelf), board)
+
+    # One a second; each but the rolled-back ones acknowledges something.
+    assert report["writes"] + report["rollbacks"] == 30
+    assert len({ns for *_, ns in report["acknowledged"]}) == report["writes"] > report["rollbacks"] > 0
+    # Each version of each register once, in their order, and on the board the last.
+    for register in range(REGISTERS):
+        versions = [version for each, version, _ in report["acknowledged"] if each == register]
+        assert versions == list(range(1, len(versions) + 1))
+        assert board[register] == len(versions)
+    assert shown(shelf) == dict(enumerate(board[:REGISTERS]))
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_write_is_acknowledged_when_it_has_returned(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writers, "KINDS", [writers._update])
+
+    report = report_of(task(shelf, seconds=3), Board(shelf))
+
+    assert [ns for *_, ns in report["acknowledged"]] == [SECOND_NS, 2 * SECOND_NS, 3 * SECOND_NS]
+
+
+@pytest.mark.usefixtures("clock")
+def test_only_whole_roll_backs_are_counted_as_such(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writers, "KINDS", [_roll_back])
+    only_undone = report_of(task(shelf, seconds=3), Board(shelf))
+    monkeypatch.setattr(writers, "KINDS", [writers._roll_back_savepoint_last])
+    half_undone = report_of(task(shelf, seconds=3), Board(shelf))
+
+    assert (only_undone["writes"], only_undone["rollbacks"]) == (0, 3)
+    assert (half_undone["writes"], half_undone["rollbacks"]) == (3, 0)
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_writer_stops_at_its_last_write(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writers, "MAX_WRITES", 4)
+
+    assert report_of(task(shelf), Board(shelf))["writes"] == 4
+
+
+@pytest.mark.usefixtures("clock")
+def test_the_kinds_and_the_products_are_drawn_by_the_seed_and_the_writers_number() -> None:
+    drawn = []
+    for seed, number in ((0, 0), (0, 0), (1, 0), (0, 1)):
+        with stocked_shelves(2) as shelves:
+            given = replace(task(shelves[number], seconds=8, seed=seed, number=number), shelves=shelves)
+            report = report_of(given, Board(*shelves))
+        first = shelves[number].first
+        drawn.append([(register - first, version) for register, version, _ in report["acknowledged"]])
+
+    assert drawn[0] == drawn[1]
+    assert drawn[2] != drawn[0] != drawn[3]
+    # A writer writes what is on its own shelf.
+    assert all(0 <= register < REGISTERS for each in drawn for register, _ in each)
+
+
+# The wait between two writes
+
+
+def pause(board: Board, given: Task, *, limits: list[int], deadline: float = 1.0) -> bool:
+    """Whether there is time for another write after seven reads, with the limit of the draw noted."""
+
+    def draw(limit: int) -> int:
+        limits.append(limit)
+        return 7
+
+    chance: Any = SimpleNamespace(randrange=draw)
+    return writers._wait_for_reads(given, board, chance, deadline)  # type: ignore[arg-type]
+
+
+def test_a_writer_waits_until_the_readers_have_read_as_often_as_drawn(shelf: Shelf, clock: Clock) -> None:
+    board, limits = Board(shelf, reads_per_look=1), list[int]()
+
+    assert pause(board, task(shelf), limits=limits)
+
+    # The first look has seen one read.
+    assert board[-1] == 8
+    assert clock.naps == 6
+    # Up to eight reads of each of three pages.
+    assert limits == [24]
+
+
+def test_the_more_writers_there_are_the_longer_each_of_them_waits(shelf: Shelf, clock: Clock) -> None:
+    limits = list[int]()
+
+    pause(Board(shelf), replace(task(shelf), shelves=[shelf, shelf]), limits=limits)
+
+    assert limits == [2 * 8 * 5]
+
+
+def test_only_the_readers_of_the_task_are_counted(shelf: Shelf, clock: Clock) -> None:
+    board = Board(shelf, reads_per_look=1)
+    # Reads of one reader, and of a register that is no reader's.
+    list.__setitem__(board, -3, 1)
+    list.__setitem__(board, -4, 1)
+
+    assert [writers._count_reads(task(shelf, readers=number), board) for number in (1, 2, 3)] == [1, 2, 4]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("now", "reads_per_look", "goes_on"),
+    [(0.9, 7, True), (1.0, 7, False), (1.1, 7, False), (0.9, 0, False)],
+)
+def test_a_writer_ends_at_its_deadline_though_nobody_reads(
+    shelf: Shelf, now: float, reads_per_look: int, goes_on: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moments = iter([*[now] * 3, *[2.0] * 3])
+    clock = SimpleNamespace(monotonic=lambda: next(moments), sleep=lambda _: None)
+    monkeypatch.setattr(writers, "time", clock)
+
+    assert pause(Board(shelf, reads_per_look=reads_per_look), task(shelf), limits=[]) is goes_on

@@ -1,0 +1,86 @@
+"""Strategies that have one fault each, by which the experiments are shown to notice it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+from django.core.cache import cache
+from django.db.models.signals import m2m_changed
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from catalog import views
+from catalog.benchmarks.strategies.base import Strategy
+from catalog.models import Product
+from catalog.serializers import ProductSerializer
+
+
+def with_views(**changed: Any) -> Any:
+    """The shop's views, but for those that are given by name."""
+    return SimpleNamespace(**{**vars(views), **changed})
+
+
+class _PageBefore:
+    """Answers with the page as it was before its latest change."""
+
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
+        key = f"page-before:{request.get_full_path()}"
+        pages = cache.get(key, [])
+        if response.data not in pages[-1:]:
+            pages = [*pages[-1:], response.data]
+            cache.set(key, pages)
+        response.data = pages[0]
+        return super().finalize_response(request, response, *args, **kwargs)  # type: ignore[misc, no-any-return]
+
+
+class ListBefore(_PageBefore, views.ProductListCreateAPIView):
+    pass
+
+
+class DetailBefore(_PageBefore, views.ProductDetailAPIView):
+    pass
+
+
+class OneVersionBehind(Strategy):
+    name = "one-version-behind"
+    caches = False
+    views = with_views(ProductListCreateAPIView=ListBefore, ProductDetailAPIView=DetailBefore)
+
+
+class DetailOnceWritten(views.ProductDetailAPIView):
+    """Shows what a writer left in the cache, once, and otherwise what is in the database."""
+
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        key = f"written:{kwargs['pk']}"
+        written = cache.get(key)
+        cache.delete(key)
+        return Response(written) if written else super().retrieve(request, *args, **kwargs)
+
+
+def _write_through(instance: Any, action: str, **kwargs: Any) -> None:
+    if isinstance(instance, Product) and action == "post_add":
+        product = Product.objects.get(pk=instance.pk)
+        cache.set(f"written:{product.pk}", ProductSerializer(product).data)
+
+
+@contextmanager
+def _writing_through() -> Iterator[None]:
+    m2m_changed.connect(_write_through, sender=Product.tags.through)
+    try:
+        yield
+    finally:
+        m2m_changed.disconnect(_write_through, sender=Product.tags.through)
+
+
+class ShowsUncommitted(Strategy):
+    """Writes to the cache when a tag is added to a product, whatever becomes of the transaction."""
+
+    name = "shows-uncommitted"
+    caches = False
+    views = with_views(ProductDetailAPIView=DetailOnceWritten)
+
+    def invalidation(self) -> AbstractContextManager[None]:
+        return _writing_through()
