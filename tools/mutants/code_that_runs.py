@@ -37,7 +37,7 @@ def _has_no_effect(node: ast.AST) -> bool:
             return True
         case ast.If(test=ast.Name(id="TYPE_CHECKING")):
             return True
-        case ast.Assign(targets=[ast.Name(id="__all__")]):
+        case ast.Assign(targets=[ast.Name(id="__all__" | "__slots__")]):
             return True
         case ast.Call(func=called) | ast.Subscript(value=called):
             return _last_name(called) in WITHOUT_EFFECT

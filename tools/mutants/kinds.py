@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
@@ -22,7 +23,8 @@ COMPARISONS: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
     ast.In: (ast.NotIn,),
     ast.NotIn: (ast.In,),
 }
-DELETABLE = (ast.AugAssign, ast.Break, ast.Continue, ast.Delete, ast.Expr, ast.Raise, ast.Return)
+DELETABLE = (ast.AugAssign, ast.Break, ast.Continue, ast.Delete, ast.Expr, ast.Raise)
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 QUANTIFIERS = {"any": "all", "all": "any"}
 # Without one of these the code around them cannot run at all.
 INDISPENSABLE_DECORATORS = {
@@ -38,8 +40,8 @@ INDISPENSABLE_DECORATORS = {
     "setter",
     "staticmethod",
 }
-# With their arguments swapped these raise TypeError at once.
-TYPE_TESTS = {"isinstance", "issubclass"}
+# With their arguments swapped these raise TypeError at once, or return the same.
+NOT_SWAPPED = {"isinstance", "issubclass", "max", "min"}
 
 
 def comparison(node: ast.AST) -> Iterator[Change]:
@@ -109,11 +111,12 @@ def forced_condition(node: ast.AST) -> Iterator[Change]:
 
 
 def deleted_statement(node: ast.AST) -> Iterator[Change]:
-    """A statement or a decorator removed. Not the only assignment of a name: its first use would fail."""
-    if isinstance(node, DELETABLE) or (isinstance(node, ast.Assign) and _assigns_to_parts(node)):
+    """A statement or a decorator removed, unless the first test that comes by would fail without it."""
+    if isinstance(node, DELETABLE):
         yield node, "pass"
-    elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        yield from _rebindings(node)
+    if isinstance(node, FUNCTIONS):
+        yield from ((statement, "pass") for statement in _dispensable(node))
+    if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
         for decorator in node.decorator_list:
             if _name(decorator) not in INDISPENSABLE_DECORATORS:
                 yield decorator, "(lambda decorated: decorated)"
@@ -121,7 +124,7 @@ def deleted_statement(node: ast.AST) -> Iterator[Change]:
 
 def swapped_argument(node: ast.AST) -> Iterator[Change]:
     """Two neighbouring arguments, positional or by keyword, that have each other's values."""
-    if not isinstance(node, ast.Call) or _name(node) in TYPE_TESTS:
+    if not isinstance(node, ast.Call) or _name(node) in NOT_SWAPPED:
         return
     for index, (first, second) in enumerate(zip(node.args, node.args[1:], strict=False)):
         starred = isinstance(first, ast.Starred) or isinstance(second, ast.Starred)
@@ -159,23 +162,37 @@ ALL: dict[str, Callable[[ast.AST], Iterator[Change]]] = {
 }
 
 
-def _assigns_to_parts(node: ast.Assign) -> bool:
-    """Whether it assigns to attributes or items only."""
-    return all(isinstance(target, ast.Attribute | ast.Subscript) for target in node.targets)
+def _dispensable(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[ast.stmt]:
+    """The early returns, and the assignments to what has a value without them."""
+    own = list(_own_statements(function))
+    arguments = {argument.arg for argument in ast.walk(function.args) if isinstance(argument, ast.arg)}
+    assigned = Counter(name for statement in own for name in _assigned_names(statement))
+    for statement in own:
+        names = _assigned_names(statement)
+        if isinstance(statement, ast.Return):
+            is_dispensable = statement is not function.body[-1]
+        elif names:
+            is_dispensable = all(name in arguments or assigned[name] > 1 for name in names)
+        else:
+            is_dispensable = isinstance(statement, ast.Assign) and function.name != "__init__"
+        if is_dispensable:
+            yield statement
 
 
-def _rebindings(scope: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> Iterator[Change]:
-    """The assignments of a function to names that have a value without them."""
-    if isinstance(scope, ast.ClassDef):
-        return
-    arguments = {argument.arg for argument in ast.walk(scope.args) if isinstance(argument, ast.arg)}
-    bound: dict[str, list[ast.Assign]] = {}
-    for node in ast.walk(scope):
-        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
-            bound.setdefault(node.targets[0].id, []).append(node)
-    for name, assignments in bound.items():
-        if name in arguments or len(assignments) > 1:
-            yield from ((assignment, "pass") for assignment in assignments)
+def _own_statements(node: ast.AST) -> Iterator[ast.stmt]:
+    """The statements of a function, without those of the functions and classes inside."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt):
+            yield child
+        if not isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from _own_statements(child)
+
+
+def _assigned_names(statement: ast.stmt) -> list[str]:
+    """The names, not the attributes and items, that an assignment binds."""
+    targets = statement.targets if isinstance(statement, ast.Assign) else []
+    nodes = (node for target in targets for node in ast.walk(target) if isinstance(node, ast.Name))
+    return [node.id for node in nodes if isinstance(node.ctx, ast.Store)]
 
 
 def _joins(node: ast.BinOp) -> bool:

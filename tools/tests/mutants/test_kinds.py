@@ -78,8 +78,22 @@ def test_the_condition_of_a_loop_only_never_holds() -> None:
     assert changes("forced condition", "while a:\n    b()") == ["while False:\n    b()"]
 
 
-def test_a_statement_is_deleted() -> None:
-    assert changes("deleted statement", "a()\nb.c = d") == ["pass\nb.c = d", "a()\npass"]
+@pytest.mark.parametrize(
+    "statement", ["a()", "a.b = c", "a[b] = c", "a += 1", "raise a", "del a", "return a"]
+)
+def test_a_statement_is_deleted(statement: str) -> None:
+    function = "def f(x):\n    if x:\n        {}\n    return x"
+
+    assert changes("deleted statement", function.format(statement)) == [function.format("pass")]
+
+
+@pytest.mark.parametrize("function", ["def f():\n    return 1", "def __init__(self):\n    self.a = 1"])
+def test_a_statement_stays_without_which_any_test_would_fail(function: str) -> None:
+    assert changes("deleted statement", function) == []
+
+
+def test_the_statements_of_an_inner_function_are_its_own() -> None:
+    assert changes("deleted statement", "def f(a):\n    def g():\n        a = 1\n        return a") == []
 
 
 def test_an_assignment_is_deleted_only_where_the_name_has_a_value_without_it() -> None:
@@ -105,7 +119,7 @@ def test_two_neighbouring_arguments_are_swapped() -> None:
     assert changes("swapped argument", "f(a=1, b=2)") == ["f(a=2, b=1)"]
 
 
-@pytest.mark.parametrize("call", ["f(a, a)", "f(a, *b)", "f(a=1, **b)", "isinstance(a, b)"])
+@pytest.mark.parametrize("call", ["f(a, a)", "f(a, *b)", "f(a=1, **b)", "isinstance(a, b)", "max(a, b)"])
 def test_arguments_that_cannot_be_swapped_stay(call: str) -> None:
     assert changes("swapped argument", call) == []
 
