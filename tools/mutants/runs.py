@@ -82,7 +82,9 @@ def pytest_command(python: str, suite: Suite, options: Sequence[str]) -> list[st
 
 
 def environment(copy: Copy, report: Path) -> dict[str, str]:
-    return {**os.environ, "TMPDIR": str(copy.temporary), REPORT_VARIABLE: str(report)}
+    # Compiled once, the modules of the copy serve all trials.
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**inherited, "TMPDIR": str(copy.temporary), REPORT_VARIABLE: str(report)}
 
 
 def events(report: Path) -> Iterator[dict[str, object]]:
