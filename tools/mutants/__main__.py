@@ -21,7 +21,7 @@ KEPT = ROOT / ".mutants"
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    measurement = _measured(options.jobs)
+    measurement = up_to_date(KEPT / "measurement.json", jobs=options.jobs, say=_say)
     reasons = equivalent.load()
     areas = [area for area in AREAS if options.area in (None, area.name)]
     results = report.Results(seed=options.seed, trials={}, equivalent={})
@@ -57,13 +57,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--output", type=Path, default=KEPT / "results.json", help="where the results go, as JSON")
     return parser
-
-
-def _measured(jobs: int) -> Measurement:
-    path = KEPT / "measurement.json"
-    measurement = up_to_date(Measurement.load(path), jobs=jobs, say=_say)
-    measurement.save(path)
-    return measurement
 
 
 def _drawn(

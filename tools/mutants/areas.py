@@ -48,9 +48,15 @@ AREAS = (
         ),
     ),
 )
+# The engine's own tests first: they are to notice its faults without the shop's.
 SUITES = (
+    Suite(
+        name="engine",
+        root="readcache/tests",
+        folders=("readcache/tests",),
+        arguments=("-c", "readcache/tests/pytest.ini"),
+    ),
     Suite(name="shop", root=".", folders=("catalog", "shop")),
-    Suite(name="engine", root="readcache/tests", folders=("readcache/tests",)),
 )
 
 

@@ -17,6 +17,8 @@ from tools.mutants.areas import ROOT, SUITES, Suite, mutated_files
 from tools.mutants.copies import Copy, scratch_folder
 from tools.mutants.runs import environment, events, pytest_command, run_tests
 
+FILES_AT_ONCE = 12
+
 Lines = dict[str, list[int]]
 Say = Callable[[str], object]
 
@@ -58,19 +60,24 @@ class Measurement:
         return cls(tests=tests, imported=stored["imported"], hashes=stored["hashes"])
 
 
-def up_to_date(kept: Measurement, *, jobs: int, say: Say) -> Measurement:
-    """The kept measurement, with the tests measured anew that have changed or run changed files."""
+def up_to_date(path: Path, *, jobs: int, say: Say) -> Measurement:
+    """The measurement kept in a file, with the tests measured anew that have changed or run changed files.
+
+    It is saved after every few files of tests: a run that is cut short goes on from there.
+    """
+    kept = Measurement.load(path)
     hashes = _hashes(ROOT)
     is_current = {path: kept.hashes.get(path) == value for path, value in hashes.items()}
-    good = [test for test in kept.tests if _is_current(test, is_current)]
-    good_files = {test.file for test in good} - {test.file for test in kept.tests if test not in good}
-    result = Measurement(tests=[test for test in good if test.file in good_files], hashes=hashes)
+    stale = {test.file for test in kept.tests if not _is_current(test, is_current)}
+    result = Measurement(tests=[test for test in kept.tests if test.file not in stale], hashes=hashes)
+    measured = {test.file for test in result.tests}
     result.imported = {path: lines for path, lines in kept.imported.items() if is_current.get(path)}
     for suite in SUITES:
-        files = [path for path in suite.files(ROOT) if path not in good_files]
-        if files:
-            say(f"Measuring which lines are run by {len(files)} files of tests ({suite.name}).")
-            _measure(suite, files, result, jobs=jobs, say=say)
+        files = [file for file in suite.files(ROOT) if file not in measured]
+        for start in range(0, len(files), FILES_AT_ONCE):
+            say(f"Measuring which lines are run by the {suite.name}'s tests: {start} of {len(files)} files.")
+            _measure(suite, files[start : start + FILES_AT_ONCE], result, jobs=jobs, say=say)
+            result.save(path)
     return result
 
 
