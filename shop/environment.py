@@ -1,14 +1,13 @@
-"""Typed readers of environment variables, whose errors name the variable, its value and the rule.
+"""Typed readers of environment variables. Their errors name the variable, its value and the rule.
 
-``django-environ`` reads an unknown word as ``False`` and lets ``int()`` raise on its own; a
-setting that is silently off is worse than a start that is refused.
+``django-environ`` reads an unknown word as ``False`` and leaves it to ``int()`` to raise. A program that
+refuses to start is better than a setting that is off without a word.
 """
 
 import math
 import os
 import re
-from pathlib import Path
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -18,21 +17,13 @@ from redis.exceptions import RedisError
 
 TRUE_WORDS = {"1", "true", "yes", "on"}
 FALSE_WORDS = {"0", "false", "no", "off", ""}
-# Of sqlite3.connect and of Django's backend, those that a URL can say.
+# The options of sqlite3.connect and of Django's backend that a URL can express.
 SQLITE_OPTIONS = {"timeout", "transaction_mode", "init_command", "cached_statements"}
 DATABASE_SCHEMES = ("sqlite", "postgres", "postgresql")
 
 
-def read_env_file(path: Path) -> None:
-    """Set the variables of the file that are not set already. It need not be there."""
-    try:
-        environ.Env.read_env(path)
-    except UnicodeError:
-        raise ImproperlyConfigured(f"{path} must be a text in UTF-8. Save it as such.") from None
-
-
 def is_set(name: str) -> bool:
-    """Whether the variable is there and not empty; ``NAME=`` in an env file means not set."""
+    """Whether the variable exists and is not empty; ``NAME=`` in an env file means "not set"."""
     return bool(read_text(name))
 
 
@@ -41,7 +32,7 @@ def read_text(name: str, *, default: str = "") -> str:
 
 
 def read_list(name: str) -> list[str]:
-    """Comma-separated words, without the empty ones."""
+    """The comma-separated words of the variable, without empty ones."""
     return [word.strip() for word in read_text(name).split(",") if word.strip()]
 
 
@@ -56,7 +47,7 @@ def read_bool(name: str, *, default: bool) -> bool:
 
 
 def read_seconds(name: str, *, default: float, maximum: float, minimum: float = 0) -> float:
-    """A number of seconds from ``minimum`` to ``maximum``; otherwise ``ImproperlyConfigured``."""
+    """A number of seconds from ``minimum`` to ``maximum``; ``ImproperlyConfigured`` for another value."""
     text = read_text(name, default=str(default))
     try:
         seconds = float(text)
@@ -70,22 +61,22 @@ def read_seconds(name: str, *, default: float, maximum: float, minimum: float = 
 
 
 def read_redis_url(name: str) -> str:
-    """The URL, or ``""`` where the variable is not set; ``ImproperlyConfigured`` if redis-py refuses it."""
+    """The URL, or ``""`` if the variable is not set. Raises ``ImproperlyConfigured``."""
     url = read_text(name)
     if url and not _names_a_redis(url):
         raise ImproperlyConfigured(
             f"{name} must be like redis://127.0.0.1:6379/1 or unix:///path/redis.sock?db=1, "
             f"got {mask_password(url)!r}."
         )
-    if url and (problem := _problem_of_redis_url(url)):
-        raise ImproperlyConfigured(f"{name} must have {problem}; got {mask_password(url)!r}.")
+    if url and (rule := _broken_rule_of_redis_url(url)):
+        raise ImproperlyConfigured(f"{name} must have {rule}; got {mask_password(url)!r}.")
     return url
 
 
 def next_database(redis_url: str) -> str:
-    """The same server's database with the next number; ``""`` for no URL.
+    """The URL of the next database of the same server; ``""`` for no URL.
 
-    Raises ``ImproperlyConfigured`` where the URL does not let its number be changed.
+    Raises ``ImproperlyConfigured`` if the database's number cannot be changed in the URL.
     """
     if not redis_url:
         return ""
@@ -104,21 +95,30 @@ def next_database(redis_url: str) -> str:
 
 
 def read_database(name: str) -> dict[str, object]:
-    """A Django ``DATABASES`` entry from a URL, or an empty dict where the variable is not set."""
+    """An entry of Django's ``DATABASES`` from a URL; an empty dict if the variable is not set.
+
+    Raises ``ImproperlyConfigured``.
+    """
     url = read_text(name)
     try:
-        return _parse_database_url(url) if url else {}
+        database = _parse_database_url(url) if url else {}
     except (ValueError, KeyError):
         raise ImproperlyConfigured(
             f"{name} must be like postgres://user:password@host:5432/name or sqlite:///path/file, "
             f"with %2F and %40 for / and @ in a password; got {mask_password(url)!r}."
         ) from None
+    if url and not _names_a_database(urlsplit(url), database):
+        raise ImproperlyConfigured(
+            f"{name} must end with the database's name, as in postgres://user:password@host:5432/name "
+            f"or sqlite:///path/file; got {mask_password(url)!r}."
+        )
+    return database
 
 
 def mask_password(url: str) -> str:
-    """The URL with ``***`` for whatever may be a password, so that it can be shown."""
-    # Up to the last @: a password may have one. From the first colon behind the scheme's: a URL
-    # that is not quite one still shows none.
+    """The URL with ``***`` in place of everything that may be a password."""
+    # Up to the last @, because a password may contain one. From the first colon after the scheme's, so
+    # that a text that is not quite a URL shows no password either.
     url = re.sub(r"^((?>(?:[a-z]*:?/+)?)[^:]*):.*@", r"\1:***@", url, flags=re.DOTALL | re.IGNORECASE)
     return re.sub(r"(password=)[^&]*", r"\1***", url, flags=re.IGNORECASE)
 
@@ -126,16 +126,16 @@ def mask_password(url: str) -> str:
 def _names_a_redis(url: str) -> bool:
     try:
         address = parse_url(url)
-        # redis-py looks at the port only when it connects; and redis:/h is no host for it.
+        # redis-py reads the port only when it connects, and takes redis:/h for a URL without a host.
         return bool(address.get("path") or (address.get("host") and urlsplit(url).port != 0))
     except ValueError:
         return False
 
 
-def _problem_of_redis_url(url: str) -> str:
-    """What redis-py passes over in silence, or says only when it connects."""
+def _broken_rule_of_redis_url(url: str) -> str:
+    """The rule that redis-py would ignore, or report only when it connects; ``""`` if none is broken."""
     parts = urlsplit(url)
-    # unquote and int, as redis-py has it, would take /1/2 for 12 and pass over /shop.
+    # redis-py would read /1/2 as database 12 and ignore /shop.
     if parts.scheme != "unix" and not re.fullmatch(r"/?[0-9]*", parts.path):
         return "a number for its database, as in redis://127.0.0.1:6379/1"
     if int(parse_url(url).get("db", 0)) < 0:
@@ -149,23 +149,32 @@ def _problem_of_redis_url(url: str) -> str:
     return ""
 
 
-def _sqlite_options(options: dict[str, object]) -> dict[str, object]:
-    """The options of an URL, with a timeout in seconds as a number. Raises ``ValueError``."""
-    if unknown := options.keys() - SQLITE_OPTIONS:
-        raise ValueError(f"no such option: {', '.join(sorted(unknown))}")
-    if "timeout" in options:
-        options = {**options, "timeout": float(str(options["timeout"]))}
-    return options
-
-
 def _parse_database_url(url: str) -> dict[str, object]:
+    """Raises ``ValueError`` or ``KeyError``."""
     parts = urlsplit(url)
     if parts.scheme not in DATABASE_SCHEMES or "@" in parts.path:
         raise ValueError
-    # sqlite://file has the file's name where a host is: a slash is missing.
+    # In sqlite://file the file's name stands where a host belongs: a slash is missing.
     if parts.scheme == "sqlite" and parts.netloc and url != "sqlite://:memory:":
         raise ValueError
     database = dict(environ.Env.db_url_config(url))
     if parts.scheme == "sqlite" and "OPTIONS" in database:
         database["OPTIONS"] = _sqlite_options(database["OPTIONS"])
     return database
+
+
+def _names_a_database(parts: SplitResult, database: dict[str, object]) -> bool:
+    """django-environ takes SQLite's URL without a path for a database in memory, which each process loses."""
+    if parts.scheme == "sqlite":
+        return bool(parts.netloc or parts.path.strip("/"))
+    # PostgreSQL may find the name in its service file.
+    return bool(database["NAME"] or "service" in dict(parse_qsl(parts.query)))
+
+
+def _sqlite_options(options: dict[str, object]) -> dict[str, object]:
+    """The options of a URL, with the timeout as a number of seconds. Raises ``ValueError``."""
+    if unknown := options.keys() - SQLITE_OPTIONS:
+        raise ValueError(f"no such option: {', '.join(sorted(unknown))}")
+    if "timeout" in options:
+        options = {**options, "timeout": float(str(options["timeout"]))}
+    return options

@@ -1,7 +1,7 @@
 """Every setting of the shop, read once from the environment and from ``.env`` beside ``manage.py``.
 
-``.env.example`` lists the variables. A missing or bad value is refused at start with a message
-that names the variable.
+``.env.example`` lists the variables. The shop does not start with a missing or bad value; the message
+names the variable.
 """
 
 import sys
@@ -14,12 +14,12 @@ from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
+from shop.env_file import read_env_file
 from shop.environment import (
     is_set,
     next_database,
     read_bool,
     read_database,
-    read_env_file,
     read_list,
     read_redis_url,
     read_seconds,
@@ -31,8 +31,8 @@ read_env_file(BASE_DIR / ".env")
 
 # Mode and secrets
 
-# manage.py on a machine where no deployment was configured is a developer trying things out. Any
-# other way in (gunicorn, a script), and any machine that has a secret key, is production.
+# Whoever runs manage.py on a machine without a configured deployment is a developer who tries things
+# out. gunicorn, a script, and every machine with a secret key are production.
 _is_development = Path(sys.argv[0]).name == "manage.py" and not (
     is_set("SECRET_KEY") or is_set("ALLOWED_HOSTS")
 )
@@ -50,7 +50,7 @@ else:
         )
     if not ALLOWED_HOSTS:
         raise ImproperlyConfigured(
-            "ALLOWED_HOSTS must name the hosts that are served when DEBUG is off, "
+            "ALLOWED_HOSTS must name the hosts to serve when DEBUG is off, "
             "for example ALLOWED_HOSTS=shop.example.com,127.0.0.1"
         )
 
@@ -59,7 +59,7 @@ if read_bool("HTTPS", default=False):
     SECURE_SSL_REDIRECT = True
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_HSTS_SECONDS = 60 * 60 * 24 * 365
-    # These two bind every other host of the domain, and browsers remember: somebody must choose them.
+    # These two bind every other host of the domain, and browsers remember them: on request only.
     SECURE_HSTS_INCLUDE_SUBDOMAINS = read_bool("HSTS_INCLUDE_SUBDOMAINS", default=False)
     SECURE_HSTS_PRELOAD = read_bool("HSTS_PRELOAD", default=False)
     SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
@@ -74,10 +74,10 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
-    # Before staticfiles, so that runserver serves static files as gunicorn does.
+    # Before staticfiles, so that runserver serves static files the way gunicorn does.
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
-    # Before rest_framework, whose page it extends.
+    # Before rest_framework, whose browsable page it extends.
     "catalog",
     "readcache",
     "rest_framework",
@@ -114,7 +114,7 @@ TEMPLATES = [
 ]
 
 REST_FRAMEWORK = {
-    # A view that forgets to say who may use it is for admins only.
+    # A view without permission classes of its own is for admins only.
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],
 }
 
@@ -128,20 +128,20 @@ _database: dict[str, Any] = read_database("DATABASE_URL") or {
 }
 if _database["ENGINE"] == "django.db.backends.sqlite3":
     _database["OPTIONS"] = {
-        # A transaction that will write takes its lock at BEGIN, where it can wait for it; one
-        # that upgrades later fails at once with "database is locked".
+        # A transaction takes the write lock at BEGIN, where it can wait for the lock. A transaction
+        # that asks for it later fails at once with "database is locked".
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,  # seconds
-        # WAL lets readers go on while one writer writes. NORMAL is safe with it.
+        # With WAL, readers go on while one writer writes. NORMAL is safe with WAL.
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
-        # What the URL says comes last: sqlite:///shop.sqlite3?timeout=5
+        # Options in the URL override these: sqlite:///shop.sqlite3?timeout=5
         **_database.get("OPTIONS", {}),
     }
 else:
     _database = {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True} | _database
 DATABASES = {"default": _database}
 
-# Pretend that the database is slow: each request to the API waits so long before its first query.
+# Simulates a slow database: each request to the API waits this long before its first query.
 SIMULATED_LATENCY_SECONDS = read_seconds("SIMULATED_LATENCY_SECONDS", default=0, maximum=60)
 
 # Redis
@@ -150,8 +150,8 @@ PRIVATE_REDIS_DIR = Path(read_text("PRIVATE_REDIS_DIR", default=str(BASE_DIR / "
 REDIS_URL = read_redis_url("REDIS_URL")
 
 _redis_pool: dict[str, Any] = {
-    # redis-py's own default waits up to seconds between its tries, in the middle of a request. One
-    # retry at once replaces a connection that a restarted server has closed.
+    # redis-py's default waits up to seconds between retries, in the middle of a request. One quick
+    # retry replaces a connection that a restarted server has closed.
     "retry": Retry(ExponentialBackoff(cap=0.1, base=0.02), retries=1),
 }
 READ_REDIS_URL = read_redis_url("READ_REDIS_URL") or next_database(REDIS_URL)
@@ -159,12 +159,12 @@ USES_PRIVATE_REDIS = not REDIS_URL
 if USES_PRIVATE_REDIS:
     if READ_REDIS_URL:
         raise ImproperlyConfigured(
-            "READ_REDIS_URL must not be set where REDIS_URL is not: the private Redis serves both caches. "
+            "READ_REDIS_URL must not be set without REDIS_URL: the private Redis serves both caches. "
             "Set REDIS_URL too, or unset READ_REDIS_URL."
         )
     from readcache.testing import PrivateRedis, PrivateRedisConnection
 
-    # The server is started by the first connection that finds none.
+    # The first connection that finds no server starts one.
     _private_redis = PrivateRedis(PRIVATE_REDIS_DIR)
     REDIS_URL = _private_redis.url(database=1)
     READ_REDIS_URL = _private_redis.url(database=2)
@@ -181,30 +181,31 @@ CACHES: dict[str, dict[str, Any]] = {
             "CONNECTION_POOL_KWARGS": _redis_pool,
         },
     },
-    # The read cache's, in a database of its own: in one with the textbook's pages, the textbook's
-    # delete_pattern would delete its entries on every save and hide its faults.
+    # The read cache has a database of its own. In the textbook's database, the textbook's delete_pattern
+    # would delete the read cache's entries on every save and so hide its own faults.
     "read": {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": READ_REDIS_URL,
         "OPTIONS": {
             "CLIENT_CLASS": "django_redis.client.DefaultClient",
-            # What a hung Redis costs a request, once; then the breaker opens.
+            # A hung Redis costs one request this long; then the breaker opens.
             "SOCKET_CONNECT_TIMEOUT": 0.25,
             "SOCKET_TIMEOUT": 0.25,
             "CONNECTION_POOL_KWARGS": _redis_pool
-            # A connection that a restarted server has closed is replaced; a time-out is not waited twice.
+            # The retry replaces a connection that a restarted server has closed. After a time-out there is
+            # no retry, because it would wait as long again.
             | {"retry": Retry(NoBackoff(), retries=1, supported_errors=(RedisConnectionError,))},
         },
     },
 }
 
-# How long an answer may be stale after a writer was killed between its COMMIT and its rotation.
-# A lease that is shorter than a COMMIT protects nobody: a reader makes another token meanwhile.
+# How long an answer may be stale after a writer was killed between COMMIT and rotation. The lease must be
+# longer than any COMMIT: otherwise the token expires and a reader creates the next one before COMMIT ends.
 READ_CACHE_LEASE_SECONDS = read_seconds("READ_CACHE_LEASE_SECONDS", default=10, minimum=1, maximum=3600)
 # What the header Cache-Status calls this cache.
 READ_CACHE_NAME = "shop"
 
-# Serve /textbook/ and connect its receivers. Off, saves cost nothing of it.
+# Whether to serve /textbook/ and to connect its receivers, which cost every save.
 TEXTBOOK = read_bool("TEXTBOOK", default=True)
 if TEXTBOOK and READ_REDIS_URL == REDIS_URL:
     raise ImproperlyConfigured(
@@ -222,11 +223,11 @@ USE_TZ = True
 # Files
 
 STATIC_URL = "static/"
-# Straight from the packages that carry them: no collectstatic to forget.
+# Static files are served from the installed packages, without collectstatic.
 WHITENOISE_USE_FINDERS = True
 FIXTURE_DIRS = [BASE_DIR / "fixtures"]
 
-# People
+# Accounts
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -255,10 +256,11 @@ LOGGING: dict[str, Any] = {
     },
     "loggers": {
         "catalog": {"handlers": ["stderr"], "level": "INFO"},
+        # Outages of Redis, and views that read a table without declaring it.
         "readcache": {"handlers": ["stderr"], "level": "INFO"},
-        # In production Django itself would only mail its errors.
+        # Without this handler Django would only mail its errors in production.
         "django": {"handlers": ["stderr"], "level": "ERROR"},
-        # runserver's line for each request. Configuring "django" takes its handler away.
+        # The line that runserver prints for each request. Configuring "django" removes its handler.
         "django.server": DEFAULT_LOGGING["loggers"]["django.server"],
     },
 }

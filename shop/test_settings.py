@@ -1,6 +1,6 @@
-"""The settings of the tests: the real ones, on a Redis of their own in a folder of their own.
+"""The settings of the tests: the shop's settings, with a temporary Redis for each process.
 
-REDIS_URL is not heard: the tests empty what they test, and that must never be anybody's cache.
+REDIS_URL is ignored: the tests empty the caches that they use, and must never empty a real one.
 """
 
 import os
@@ -25,22 +25,22 @@ from shop.settings import *
 from shop.settings import CACHES as SHOP_CACHES
 
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    # A file in WAL mode, as in production: in memory, nobody can read while a transaction is open.
+    # A file in WAL mode, as in production: a database in memory cannot be read while a transaction is open.
     DATABASES["default"]["TEST"] = {"NAME": f"{_temporary_name}.sqlite3"}
-    # It need not outlive a power cut, for which SQLite would wait for the disk after each test.
+    # It need not survive a power cut. Otherwise SQLite would wait for the disk after each test.
     DATABASES["default"]["OPTIONS"]["init_command"] += ";PRAGMA synchronous=OFF;"
 
-# A quarter of a second is much for Redis and little for a machine that runs tests on every core. Only
-# the tests of outages have the shop's own limits.
+# A quarter of a second is long for Redis and short for a machine that runs tests on every core. Only the
+# tests of outages use the shop's time limits.
 CACHES = deepcopy(SHOP_CACHES)
 CACHES["read"]["OPTIONS"] |= {"SOCKET_CONNECT_TIMEOUT": 10, "SOCKET_TIMEOUT": 10}
 
-# A view that reads a table it did not declare is a bug here, and a warning in production.
+# A view that reads an undeclared table raises an error in the tests; in production it logs a warning.
 READ_CACHE_STRICT = True
 
-# Each client of a test has a middleware of its own, which would list every static file before its first
-# answer, for most of the time that the test takes. This way it looks for a file when one is asked for.
+# Each test client has its own middleware. WhiteNoise would list every static file before the first answer,
+# which takes most of a test's time. With this setting it looks for a file when one is requested.
 WHITENOISE_AUTOREFRESH = True
 
-# The slow hash that protects people's passwords would only slow the tests.
+# The slow hash that protects passwords would only slow the tests down.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -25,7 +25,7 @@ NAME = "VARIABLE_OF_A_TEST"
 SetVariable = Callable[[str | None], None]
 
 words = st.text(st.characters(categories=["L", "N"]), max_size=8)
-# All but control characters and surrogates, which no line of an env file holds.
+# Without control characters and surrogates, which no line of an env file contains.
 passwords = st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=20)
 
 not_set = pytest.mark.parametrize("value", [None, "", "  "])
@@ -33,7 +33,7 @@ not_set = pytest.mark.parametrize("value", [None, "", "  "])
 
 @pytest.fixture
 def set_variable(monkeypatch: pytest.MonkeyPatch) -> SetVariable:
-    """Give the variable a value; ``None`` takes it away."""
+    """Give the variable a value; ``None`` unsets it."""
 
     def give(value: str | None) -> None:
         if value is None:
@@ -62,7 +62,7 @@ def test_empty_means_not_set(value: str | None, set_variable: SetVariable) -> No
     assert read_database(NAME) == {}
 
 
-def test_a_text_is_read_without_the_spaces_around_it(set_variable: SetVariable) -> None:
+def test_a_text_is_read_without_surrounding_blanks(set_variable: SetVariable) -> None:
     set_variable("  two words ")
 
     assert is_set(NAME)
@@ -89,21 +89,21 @@ def test_a_list_is_split_at_commas(value: str, expected: list[str], set_variable
 
 
 @pytest.mark.parametrize("value", ["on", "ON", " true ", "True", "yes", "1"])
-def test_words_for_on(value: str, set_variable: SetVariable) -> None:
+def test_several_words_mean_on(value: str, set_variable: SetVariable) -> None:
     set_variable(value)
 
     assert read_bool(NAME, default=False) is True
 
 
 @pytest.mark.parametrize("value", ["off", "OFF", " false ", "False", "no", "0"])
-def test_words_for_off(value: str, set_variable: SetVariable) -> None:
+def test_several_words_mean_off(value: str, set_variable: SetVariable) -> None:
     set_variable(value)
 
     assert read_bool(NAME, default=True) is False
 
 
 @pytest.mark.parametrize("value", ["maybe", "2", "on # for now", "ja", "y"])
-def test_another_word_than_on_or_off_is_refused(value: str, set_variable: SetVariable) -> None:
+def test_a_word_that_means_neither_on_nor_off_is_refused(value: str, set_variable: SetVariable) -> None:
     set_variable(value)
 
     with pytest.raises(ImproperlyConfigured) as raised:
@@ -118,14 +118,16 @@ def test_another_word_than_on_or_off_is_refused(value: str, set_variable: SetVar
 @pytest.mark.parametrize(
     ("value", "expected"), [("0", 0), ("0.25", 0.25), (" 2 ", 2), ("60", 60), ("1e1", 10)]
 )
-def test_seconds_are_read_up_to_the_maximum(value: str, expected: float, set_variable: SetVariable) -> None:
+def test_seconds_from_zero_to_the_maximum_are_accepted(
+    value: str, expected: float, set_variable: SetVariable
+) -> None:
     set_variable(value)
 
     assert read_seconds(NAME, default=1, maximum=60) == expected
 
 
 @pytest.mark.parametrize("value", ["-1", "-0.001", "60.001", "abc", "nan", "inf", "-inf", "1s", "1,5"])
-def test_other_seconds_are_refused(value: str, set_variable: SetVariable) -> None:
+def test_seconds_outside_the_range_are_refused(value: str, set_variable: SetVariable) -> None:
     set_variable(value)
 
     with pytest.raises(ImproperlyConfigured) as raised:
@@ -140,7 +142,7 @@ def test_other_seconds_are_refused(value: str, set_variable: SetVariable) -> Non
 @pytest.mark.parametrize(
     "url", ["redis://127.0.0.1:6379/1", "rediss://user:pa:ss@h/1", "unix:///run/redis.sock?db=1", "redis://h"]
 )
-def test_a_redis_url_is_read_as_it_stands(url: str, set_variable: SetVariable) -> None:
+def test_a_redis_url_is_returned_unchanged(url: str, set_variable: SetVariable) -> None:
     set_variable(f" {url} ")
 
     assert read_redis_url(NAME) == url
@@ -176,7 +178,7 @@ def test_a_url_that_redis_py_cannot_use_is_refused(url: str, set_variable: SetVa
         ("redis://h/1?protocol=9", "options that redis-py takes (protocol must be either 2 or 3)"),
     ],
 )
-def test_what_redis_py_would_say_too_late_or_never_is_refused(
+def test_a_redis_url_that_redis_py_would_refuse_late_or_misread_is_refused(
     url: str, rule: str, set_variable: SetVariable
 ) -> None:
     set_variable(url)
@@ -191,7 +193,9 @@ def test_what_redis_py_would_say_too_late_or_never_is_refused(
     "url",
     ["redis://h/", "redis://h/1?max_connections=5&socket_keepalive=yes", "rediss://h/1?ssl_cert_reqs=none"],
 )
-def test_what_redis_py_knows_is_accepted(url: str, set_variable: SetVariable) -> None:
+def test_a_redis_url_with_options_that_redis_py_knows_is_accepted(
+    url: str, set_variable: SetVariable
+) -> None:
     set_variable(url)
 
     assert read_redis_url(NAME) == url
@@ -219,7 +223,7 @@ def test_a_refused_url_is_shown_without_its_password(url: str, set_variable: Set
         ("", ""),
     ],
 )
-def test_the_next_database_is_the_same_server_s(url: str, following: str) -> None:
+def test_the_next_database_is_on_the_same_server(url: str, following: str) -> None:
     assert next_database(url) == following
 
 
@@ -234,7 +238,7 @@ def database_rule(shown: str) -> str:
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql"])
-def test_a_postgresql_url_is_a_database(scheme: str, set_variable: SetVariable) -> None:
+def test_a_postgresql_url_configures_a_database(scheme: str, set_variable: SetVariable) -> None:
     set_variable(f"{scheme}://shop:p%40ss%2Fw@db.example.com:5433/catalogue")
 
     database = read_database(NAME)
@@ -249,7 +253,7 @@ def test_a_postgresql_url_is_a_database(scheme: str, set_variable: SetVariable) 
     }
 
 
-def test_a_postgresql_url_without_a_host_means_the_local_socket(set_variable: SetVariable) -> None:
+def test_a_postgresql_url_without_a_host_uses_the_local_socket(set_variable: SetVariable) -> None:
     set_variable("postgres:///catalogue")
 
     database = read_database(NAME)
@@ -265,7 +269,7 @@ def test_a_postgresql_url_without_a_host_means_the_local_socket(set_variable: Se
         ("sqlite://:memory:", ":memory:"),
     ],
 )
-def test_a_sqlite_url_is_a_database(url: str, name: str, set_variable: SetVariable) -> None:
+def test_a_sqlite_url_configures_a_database(url: str, name: str, set_variable: SetVariable) -> None:
     set_variable(url)
 
     database = read_database(NAME)
@@ -275,7 +279,7 @@ def test_a_sqlite_url_is_a_database(url: str, name: str, set_variable: SetVariab
 
 
 @pytest.mark.parametrize("url", ["mongodb://shop:pa:ss@h/db", "mysql://shop:pa:ss@h/db"])
-def test_a_database_of_another_kind_is_refused(url: str, set_variable: SetVariable) -> None:
+def test_a_database_other_than_postgresql_and_sqlite_is_refused(url: str, set_variable: SetVariable) -> None:
     set_variable(url)
 
     with pytest.raises(ImproperlyConfigured) as raised:
@@ -298,7 +302,7 @@ def test_a_database_with_a_bad_port_is_refused_without_its_password(
     assert raised.value.__suppress_context__
 
 
-def test_a_slash_in_a_password_is_refused_where_it_would_cut_the_url(set_variable: SetVariable) -> None:
+def test_an_unquoted_slash_in_a_password_is_refused(set_variable: SetVariable) -> None:
     set_variable("postgres://u:p@ss/w@h/db")
 
     with pytest.raises(ImproperlyConfigured, match=r"'postgres://u:\*\*\*@h/db'"):
@@ -312,13 +316,42 @@ def test_the_options_of_a_sqlite_url_are_kept(set_variable: SetVariable) -> None
 
 
 @pytest.mark.parametrize("query", ["timeout=long", "foo=1", "database=other"])
-def test_an_option_that_sqlite_does_not_take_is_refused(query: str, set_variable: SetVariable) -> None:
+def test_an_option_that_sqlite_does_not_have_is_refused(query: str, set_variable: SetVariable) -> None:
     set_variable(f"sqlite:///shop.sqlite3?{query}")
 
     with pytest.raises(ImproperlyConfigured) as raised:
         read_database(NAME)
 
     assert str(raised.value) == database_rule(f"sqlite:///shop.sqlite3?{query}")
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgres://shop:phrase@127.0.0.1:5432", "postgres://shop:***@127.0.0.1:5432"),
+        ("postgres://127.0.0.1:5432/", "postgres://127.0.0.1:5432/"),
+        ("postgres:///", "postgres:///"),
+        ("postgres://", "postgres://"),
+        ("sqlite:///", "sqlite:///"),
+        ("sqlite://", "sqlite://"),
+    ],
+)
+def test_a_url_without_the_databases_name_is_refused(url: str, shown: str, set_variable: SetVariable) -> None:
+    set_variable(url)
+
+    with pytest.raises(ImproperlyConfigured) as raised:
+        read_database(NAME)
+
+    assert str(raised.value) == (
+        f"{NAME} must end with the database's name, as in postgres://user:password@host:5432/name "
+        f"or sqlite:///path/file; got {shown!r}."
+    )
+
+
+def test_a_service_of_postgresql_names_the_database(set_variable: SetVariable) -> None:
+    set_variable("postgres:///?service=shop")
+
+    assert read_database(NAME)["OPTIONS"] == {"service": "shop"}
 
 
 def test_a_sqlite_url_with_two_slashes_is_refused(set_variable: SetVariable) -> None:
@@ -350,7 +383,7 @@ def test_a_password_is_masked(url: str, masked: str) -> None:
     "url",
     ["redis://127.0.0.1:6379/1", "redis://user@h/1", "redis://[::1]:6379/1", "unix:///a b@c.sock?db=1", ""],
 )
-def test_a_url_without_a_password_is_shown_as_it_is(url: str) -> None:
+def test_a_url_without_a_password_is_shown_unchanged(url: str) -> None:
     assert mask_password(url) == url
 
 
@@ -361,7 +394,7 @@ def test_a_url_without_a_password_is_shown_as_it_is(url: str) -> None:
     host=words,
     path=words,
 )
-def test_no_password_before_the_host_is_ever_shown(
+def test_no_password_before_the_host_is_shown(
     scheme: str, user: str, password: str, host: str, path: str
 ) -> None:
     masked = mask_password(f"{scheme}://{user}:{password}@{host}:6379/{path}")
@@ -370,7 +403,7 @@ def test_no_password_before_the_host_is_ever_shown(
 
 
 @given(password=passwords.filter(lambda password: "&" not in password), path=words)
-def test_no_password_in_the_query_is_ever_shown(password: str, path: str) -> None:
+def test_no_password_in_the_query_is_shown(password: str, path: str) -> None:
     masked = mask_password(f"unix:///{path}?db=1&password={password}&timeout=1")
 
     assert masked == f"unix:///{path}?db=1&password=***&timeout=1"
@@ -393,5 +426,5 @@ def test_a_password_is_masked_in_unusual_urls_too(url: str) -> None:
     assert "phrase" not in mask_password(url)
 
 
-def test_a_password_is_masked_behind_a_slash_in_the_users_name() -> None:
+def test_a_password_is_masked_after_a_user_name_with_a_slash() -> None:
     assert "phrase" not in mask_password("postgres://domain/user:passphrase@h/db")
