@@ -227,6 +227,10 @@ STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True
 FIXTURE_DIRS = [BASE_DIR / "fixtures"]
 
+# Tests
+
+TEST_RUNNER = "shop.pytest_runner.PytestRunner"
+
 # Accounts
 
 AUTH_PASSWORD_VALIDATORS = [
