@@ -1,4 +1,4 @@
-"""What every test has: a real Redis of the test run's own, empty at the start of each test."""
+"""Fixtures of all tests: a real Redis for each test process, which is empty when a test begins."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from catalog.cached_pages import redis_client
 from readcache.testing import PrivateRedis
 
 pytest_plugins = ["readcache.testing.pytest_plugin"]
-# The engine's tests have settings of their own: python -m pytest readcache/tests
+# The engine's tests have separate settings. Run them with: python -m pytest readcache/tests
 collect_ignore = ["readcache/tests"]
 
 ROOT = Path(__file__).parent
@@ -32,19 +32,19 @@ Manage = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture(scope="session", autouse=True)
 def _quick_table_flush(quick_table_flush: None) -> None:
-    """For all tests."""
+    """Turn the fixture of ``readcache.testing`` on for all tests."""
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _signals() -> None:
-    """As in a terminal, for the tests that send them: nohup and a shell's "&" have them ignored."""
+    """Restore the default handlers for tests that send signals: nohup and "&" make a process ignore them."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def private_redis() -> Iterator[PrivateRedis]:
-    """The Redis of this test run, which is gone when the run ends."""
+    """The Redis of this test process. It is stopped when the process ends."""
     server = PrivateRedis(settings.PRIVATE_REDIS_DIR)
     yield server
     for alias in settings.CACHES:
@@ -55,7 +55,7 @@ def private_redis() -> Iterator[PrivateRedis]:
 
 @pytest.fixture(autouse=True)
 def redis(private_redis: PrivateRedis, no_outage_left: None) -> Any:
-    """The connection behind the ``default`` cache. Every database of the server is empty."""
+    """The connection of the ``default`` cache. All databases of the server are empty."""
     client = redis_client()
     client.flushall()
     return client
@@ -63,13 +63,13 @@ def redis(private_redis: PrivateRedis, no_outage_left: None) -> Any:
 
 @pytest.fixture
 def read_redis(redis: Any) -> Any:
-    """The connection behind the read cache."""
+    """The connection of the read cache."""
     return redis_client("read")
 
 
 @pytest.fixture
 def api() -> APIClient:
-    """A visitor."""
+    """An anonymous client."""
     return APIClient()
 
 
@@ -82,14 +82,14 @@ def admin_api(admin_user: User) -> APIClient:
 
 @pytest.fixture
 def manage_environment(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The environment of a newcomer's machine, with a database and a private Redis of its own."""
+    """The environment of a newcomer's machine, with a separate database and private Redis."""
     environment = newcomers_environment(tmp_path)
     yield environment
     PrivateRedis(Path(environment["PRIVATE_REDIS_DIR"])).stop()
 
 
 def newcomers_environment(folder: Path) -> dict[str, str]:
-    # Empty means not set: a developer's own .env is not heard.
+    # An empty variable counts as not set, and it keeps the developer's .env from setting it.
     example = (ROOT / ".env.example").read_text()
     unset = dict.fromkeys(re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE), "")
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "VIRTUAL_ENV") if name in os.environ}
@@ -104,7 +104,7 @@ def newcomers_environment(folder: Path) -> dict[str, str]:
 
 @pytest.fixture
 def manage(manage_environment: dict[str, str]) -> Manage:
-    """Run ``manage.py`` in a process of its own; keyword arguments are environment variables."""
+    """Run ``manage.py`` in a separate process. Keyword arguments are environment variables."""
     return lambda *arguments, **variables: run_manage(arguments, manage_environment | variables)
 
 
@@ -124,14 +124,14 @@ def run_manage(
 
 @pytest.fixture
 def migrated(manage: Manage, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Manage:
-    """``manage`` on a database that has its tables."""
+    """``manage`` on a database with tables."""
     shutil.copy(_database_made_by(tmp_path_factory, ["migrate", "-v0"]), tmp_path / "shop.sqlite3")
     return manage
 
 
 @pytest.fixture
 def small_shop(manage: Manage, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Manage:
-    """``manage`` on a database that has some products."""
+    """``manage`` on a database with forty products."""
     made = _database_made_by(tmp_path_factory, ["migrate", "-v0"], ["seed_products", "--count", "40", "-v0"])
     shutil.copy(made, tmp_path / "shop.sqlite3")
     return manage
@@ -139,9 +139,9 @@ def small_shop(manage: Manage, tmp_path: Path, tmp_path_factory: pytest.TempPath
 
 @pytest.fixture
 def many_connections(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """For a test with fifty connections to the database: one of them at a time, whatever the worker.
+    """Only one test at a time may open fifty database connections, in whichever worker it runs.
 
-    PostgreSQL takes a hundred, unless told otherwise.
+    PostgreSQL accepts a hundred by default.
     """
     with (_folder_of_all_workers(tmp_path_factory) / "many-connections").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -154,7 +154,7 @@ def _folder_of_all_workers(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _database_made_by(tmp_path_factory: pytest.TempPathFactory, *commands: Sequence[str]) -> Path:
-    """One of the workers makes it once, in seconds, and each test copies it."""
+    """A database made by these commands. One worker makes it, in seconds, and each test copies it."""
     folder = _folder_of_all_workers(tmp_path_factory) / f"after-{commands[-1][0]}"
     folder.mkdir(exist_ok=True)
     made = folder / "made.sqlite3"
