@@ -26,7 +26,7 @@ DATABASE_REMEDIES = (
     ("deadlock detected", "Another program wrote the same rows at the same time. Run the command again."),
     ("password", "Check the user and the password in DATABASE_URL."),
     ('role "', "Check the user in DATABASE_URL."),
-    ('database "', "Check the name of the database in DATABASE_URL, or create it with: createdb"),
+    ('database "', "Check the name of the database in DATABASE_URL, or create it with: createdb {name}"),
     ("resolve host", "Check the host in DATABASE_URL."),
     ("translate host", "Check the host in DATABASE_URL."),
     (
@@ -74,6 +74,7 @@ def _explain_database(error: DatabaseFailure, alias: str) -> str:
     if "no such table" in lowered or ("relation" in lowered and "does not exist" in lowered):
         return f"The database has no tables yet ({reason}). Create them with: python manage.py migrate"
     remedy = next((remedy for piece, remedy in DATABASE_REMEDIES if piece in lowered), DATABASE_REMEDY)
+    remedy = remedy.format(name=connections[alias].settings_dict["NAME"])
     return f"The database at {describe_database(alias)} failed: {reason}. {remedy}"
 
 

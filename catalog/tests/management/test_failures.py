@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
+from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, connections
 from pytest_django import Settings
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -282,7 +282,6 @@ def test_a_locked_database_is_explained(migrated: Manage, tmp_path: Path) -> Non
             "Check the user and the password",
         ),
         (OperationalError('FATAL:  role "x" does not exist'), "Check the user in DATABASE_URL."),
-        (OperationalError('FATAL:  database "x" does not exist'), "create it with: createdb"),
         (OperationalError("failed to resolve host 'x'"), "Check the host in DATABASE_URL."),
         (OperationalError("unable to open database file"), "in a folder that you may write to"),
         (OperationalError("attempt to write a readonly database"), "You must be allowed to write to"),
@@ -300,6 +299,15 @@ def test_each_failure_of_a_database_has_its_remedy(error: DatabaseError, remedy:
     assert explanation
     assert remedy in explanation
     assert "\n" not in explanation
+
+
+def test_the_remedy_for_a_missing_database_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(connections["default"].settings_dict, "NAME", "shop")
+
+    explanation = explain(OperationalError('FATAL:  database "shop" does not exist'))
+
+    assert explanation
+    assert explanation.endswith("in DATABASE_URL, or create it with: createdb shop")
 
 
 @pytest.mark.parametrize(
