@@ -1,4 +1,4 @@
-"""A mix of pages, of which some are asked for much more often than others."""
+"""A mix of requests in which some pages are much more popular than others."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ from django.db.models import Count
 from catalog.benchmarks.errors import BenchmarkError
 from catalog.models import Category, Product
 
-# How many different pages of each kind there are, the most popular ones first.
+# How many pages of each kind the mix draws from.
 LIST_PAGES = 20
 CATEGORIES = 5
 SEARCHES = 15
 DETAILS = 60
-ZIPF_EXPONENT = 0.8  # between the 0.64 and 0.83 that Breslau et al. found
+ZIPF_EXPONENT = 0.8  # Within the range 0.64 to 0.83 that Breslau et al. found.
 
 
 def draw_mix(seed: int, requests: int) -> list[str]:
-    """Paths, the same for the same seed and catalogue. A page's rank is drawn too, once."""
+    """The paths of the requests. They depend on the seed and the catalogue, and so do the ranks of the pages.
+
+    Raises ``BenchmarkError`` if the catalogue is empty.
+    """
     chance = random.Random(seed)
     pages = _pages(chance)
     chance.shuffle(pages)
@@ -31,7 +34,7 @@ def _pages(chance: random.Random) -> list[str]:
     keys = list(Product.objects.order_by("pk").values_list("pk", flat=True)[:100_000])
     if not keys:
         raise BenchmarkError("The catalogue is empty. Fill it with: python manage.py seed_products")
-    # The list hides what is sold out.
+    # The list hides products that are sold out.
     last_page = -(-Product.objects.filter(stock__gt=0).count() // 20)
     details = chance.sample(keys, min(DETAILS, len(keys)))
     names = Product.objects.filter(pk__in=details).order_by("pk").values_list("name", flat=True)

@@ -6,7 +6,7 @@ from catalog.models import Product
 
 
 @pytest.mark.django_db
-def test_queries_are_counted_beyond_what_django_keeps_of_them() -> None:
+def test_more_queries_are_counted_than_django_keeps() -> None:
     with counted_queries() as count:
         for _ in range(connection.queries_limit + 5):
             with connection.cursor() as cursor:
@@ -16,7 +16,7 @@ def test_queries_are_counted_beyond_what_django_keeps_of_them() -> None:
 
 
 @pytest.mark.django_db
-def test_only_the_block_is_counted() -> None:
+def test_only_queries_inside_the_block_are_counted() -> None:
     Product.objects.exists()
     with counted_queries() as count:
         Product.objects.exists()

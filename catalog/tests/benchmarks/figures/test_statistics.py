@@ -6,7 +6,7 @@ import pytest
 from catalog.benchmarks.figures.statistics import Interval, median_interval, median_ratio, summarise
 
 
-def test_a_summary_is_in_seconds() -> None:
+def test_a_summary_holds_seconds_and_requests_per_second() -> None:
     summary = summarise([1, 3])
 
     assert (summary.min, summary.p50, summary.max, summary.mean) == (1, 2, 3, 2)
@@ -21,11 +21,11 @@ def test_percentiles_follow_the_inclusive_method() -> None:
 
 
 @pytest.mark.parametrize(("count", "has_p99"), [(99, False), (100, True)])
-def test_there_is_no_p99_of_fewer_than_a_hundred_samples(count: int, has_p99: bool) -> None:
+def test_fewer_than_a_hundred_samples_have_no_p99(count: int, has_p99: bool) -> None:
     assert (summarise(range(1, count + 1)).p99 is not None) is has_p99
 
 
-def test_one_sample_is_enough_for_a_summary_and_five_are_too_few_for_an_interval() -> None:
+def test_an_interval_needs_six_samples_and_a_summary_needs_one() -> None:
     assert summarise([5]).stdev == 0
     assert median_interval([5]) == Interval(value=5, low=None, high=None)
     assert median_interval([1, 2, 3, 4, 5]) == Interval(value=3, low=None, high=None)
@@ -45,7 +45,7 @@ def limits(interval: Interval) -> tuple[float, float]:
     return interval.low, interval.high
 
 
-def test_a_ratio_has_an_interval_around_it() -> None:
+def test_a_ratio_lies_within_its_interval() -> None:
     ratio = median_ratio(samples(1, 4e-3), samples(2, 1e-3))
 
     low, high = limits(ratio)
@@ -57,11 +57,11 @@ def test_a_ratio_has_an_interval_around_it() -> None:
 def test_equal_distributions_do_not_differ_significantly() -> None:
     differ = [not median_ratio(samples(2 * n, 1e-3), samples(2 * n + 1, 1e-3)).has(1) for n in range(20)]
 
-    # A 95 % interval is wrong one time in twenty; four in twenty has a chance of 1.6 %.
+    # A 95 % interval is wrong in one of twenty cases. Four wrong ones of twenty have a chance of 1.6 %.
     assert sum(differ) <= 3
 
 
-def test_the_interval_covers_the_true_value_as_often_as_it_says() -> None:
+def test_a_95_percent_interval_covers_the_true_value_in_most_cases() -> None:
     ratios = [median_ratio(samples(1000 + n, 3e-3), samples(2000 + n, 1e-3)) for n in range(40)]
     medians = [median_interval(samples(1000 + n, 3e-3)) for n in range(40)]
 

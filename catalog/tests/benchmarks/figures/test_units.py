@@ -25,11 +25,11 @@ from catalog.benchmarks.figures.units import column, say
         (None, "s", "n/a"),
     ],
 )
-def test_a_number_is_said_in_a_unit_that_fits(value: float | None, unit: Unit, text: str) -> None:
+def test_a_number_is_written_in_a_fitting_unit(value: float | None, unit: Unit, text: str) -> None:
     assert say(value, unit) == text
 
 
-def test_a_column_has_one_unit_in_which_its_smallest_number_can_be_read() -> None:
+def test_a_column_uses_one_unit_that_fits_its_smallest_number() -> None:
     assert column([0.5, 0.002], "s") == ("ms", ["500", "2.00"])
     assert column([0.5, None, 0.0], "s") == ("s", ["0.50", "n/a", "0"])
     assert column([None, None], "s") == ("", ["n/a", "n/a"])

@@ -1,4 +1,4 @@
-"""``cache_page`` on Django's own Redis backend: what it does, where it is, and that it goes."""
+"""The strategy ``builtin``: it caches, is served by the laboratory only, and leaves no keys."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 PATHS = ("/products/?page=1", "/products/stats/", "/categories/")
 
 
-def test_a_repeat_runs_no_query_and_only_emptying_invalidates_it(redis: Any) -> None:
+def test_a_repeat_request_runs_no_query_until_the_cache_is_emptied(redis: Any) -> None:
     product = ProductFactory.create()
     paths = (*PATHS, f"/products/{product.pk}/", f"/categories/{product.category.slug}/")
     requester = Requester()
@@ -35,7 +35,7 @@ def test_a_repeat_runs_no_query_and_only_emptying_invalidates_it(redis: Any) -> 
             assert first.body == repeat.body == requester.ask(UNCACHED, path).body
             assert first.queries > repeat.queries == 0
         with only_invalidation_of(TEXTBOOK):
-            # Its delete_pattern walks the same database.
+            # The textbook's delete_pattern walks the same database, and must not delete these pages.
             product.save()
         assert {requester.ask(BUILTIN, path).queries for path in paths} == {0}
         assert all(key.startswith(b"bench_cache.") for key in redis.keys("*"))
@@ -46,7 +46,7 @@ def test_a_repeat_runs_no_query_and_only_emptying_invalidates_it(redis: Any) -> 
     assert not redis.keys("*")
 
 
-def test_it_is_there_in_the_laboratory_only(client: Any) -> None:
+def test_builtin_is_served_by_the_laboratory_only(client: Any) -> None:
     with pytest.raises(InvalidCacheBackendError):
         caches["builtin"]
     assert client.get("/builtin/products/").status_code == 404
@@ -55,7 +55,7 @@ def test_it_is_there_in_the_laboratory_only(client: Any) -> None:
         assert client.get("/builtin/").json()["products"].endswith("/builtin/products/")
 
 
-def test_its_connection_starts_the_private_redis(private_redis: PrivateRedis) -> None:
+def test_the_alias_builtin_starts_the_private_redis(private_redis: PrivateRedis) -> None:
     with isolated_cache():
         private_redis.stop()
         caches["builtin"].set("key", "value")
@@ -63,8 +63,8 @@ def test_its_connection_starts_the_private_redis(private_redis: PrivateRedis) ->
         assert caches["builtin"].get("key") == "value"
 
 
-def test_it_uses_a_redis_that_is_named_by_its_url(settings: Any, redis: Any) -> None:
-    """REDIS_URL leaves the options without a connection class of the shop's own."""
+def test_the_alias_builtin_uses_the_redis_of_redis_url(settings: Any, redis: Any) -> None:
+    """With REDIS_URL, the options have no connection class of the private Redis."""
     default = settings.CACHES["default"]
     pool = {"retry": default["OPTIONS"]["CONNECTION_POOL_KWARGS"]["retry"]}
     options = {**default["OPTIONS"], "CONNECTION_POOL_KWARGS": pool}
@@ -75,7 +75,7 @@ def test_it_uses_a_redis_that_is_named_by_its_url(settings: Any, redis: Any) -> 
         assert len(redis.keys("bench_cache.*:key")) == 1
 
 
-def test_no_experiment_finds_the_pages_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_experiment_starts_with_an_empty_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     ProductFactory.create()
     queries = []
 

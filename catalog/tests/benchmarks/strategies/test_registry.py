@@ -1,4 +1,4 @@
-"""The strategies of the shop: which are chosen, and whose invalidation is connected."""
+"""The choice of the shop's strategies, and the connection of their invalidation."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def names_of(*chosen: str) -> list[str]:
     return [strategy.name for strategy in select_strategies(chosen)]
 
 
-def test_uncached_comes_first_in_every_choice() -> None:
+def test_uncached_is_always_measured_first() -> None:
     assert names_of() == list(STRATEGIES) == ["uncached", "textbook", "builtin", "readcache"]
     assert names_of("readcache", "uncached", "readcache") == ["uncached", "readcache"]
 
 
-def test_a_textbook_that_is_off_is_left_out(settings: Any) -> None:
+def test_the_textbook_is_left_out_if_it_is_off(settings: Any) -> None:
     settings.TEXTBOOK = False
 
     assert names_of() == ["uncached", "builtin", "readcache"]
@@ -40,7 +40,7 @@ def test_a_textbook_that_is_off_is_left_out(settings: Any) -> None:
         find_strategy("textbook")
 
 
-def test_naming_a_textbook_that_is_off_is_an_error_that_says_so(manage: Manage) -> None:
+def test_naming_the_textbook_is_an_error_if_it_is_off(manage: Manage) -> None:
     done = manage("bench_cache", "--strategy", "readcache", "--strategy", "textbook", TEXTBOOK="off")
 
     assert done.returncode == 2
@@ -49,37 +49,37 @@ def test_naming_a_textbook_that_is_off_is_an_error_that_says_so(manage: Manage) 
     )
 
 
-class Hearing(Strategy):
-    name = "hearing"
+class Listening(Strategy):
+    name = "listening"
 
     @contextmanager
     def invalidation(self) -> Iterator[None]:
-        post_save.connect(hear, sender=Category)
+        post_save.connect(receive, sender=Category)
         try:
             yield
         finally:
-            post_save.disconnect(hear, sender=Category)
+            post_save.disconnect(receive, sender=Category)
 
 
-def hear(**kwargs: Any) -> None: ...
+def receive(**kwargs: Any) -> None: ...
 
 
-def heard() -> tuple[bool, bool]:
-    """Whether the textbook hears a product's save, and the other strategy a category's."""
+def connected() -> tuple[bool, bool]:
+    """Whether the textbook's receiver for products and the other strategy's for categories are connected."""
     return post_save.has_listeners(Product), post_save.has_listeners(Category)
 
 
-def test_only_one_strategys_invalidation_is_connected_at_a_time() -> None:
-    hearing = Hearing()
+def test_the_invalidation_of_only_one_strategy_is_connected_at_a_time() -> None:
+    listening = Listening()
 
-    with only_invalidation_of(hearing):
-        assert heard() == (False, True)
-        # What is done within may do the same again.
-        with only_invalidation_of(hearing):
-            assert heard() == (False, True)
-        assert heard() == (False, True)
+    with only_invalidation_of(listening):
+        assert connected() == (False, True)
+        # Nested calls for the same strategy keep it connected.
+        with only_invalidation_of(listening):
+            assert connected() == (False, True)
+        assert connected() == (False, True)
     with only_invalidation_of(TEXTBOOK):
-        assert heard() == (True, False)
+        assert connected() == (True, False)
         with only_invalidation_of(UNCACHED):
-            assert heard() == (False, False)
-        assert heard() == (True, False)
+            assert connected() == (False, False)
+        assert connected() == (True, False)

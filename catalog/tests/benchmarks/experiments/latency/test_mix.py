@@ -9,11 +9,11 @@ from catalog.factories import ProductFactory
 pytestmark = pytest.mark.django_db
 
 
-def test_every_page_of_a_small_catalogue_is_there(api: APIClient) -> None:
+def test_the_mix_contains_only_pages_that_exist(api: APIClient) -> None:
     for number in range(25):
         ProductFactory.create(stock=number % 2)
 
-    # Sold-out products are hidden: thirteen and twelve, and no second page.
+    # The list shows the twelve products in stock, so it has no second page.
     paths = set(draw_mix(seed=0, requests=5_000))
 
     assert {path: api.get(f"/uncached{path}").status_code for path in paths} == dict.fromkeys(paths, 200)
@@ -21,7 +21,7 @@ def test_every_page_of_a_small_catalogue_is_there(api: APIClient) -> None:
     assert "/products/?page=2" not in paths
 
 
-def test_a_seed_always_draws_the_same(api: APIClient) -> None:
+def test_the_same_seed_draws_the_same_mix(api: APIClient) -> None:
     for _ in range(30):
         ProductFactory.create()
 
