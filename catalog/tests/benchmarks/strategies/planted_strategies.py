@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from types import SimpleNamespace
@@ -16,6 +17,8 @@ from catalog import views
 from catalog.benchmarks.strategies.base import Strategy
 from catalog.models import Product
 from catalog.serializers import ProductSerializer
+
+POLL_SECONDS = 0.01
 
 
 def with_views(**changed: Any) -> Any:
@@ -84,3 +87,23 @@ class ShowsUncommitted(Strategy):
 
     def invalidation(self) -> AbstractContextManager[None]:
         return _writing_through()
+
+
+class ComputedTwiceList(views.ProductListCreateAPIView):
+    """The first two requests for a page compute it, and all others wait until it is there."""
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        key = f"computed-twice:{request.get_full_path()}"
+        cache.add(f"{key}:requests", 0)
+        if cache.incr(f"{key}:requests") <= 2:
+            response = super().list(request, *args, **kwargs)
+            cache.set(key, response.data)
+            return response
+        while (page := cache.get(key)) is None:
+            time.sleep(POLL_SECONDS)
+        return Response(page)
+
+
+class ComputesTwice(Strategy):
+    name = "computes-twice"
+    views = with_views(ProductListCreateAPIView=ComputedTwiceList)

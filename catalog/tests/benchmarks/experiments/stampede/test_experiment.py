@@ -5,10 +5,12 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 
 from catalog.benchmarks.experiments.stampede import experiment
 from catalog.benchmarks.experiments.stampede.bursts import Asked
@@ -23,12 +25,14 @@ from catalog.models import Product
 from catalog.tests.benchmarks.conftest import children
 
 STRATEGIES = (UNCACHED, TEXTBOOK, READ_CACHE)
-PLAN = Options(strategies=STRATEGIES, effort=Effort.QUICK)
+APART = "catalog.tests.benchmarks.strategies.example_strategies:Apart"
+COMPUTES_TWICE = "catalog.tests.benchmarks.strategies.planted_strategies:ComputesTwice"
+OPTIONS = Options(strategies=STRATEGIES, effort=Effort.QUICK)
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("many_connections")
-def test_a_cold_page_is_computed_by_each_of_the_textbooks_requests_and_once_by_the_read_cache(
+def test_a_cold_page_is_computed_by_each_request_of_the_textbook_and_once_by_the_read_cache(
     redis: Any, read_redis: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     product = ProductFactory.create()
@@ -38,9 +42,11 @@ def test_a_cold_page_is_computed_by_each_of_the_textbooks_requests_and_once_by_t
     before = children()
     monkeypatch.setattr(experiment, "ROUNDS", Scale(quick=1, normal=1, thorough=1))
     done: list[float] = []
+    computes_twice = find_strategy(COMPUTES_TWICE)
+    options = replace(OPTIONS, strategies=(*STRATEGIES, computes_twice), on_progress=done.append)
 
     with isolated_cache():
-        result = experiment.measure(PLAN.reporting_to(done.append))
+        result = experiment.measure(options)
 
     def value(strategy: str, name: str) -> float:
         figure = result.figure(strategy, "stampede", name)
@@ -53,46 +59,92 @@ def test_a_cold_page_is_computed_by_each_of_the_textbooks_requests_and_once_by_t
     # Not all where the machine is so busy that some ask after the first was answered.
     assert REQUESTS / 2 < value("textbook", "computations") <= REQUESTS
     assert value("readcache", "computations") == value("readcache", "computations_max") == 1
-    for strategy in STRATEGIES:
+    assert value("computes-twice", "computations") == value("computes-twice", "computations_max") == 2
+    for strategy in options.strategies:
         waits = result.samples(strategy.name, "stampede", "wait")
         assert len(waits) == REQUESTS
         assert value(strategy.name, "errors") == 0
         assert value(strategy.name, "wait_p50") <= value(strategy.name, "wait_max") == max(waits)
     # The server waits for its slow database.
     assert min(result.samples("uncached", "stampede", "wait")) >= LATENCY_SECONDS
-    uncached, textbook, read_cache = (line.partition(";")[0] for line in result.verdicts)
+    uncached, textbook, read_cache, twice = (line.partition(";")[0] for line in result.verdicts)
     assert uncached.endswith("was computed 50 times")
     assert textbook.endswith("a STAMPEDE")
     assert read_cache.endswith("was computed once each time")
-    assert sum(done) == pytest.approx(experiment.estimate_seconds(PLAN))
+    assert twice.endswith("was computed 2 times: a STAMPEDE")
+    assert sum(done) == pytest.approx(experiment.estimate_seconds(options))
     assert children() <= before
     assert redis.keys() == []
     assert read_redis.keys() == [b"precious"]
     assert Product.objects.get() == product
 
 
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.usefixtures("many_connections")
-def test_an_interrupt_ends_the_server_and_asks_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    ended = []
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
+    """In place of a real one. ``started`` has the options of each start, ``ended`` how many ended."""
+    found = SimpleNamespace(started=[], ended=0, ready=[])
 
     @contextmanager
-    def server(**options: Any) -> Iterator[Any]:
+    def start(**options: Any) -> Iterator[Any]:
+        found.started.append(options)
+        process = SimpleNamespace(last_words=lambda: "It ran out of ink.")
         try:
-            yield SimpleNamespace(port=0, wait_until_ready=lambda url: None)
+            yield SimpleNamespace(port=0, wait_until_ready=found.ready.append, process=process)
         finally:
-            ended.append(True)
+            found.ended += 1
 
+    monkeypatch.setattr(servers, "running_server", start)
+    monkeypatch.setattr(experiment, "least_room", lambda: None)
+    with isolated_cache():
+        yield found
+
+
+def test_an_interrupt_ends_the_server_and_asks_no_more(
+    server: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def interrupt(*arguments: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(servers, "running_server", server)
     monkeypatch.setattr(experiment, "ask_at_once", interrupt)
-    with pytest.raises(KeyboardInterrupt), isolated_cache():
-        experiment.measure(PLAN)
+    with pytest.raises(KeyboardInterrupt):
+        experiment.measure(OPTIONS)
 
-    assert ended
+    assert (len(server.started), server.ended) == (1, 1)
     assert gc.isenabled()
+
+
+def test_each_counted_round_is_cold_and_without_garbage_collection(
+    server: SimpleNamespace, redis: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    urls: list[str] = []
+
+    def ask(server: Any, url: str, requests: int) -> list[Asked]:
+        assert not gc.isenabled()
+        assert redis.keys() == []
+        assert requests == REQUESTS
+        cache.set("page", url)
+        urls.append(url)
+        # The first round of each strategy is a warm-up.
+        return [asked(queries=len(urls), is_error=len(urls) <= len(STRATEGIES))] * requests
+
+    monkeypatch.setattr(experiment, "ask_at_once", ask)
+    monkeypatch.setattr(experiment, "ROUNDS", Scale(quick=2, normal=1, thorough=1))
+
+    result = experiment.measure(OPTIONS)
+
+    expected = [strategy.url(OPTIONS.path) for strategy in STRATEGIES]
+    # Nothing is asked before every strategy's page can be served.
+    assert server.ready == expected
+    assert {url: urls.count(url) for url in urls} == dict.fromkeys(expected, 3)
+    assert [set(urls[start : start + 3]) for start in (0, 3, 6)] == [set(expected)] * 3
+    for strategy in STRATEGIES:
+        assert len(result.samples(strategy.name, "stampede", "computations")) == 2
+        assert result.figure(strategy.name, "stampede", "errors").value == 0  # type: ignore[union-attr]
+    assert result.parameters["rounds"] == 2
+    [options] = server.started
+    assert options["counts_queries"]
+    assert options["workers"] * options["threads"] >= REQUESTS
+    assert options["seconds"] > experiment.estimate_seconds(OPTIONS)
 
 
 def asked(*, queries: int = 0, is_error: bool = False, started_ns: int = 0, ended_ns: int = 10) -> Asked:
@@ -103,7 +155,7 @@ def made_of(name: str, *rounds: list[Asked]) -> ExperimentResult:
     tally = Tally()
     for each in rounds:
         tally.add(each, complaint=lambda: "It ran out of ink.")
-    return experiment._result(PLAN, {name: tally})
+    return experiment._result(OPTIONS, {name: tally})
 
 
 def values(result: ExperimentResult) -> dict[str, float | None]:
@@ -116,14 +168,36 @@ def bad_columns(result: ExperimentResult) -> set[str]:
     return {head for head, cell in zip(table.heads, row, strict=True) if cell.mark == "bad"}
 
 
-def test_a_round_that_is_worse_than_most_is_told() -> None:
-    once = [asked(queries=3), *[asked()] * 49]
-    result = made_of("mine", once, once, [asked(queries=3)] * 50)
+ONCE = [asked(queries=1), *[asked()] * 49]
+TWICE = [*[asked(queries=1)] * 2, *[asked()] * 48]
 
-    assert values(result)["computations"] == 1
-    assert values(result)["computations_max"] == 50
-    assert bad_columns(result) == {"worst round"}
-    assert "was computed once, up to 50: a STAMPEDE" in result.verdicts[0]
+
+@pytest.mark.parametrize(
+    ("rounds", "median", "worst", "marked", "words"),
+    [
+        ([ONCE, ONCE, ONCE], 1, 1, set(), "was computed once each time;"),
+        ([ONCE, ONCE, TWICE], 1, 2, {"worst round"}, "was computed once, up to 2: a STAMPEDE;"),
+        ([ONCE, TWICE, TWICE], 2, 2, {"computed", "worst round"}, "was computed 2 times: a STAMPEDE;"),
+        (
+            [TWICE, TWICE, [asked(queries=3)] * 50],
+            2,
+            50,
+            {"computed", "worst round"},
+            "was computed 2 times, up to 50: a STAMPEDE;",
+        ),
+    ],
+)
+def test_a_page_that_is_computed_twice_is_a_stampede(
+    rounds: list[list[Asked]], median: float, worst: float, marked: set[str], words: str
+) -> None:
+    result = made_of("mine", *rounds)
+
+    assert values(result)["computations"] == median
+    assert values(result)["computations_max"] == worst
+    assert bad_columns(result) == marked
+    assert (
+        f"a cold page that 50 asked for at once {words} the longest wait was 0.01 µs." in result.verdicts[0]
+    )
 
 
 def test_computing_each_answer_is_no_fault_without_a_cache() -> None:
@@ -134,14 +208,32 @@ def test_computing_each_answer_is_no_fault_without_a_cache() -> None:
 
 
 def test_errors_are_counted_and_their_waits_are_not() -> None:
-    failed = [asked(is_error=True, ended_ns=9_000_000_000)] * 2
-    result = made_of("mine", [asked(queries=3, ended_ns=1_000_000_000), *[asked()] * 47, *failed])
+    failed = asked(is_error=True, started_ns=500_000_000, ended_ns=9_000_000_000)
+    slow = asked(queries=3, started_ns=500_000_000, ended_ns=1_500_000_000)
+    with_errors = [slow, *[asked()] * 47, failed, failed]
+    result = made_of("mine", with_errors, ONCE)
 
     assert values(result)["errors"] == 2
     assert values(result)["wait_max"] == 1
     assert bad_columns(result) == {"errors"}
-    assert "2 of the answers were ERRORS" in result.verdicts[0]
-    assert result.warnings[0].endswith("requests failed. It ran out of ink.")
+    assert "; the longest wait was 1.00 s; 2 of the answers were ERRORS." in result.verdicts[0]
+    assert result.warnings == ("mine: 2 requests failed. It ran out of ink.",)
+
+
+def test_one_error_is_marked() -> None:
+    assert bad_columns(made_of("mine", [asked(queries=1), *[asked()] * 48, asked(is_error=True)])) == {
+        "errors"
+    }
+
+
+def test_a_server_is_asked_for_its_last_words_after_rounds_with_errors_only() -> None:
+    tally = Tally()
+    complaints = iter(["It ran out of ink.", "It ran out of paper."])
+
+    for each in (ONCE, [asked(is_error=True)], ONCE):
+        tally.add(each, complaint=lambda: next(complaints))
+
+    assert tally.complaints == ["It ran out of ink."]
 
 
 def test_a_server_that_answers_nothing_has_no_waits() -> None:
@@ -154,6 +246,7 @@ def test_a_server_that_answers_nothing_has_no_waits() -> None:
         "wait_max": None,
         "errors": 50,
     }
+    assert "longest wait" not in result.verdicts[0]
 
 
 def test_a_page_that_was_not_cold_has_no_number_of_computations() -> None:
@@ -161,21 +254,24 @@ def test_a_page_that_was_not_cold_has_no_number_of_computations() -> None:
 
     assert values(result)["computations"] is None
     assert values(result)["computations_max"] is None
+    assert bad_columns(result) == set()
     assert "nothing is known" in result.verdicts[0]
     assert "after its cache was emptied no query was needed" in result.warnings[0]
 
 
-def test_requests_that_came_after_the_first_answer_are_warned_of() -> None:
+def test_requests_that_began_after_the_first_answer_are_warned_of() -> None:
     late = [asked(started_ns=10, ended_ns=20)] * 3
-    result = made_of("mine", [asked(queries=3), *[asked()] * 46, *late])
+    result = made_of("mine", ONCE, [asked(queries=3), *[asked()] * 46, *late], ONCE)
 
-    assert "only 47 of 50 requests were under way" in result.warnings[0]
-    assert made_of("mine", [asked(queries=3), *[asked()] * 49]).warnings == ()
+    assert result.warnings == (
+        "mine: only 47 of 50 requests were under way when the first was answered. Close other programs.",
+    )
+    assert made_of("mine", ONCE).warnings == ()
 
 
 def test_it_is_skipped_where_the_database_has_too_few_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[float] = []
-    apart = find_strategy("catalog.tests.benchmarks.strategies.example_strategies:Apart")
+    apart = find_strategy(APART)
     options = Options(strategies=(UNCACHED, apart), on_progress=done.append)
     monkeypatch.setattr(experiment, "least_room", lambda: ("max_connections in postgresql.conf", 103))
 
@@ -189,3 +285,13 @@ def test_it_is_skipped_where_the_database_has_too_few_connections(monkeypatch: p
     )
     assert experiment.tables(result) == []
     assert sum(done) == experiment.estimate_seconds(options)
+
+
+@pytest.mark.parametrize(("free", "spare"), [(103, "103"), (0, "0"), (-2, "0")])
+def test_one_connection_too_few_is_too_few(free: int, spare: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = Options(strategies=(UNCACHED, find_strategy(APART)))
+    monkeypatch.setattr(experiment, "least_room", lambda: ("max_connections", free))
+    assert f"there are {spare} to spare" in experiment._lacks_connections(options)
+
+    monkeypatch.setattr(experiment, "least_room", lambda: ("max_connections", 104))
+    assert experiment._lacks_connections(options) == ""
