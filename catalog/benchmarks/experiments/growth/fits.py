@@ -30,7 +30,9 @@ def fit_slope(samples: Mapping[int, Sequence[float]]) -> Interval | None:
     from scipy.stats import theilslopes
 
     sizes, values = np.log10(np.asarray(points, dtype=float)).T
-    found = theilslopes(values, sizes, CONFIDENCE)
+    # Samples that are all the same have a slope of 0, and an interval that is not a number.
+    with np.errstate(invalid="ignore"):
+        found = theilslopes(values, sizes, CONFIDENCE)
     low, high = (None if math.isnan(limit) else float(limit) for limit in (found.low_slope, found.high_slope))
     return Interval(value=float(found.slope), low=low, high=high)
 

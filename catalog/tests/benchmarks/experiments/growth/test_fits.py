@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import math
 import random
 
 import pytest
+from scipy.stats import theilslopes
 
 from catalog.benchmarks.experiments.growth.fits import fit_slope, grows
+from catalog.benchmarks.figures.statistics import Interval
 
 SIZES = (1_000, 10_000, 100_000)
 
@@ -39,15 +42,47 @@ def test_one_size_has_no_slope(samples: dict[int, list[float]]) -> None:
     assert fit_slope(samples) is None
 
 
+def test_two_sizes_are_enough() -> None:
+    assert fit_slope({100: [1.0], 10_000: [10.0]}) == Interval(value=0.5, low=0.5, high=0.5)
+
+
+def test_samples_that_are_all_the_same_have_a_slope_without_an_interval() -> None:
+    assert fit_slope(dict.fromkeys(SIZES, [5.0] * 3)) == Interval(value=0, low=None, high=None)
+
+
+def test_a_sample_of_nothing_is_no_point_of_the_line() -> None:
+    """An invalidation may take less than the clock can tell."""
+    assert fit_slope({100: [1.0, 0.0], 10_000: [10.0, -1.0]}) == fit_slope({100: [1.0], 10_000: [10.0]})
+
+
+def test_the_interval_is_the_95_percent_one_of_theil_and_sen() -> None:
+    chance = random.Random(0)
+    samples = {size: [size * chance.uniform(0.5, 1.5) for _ in range(10)] for size in SIZES}
+    points = [(math.log10(size), math.log10(each)) for size, values in samples.items() for each in values]
+    expected = theilslopes([y for _, y in points], [x for x, _ in points], 0.95)
+
+    slope = fit_slope(samples)
+
+    assert slope is not None
+    assert (slope.value, slope.low, slope.high) == pytest.approx(expected[:1] + expected[2:])
+
+
 @pytest.mark.parametrize(
     ("slope", "low", "words"),
     [
         (-0.2, -0.3, "does not grow"),
         (0.05, 0.01, "does not grow"),
+        (0.15, 0.1, "does not grow"),
+        (0.16, 0.1, "grows less than linearly"),
+        (0.4, 0.0, "shows no significant growth"),
         (0.4, -0.2, "shows no significant growth"),
         (0.4, None, "shows no significant growth"),
         (0.5, 0.4, "grows less than linearly"),
+        (0.79, 0.7, "grows less than linearly"),
+        (0.8, 0.7, "grows linearly"),
         (0.97, 0.9, "grows linearly"),
+        (1.2, 1.1, "grows linearly"),
+        (1.21, 1.1, "grows faster than linearly"),
         (1.9, 1.8, "grows faster than linearly"),
     ],
 )

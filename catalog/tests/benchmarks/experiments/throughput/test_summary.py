@@ -57,6 +57,32 @@ def test_figures_are_medians_of_rounds_with_what_they_were_made_of() -> None:
     assert figures["arrivals_per_second"].value == 40
 
 
+def test_a_latency_of_each_percent_has_the_median_50_and_the_p99_99() -> None:
+    opened = [outcome(0, milliseconds=range(1, 101))]
+
+    found = values(turns(opened=opened))
+
+    assert found["p50"] == pytest.approx(0.050, rel=0.001)
+    assert found["p99"] == pytest.approx(0.099, rel=0.001)
+
+
+def test_the_series_have_a_value_a_round() -> None:
+    rounds = [outcome(0, milliseconds=[1] * 60), outcome(0), outcome(0, milliseconds=[5] * 60)]
+
+    found = {series.name: series.values for series in series_of(turns(opened=rounds))}
+
+    assert list(found) == ["requests_per_second", "of_floor", "p50"]
+    assert found["requests_per_second"] == (80, 30, 70)
+    assert found["of_floor"] == (0.8, 0.6, 0.7)
+    # A round in which nothing was answered has no latency.
+    assert found["p50"] == pytest.approx((0.001, 0.005), rel=0.001)
+
+
+def test_a_series_that_would_be_empty_or_of_the_floor_itself_is_left_out() -> None:
+    assert [series.name for series in series_of(turns(opened=[]))] == ["requests_per_second", "of_floor"]
+    assert [series.name for series in series_of(turns("floor"))] == ["requests_per_second", "p50"]
+
+
 def test_a_p99_is_of_all_rounds_so_that_one_slow_round_shows() -> None:
     assert values(turns())["p99"] == pytest.approx(0.005, rel=0.001)
     few = [outcome(0, milliseconds=[1] * 99)]
@@ -74,7 +100,8 @@ def test_the_floor_is_not_compared_with_itself() -> None:
 
 
 def test_a_floor_that_answers_nothing_is_an_error_with_its_cause() -> None:
-    silent = turns(closed=[outcome(0, errors=3, first_error="an answer was 500")], floor=[outcome(0)])
+    failing = outcome(0, errors=3, first_error="an answer was 500")
+    silent = turns(closed=[failing, outcome(0)], floor=[outcome(100), outcome(0)])
     with pytest.raises(BenchmarkError, match=r"answered nothing in a round of w2c8\. an answer was 500"):
         values(silent)
 
@@ -118,9 +145,17 @@ def test_steady_rates_far_below_the_generators_limit_need_no_warning() -> None:
 
 @pytest.mark.usefixtures("many_cores")
 def test_a_generator_near_its_own_limit_is_warned_of() -> None:
-    near = [outcome(100, ceiling_per_second=199.0)] * 3
+    near = [outcome(100, ceiling_per_second=ceiling) for ceiling in (None, 199.0, 199.0)]
     (line,) = warned([turns("floor", closed=near)])
     assert "the load generator's own limit, 199 requests a second from 2 processes" in line
+    # The limit is told of the floor, which is the fastest.
+    assert warned([turns(closed=near)]) == []
+
+
+@pytest.mark.usefixtures("many_cores")
+@pytest.mark.parametrize("ceiling", [200.0, None])
+def test_a_generator_that_can_do_twice_as_much_or_that_sent_nothing_is_not(ceiling: float | None) -> None:
+    assert warned([turns("floor", closed=[outcome(100, ceiling_per_second=ceiling)] * 3)]) == []
 
 
 @pytest.mark.usefixtures("many_cores")
@@ -129,7 +164,21 @@ def test_rates_that_differ_from_round_to_round_are_warned_of() -> None:
     assert line.startswith("The rates of 1 of 2 rows differ by more than 25% between rounds.")
 
 
-def test_too_few_cores_are_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+@pytest.mark.usefixtures("many_cores")
+@pytest.mark.parametrize(("highest", "is_unstable"), [(115, False), (115.1, True)])
+def test_rates_may_differ_by_a_quarter_of_their_median(highest: float, is_unstable: bool) -> None:
+    rates = [outcome(rate) for rate in (90, 100, highest)]
+
+    assert bool(warned([turns(closed=rates, floor=rates)])) is is_unstable
+
+
+@pytest.mark.parametrize(("cores", "said"), [(2, 2), (3, 3), (None, 1)])
+def test_too_few_cores_are_warned_of(cores: int | None, said: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
     (line,) = warned([turns(closed=[outcome(100)] * 3)])
-    assert line.startswith("2 workers share 2 cores with Redis and the load generator")
+    assert line.startswith(f"2 workers share {said} cores with Redis and the load generator")
+
+
+def test_a_core_for_each_worker_and_two_for_others_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    assert warned([turns(closed=[outcome(100)] * 3)]) == []
