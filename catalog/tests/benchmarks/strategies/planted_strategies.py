@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -19,6 +20,9 @@ from catalog.models import Product
 from catalog.serializers import ProductSerializer
 
 POLL_SECONDS = 0.01
+# Of an account of the leak experiment, and of the browsable pages' own token against forged requests.
+USERNAME = re.compile(r"bench-cache-[\w.-]+")
+CSRF_TOKEN = re.compile(r'csrf[^<>]*?"[A-Za-z0-9]{64}"', re.IGNORECASE)
 
 
 def with_views(**changed: Any) -> Any:
@@ -87,6 +91,82 @@ class ShowsUncommitted(Strategy):
 
     def invalidation(self) -> AbstractContextManager[None]:
         return _writing_through()
+
+
+class _Changed:
+    """Changes the page's HTML after it was rendered. ``before`` is the page of whoever asked before."""
+
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
+        response = super().finalize_response(request, response, *args, **kwargs)  # type: ignore[misc]
+        if request.accepted_renderer.format == "api":
+            response.add_post_render_callback(lambda rendered: self._change_and_keep(request, rendered))
+        return response
+
+    def _change_and_keep(self, request: Request, response: Any) -> None:
+        key = f"changed:{request.get_full_path()}"
+        page = response.content.decode()
+        self.change(response, page, cache.get(key, ""))
+        cache.set(key, page)
+
+    def change(self, response: Any, page: str, before: str) -> None:
+        raise NotImplementedError
+
+
+class ListThatNames(_Changed, views.ProductListCreateAPIView):
+    def change(self, response: Any, page: str, before: str) -> None:
+        response.content = page + " ".join(USERNAME.findall(before))
+
+
+class DetailWithAToken(_Changed, views.ProductDetailAPIView):
+    def change(self, response: Any, page: str, before: str) -> None:
+        response.content = page + "".join(CSRF_TOKEN.findall(before))
+
+
+class StatisticsWithAForm(_Changed, views.ProductStatsAPIView):
+    def change(self, response: Any, page: str, before: str) -> None:
+        response.content = f'{page}<form method="POST">'
+
+
+class Leaky(Strategy):
+    """The list leaks the name of whoever asked before, a product a token, and the statistics a form."""
+
+    name = "leaky"
+    caches = False
+    views = with_views(
+        ProductListCreateAPIView=ListThatNames,
+        ProductDetailAPIView=DetailWithAToken,
+        ProductStatsAPIView=StatisticsWithAForm,
+    )
+
+
+class ListWithACookie(_Changed, views.ProductListCreateAPIView):
+    def change(self, response: Any, page: str, before: str) -> None:
+        response.set_cookie("basket", "everybody's")
+
+
+class DetailOfNobody(_Changed, views.ProductDetailAPIView):
+    def change(self, response: Any, page: str, before: str) -> None:
+        if before:
+            response.content = USERNAME.sub("somebody", page)
+
+
+class StatisticsToKeep(_Changed, views.ProductStatsAPIView):
+    def change(self, response: Any, page: str, before: str) -> None:
+        response["Cache-Control"] = "max-age=60"
+
+
+class Careless(Strategy):
+    """The list sets a cookie of everybody's, a product names nobody but who asks first, shared caches keep
+    the statistics.
+    """
+
+    name = "careless"
+    caches = False
+    views = with_views(
+        ProductListCreateAPIView=ListWithACookie,
+        ProductDetailAPIView=DetailOfNobody,
+        ProductStatsAPIView=StatisticsToKeep,
+    )
 
 
 class ComputedTwiceList(views.ProductListCreateAPIView):

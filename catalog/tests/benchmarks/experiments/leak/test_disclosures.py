@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from django.contrib.auth.models import User
 from django.http import HttpResponse
@@ -110,6 +112,77 @@ def test_each_fault_is_told_from_the_others(
     assert faults_of(person, answer, before=before, own=own) == {fault}
 
 
+@pytest.mark.parametrize(
+    ("answer", "before"),
+    [
+        (Personal(usernames=frozenset({"ursula"})), PAGE),
+        (Personal(csrf_tokens=frozenset({"z"})), PAGE),
+        (Personal(cookies=frozenset({("csrftoken", "z")})), PAGE),
+        (Personal(cookies=frozenset({("sessionid", "b")})), PAGE),
+        # What the answer before had is no fault where this answer does not have it.
+        (Personal(), PAGE),
+    ],
+)
+def test_what_is_a_users_own_is_no_fault(answer: Personal, before: Personal) -> None:
+    assert faults_of(USER, answer, before=before, own=Personal()) == set()
+
+
+def test_a_name_or_a_form_that_the_user_has_on_no_page_is_not_lacking() -> None:
+    own = Personal(usernames=frozenset({"wilhelmina"}))
+
+    assert faults_of(USER, Personal(), before=Personal(), own=own) == set()
+    assert faults_of(ADMIN, Personal(forms=frozenset({"POST"})), before=PAGE, own=Personal()) == set()
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        Personal(),
+        PAGE,
+        Personal(
+            usernames=frozenset({"a", "b"}),
+            cookies=frozenset({("x", "1"), ("y", "2")}),
+            sent_cookies=frozenset({("z", "3")}),
+            may_be_shared=True,
+        ),
+    ],
+)
+def test_what_was_found_is_the_same_after_a_journey_as_json(found: Personal) -> None:
+    assert Personal.from_json(json.loads(json.dumps(found.to_json()))) == found
+
+
+def test_a_cookie_that_is_deleted_is_none() -> None:
+    response = HttpResponse()
+    response.set_cookie("basket", "full")
+    response.delete_cookie("sessionid")
+    response.wsgi_request = RequestFactory().get("/")  # type: ignore[attr-defined]
+
+    assert personal_in(response, path="/", usernames=[]).cookies == {("basket", "full")}
+
+
+@pytest.mark.parametrize(
+    ("html", "methods"),
+    [
+        ('<form method="post">', {"POST"}),
+        ('<form action="" method="POST">', {"POST"}),
+        ('<form action="/here/" method="POST">', {"POST"}),
+        ('<form action="/here/?page=2" method="POST">', {"POST"}),
+        ('<FORM METHOD="POST" DATA-METHOD="DELETE">', {"DELETE"}),
+        ("<form method='patch'>", {"PATCH"}),
+        ('<form method="POST"> <form data-method="PUT">', {"POST", "PUT"}),
+        ('<form action="/logout/" method="POST">', set()),
+        ('<form method="get">', set()),
+        ("<form>", set()),
+        ('<formula method="POST">', set()),
+    ],
+)
+def test_the_forms_that_write_to_the_page_itself_are_found(html: str, methods: set[str]) -> None:
+    response = HttpResponse(html)
+    response.wsgi_request = RequestFactory().get("/")  # type: ignore[attr-defined]
+
+    assert personal_in(response, path="/here/", usernames=[]).forms == methods
+
+
 def test_a_cookie_that_the_browser_had_is_its_own() -> None:
     renewed = Personal(cookies=PAGE.cookies, sent_cookies=PAGE.cookies)
 
@@ -122,6 +195,7 @@ def test_a_cookie_that_the_browser_had_is_its_own() -> None:
         ({"Cache-Control": "max-age=900"}, True),
         ({"Cache-Control": 'Public, MAX-AGE="60"'}, True),
         ({"Cache-Control": "max-age=0, s-maxage=60"}, True),
+        ({"Cache-Control": "max-age=1"}, True),
         ({"Cache-Control": "public"}, True),
         ({"Expires": "Thu, 01 Jan 2099 00:00:00 GMT"}, True),
         ({"Cache-Control": "max-age=900", "Vary": "Cookie"}, True),
@@ -129,6 +203,8 @@ def test_a_cookie_that_the_browser_had_is_its_own() -> None:
         ({"Cache-Control": "max-age=900, no-store"}, False),
         ({"Cache-Control": "no-cache, max-age=900"}, False),
         ({"Cache-Control": "max-age=0"}, False),
+        ({"Cache-Control": "max-age=soon"}, False),
+        ({"Cache-Control": "must-revalidate"}, False),
         ({"Cache-Control": "max-age=900, s-maxage=0"}, False),
         ({}, False),
     ],

@@ -18,6 +18,7 @@ from catalog.models import Product
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+PLANTED = "catalog.tests.benchmarks.strategies.planted_strategies"
 HTML_ORDERS = {
     "visitor_user_html",
     "visitor_admin_html",
@@ -94,6 +95,47 @@ def test_the_textbook_leaks_every_html_page_and_the_read_cache_none(redis: Any, 
     assert state() == before
     assert redis.keys() == []
     assert read_redis.keys() == [b"precious"]
+
+
+def test_each_kind_of_leak_is_told_from_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    ProductFactory.create()
+    monkeypatch.setattr(experiment, "ACCEPT", {"html": "text/html"})
+    leaky, careless = (find_strategy(f"{PLANTED}:{name}") for name in ("Leaky", "Careless"))
+
+    result = measure(leaky, careless)
+
+    # One page of three in each of eight orders.
+    assert totals(result, "leaky") == {
+        "answers": 24,
+        # Whoever comes after somebody who has a name.
+        "names": 6,
+        "csrf_tokens": 8,
+        "cookies": 0,
+        # All but the admin, who comes twice.
+        "forms": 6,
+        "lacking": 0,
+        "found": 20,
+        "shareable": 0,
+    }
+    assert totals(result, "careless") == {
+        "answers": 24,
+        "names": 0,
+        "csrf_tokens": 0,
+        "cookies": 8,
+        "forms": 0,
+        # A user or an admin that comes after somebody else.
+        "lacking": 4,
+        "found": 12,
+        # Of both answers to each order, those to somebody who has a name.
+        "shareable": 10,
+    }
+    assert result.verdicts == (
+        "leaky: 20 of 24 answers LEAKED what is another person's.",
+        (
+            "careless: 12 of 24 answers LEAKED what is another person's, "
+            "and 10 that name somebody may be kept by SHARED CACHES."
+        ),
+    )
 
 
 def test_a_strategy_with_a_process_of_its_own_is_asked_there() -> None:

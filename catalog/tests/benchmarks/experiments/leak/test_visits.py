@@ -1,0 +1,214 @@
+"""Two accounts that ask for the same pages, and what the detector makes of planted visits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
+
+from catalog.benchmarks.experiments.leak import experiment
+from catalog.benchmarks.experiments.leak.disclosures import FAULTS, Personal
+from catalog.benchmarks.experiments.leak.experiment import Leak, Order, Visit, find_leaks, orders
+from catalog.benchmarks.experiments.leak.visits import describe, meet, read_answers
+from catalog.benchmarks.options import Options
+from catalog.benchmarks.sandbox.accounts import VISITOR, Person
+from catalog.benchmarks.strategies.registry import TEXTBOOK, UNCACHED
+from catalog.factories import ProductFactory
+
+LIST = "/uncached/products/"
+USER = Person(role="user", user=User(username="ursula"))
+ADMIN = Person(role="admin", user=User(username="wilhelmina", is_staff=True))
+ACCOUNTS = (VISITOR, USER, ADMIN)
+
+
+def saved(person: Person) -> Person:
+    assert person.user
+    user = User.objects.create(username=person.user.username, is_staff=person.user.is_staff)
+    return Person(role=person.role, user=user)
+
+
+def met(first: Person, then: Person | None, urls: Sequence[str] = (LIST,)) -> list[dict[str, Personal]]:
+    found = meet(
+        first=describe(first),
+        then=describe(then) if then else None,
+        accept="text/html",
+        urls=urls,
+        usernames=["ursula", "wilhelmina"],
+    )
+    return read_answers(found)
+
+
+@pytest.mark.django_db
+def test_each_of_two_accounts_is_logged_in_when_it_asks_and_nobody_is_afterwards() -> None:
+    ProductFactory.create()
+    user, admin = saved(USER), saved(ADMIN)
+
+    first, then = met(user, admin)
+
+    assert [each[LIST].usernames for each in (first, then)] == [{"ursula"}, {"wilhelmina"}]
+    assert [each[LIST].forms for each in (first, then)] == [frozenset(), {"POST"}]
+    # Each has a browser without the other's cookies.
+    assert first[LIST].sent_cookies.isdisjoint(then[LIST].sent_cookies)
+    assert not Session.objects.exists()
+
+
+@pytest.mark.django_db
+def test_an_account_that_logs_out_asks_again_as_nobody_in_the_same_browser() -> None:
+    ProductFactory.create()
+
+    first, then = met(saved(ADMIN), None)
+
+    assert first[LIST].usernames == {"wilhelmina"}
+    assert (then[LIST].usernames, then[LIST].forms) == (frozenset(), frozenset())
+    names = [{name for name, _ in answers[LIST].sent_cookies} for answers in (first, then)]
+    assert names == [{"sessionid"}, {"csrftoken"}]
+
+
+@pytest.mark.django_db
+def test_a_visitor_is_nobody() -> None:
+    ProductFactory.create()
+
+    first, then = met(VISITOR, saved(USER))
+
+    assert [each[LIST].usernames for each in (first, then)] == [frozenset(), {"ursula"}]
+
+
+@pytest.mark.django_db
+def test_a_page_that_is_no_200_has_no_answer() -> None:
+    assert [set(answers) for answers in met(VISITOR, VISITOR, ["/uncached/products/7/", LIST])] == [
+        {LIST}
+    ] * 2
+
+
+def test_there_are_eight_orders_for_each_of_two_renderers() -> None:
+    cases = [order.case for order in orders(ACCOUNTS)]
+
+    assert cases[:8] == [
+        "visitor_user_html",
+        "visitor_admin_html",
+        "user_visitor_html",
+        "user_admin_html",
+        "user_logout_html",
+        "admin_visitor_html",
+        "admin_user_html",
+        "admin_logout_html",
+    ]
+    assert cases[8:] == [case.replace("html", "json") for case in cases[:8]]
+    assert len(cases) == experiment.ORDERS * len(experiment.ACCEPT)
+
+
+# Planted visits: each page of the second account has one fault, or none.
+
+PAGE = ("mine", "/products/")
+NAMED = {person.role: frozenset({person.username}) for person in (USER, ADMIN) if person.username}
+
+
+def visit(first: Person, then: Person | None, answer: Personal | None = None, **before: Any) -> Visit:
+    order = Order(first=first, then=then, renderer="html")
+    forms = frozenset({"POST"}) if first.is_admin else frozenset()
+    firsts = {PAGE: Personal(usernames=NAMED.get(first.role, frozenset()), forms=forms, **before)}
+    seconds = {} if answer is None else {PAGE: answer}
+    return Visit(order=order, first=firsts, then=seconds)
+
+
+OWN_PAGES = (visit(VISITOR, None), visit(USER, None), visit(ADMIN, None))
+
+
+def leaks(*visits: Visit) -> list[Leak]:
+    return list(find_leaks([*OWN_PAGES, *visits]))
+
+
+def leak(case: str, *kinds: str) -> Leak:
+    return Leak(strategy="mine", case=case, kinds=frozenset(kinds))
+
+
+def test_a_page_of_ones_own_is_no_leak() -> None:
+    assert leaks(visit(USER, ADMIN, Personal(usernames=NAMED["admin"], forms=frozenset({"POST"})))) == []
+
+
+def test_each_page_that_leaks_is_one_leak_of_its_kinds_and_its_case() -> None:
+    found = leaks(
+        visit(USER, ADMIN, Personal(usernames=NAMED["user"] | NAMED["admin"], forms=frozenset({"POST"}))),
+        visit(USER, VISITOR, Personal(csrf_tokens=frozenset("t")), csrf_tokens=frozenset("t")),
+        visit(USER, VISITOR, Personal(cookies=frozenset({("a", "b")})), cookies=frozenset({("a", "b")})),
+        visit(VISITOR, USER, Personal(usernames=NAMED["user"], forms=frozenset({"POST"}))),
+        visit(VISITOR, ADMIN, Personal(forms=frozenset({"POST"}))),
+        visit(VISITOR, ADMIN, Personal(usernames=NAMED["admin"])),
+        # Whoever has logged out is a visitor.
+        visit(ADMIN, None, Personal(usernames=NAMED["admin"], forms=frozenset({"POST"}))),
+    )
+
+    assert found == [
+        leak("user_admin_html", "names"),
+        leak("user_visitor_html", "csrf_tokens"),
+        leak("user_visitor_html", "cookies"),
+        leak("visitor_user_html", "forms"),
+        leak("visitor_admin_html", "lacking"),
+        leak("visitor_admin_html", "lacking"),
+        leak("admin_logout_html", "names", "forms"),
+    ]
+
+
+def test_an_answer_of_one_strategy_is_not_compared_with_anothers() -> None:
+    tokens = frozenset("t")
+    first = {("other", "/products/"): Personal(csrf_tokens=tokens)}
+    order = Order(first=USER, then=VISITOR, renderer="html")
+    planted = Visit(order=order, first=first, then={PAGE: Personal(csrf_tokens=tokens)})
+
+    assert leaks(planted) == []
+
+
+def test_what_is_shown_as_json_is_not_lacking_what_is_shown_as_html() -> None:
+    order = Order(first=VISITOR, then=ADMIN, renderer="json")
+
+    assert leaks(Visit(order=order, first={}, then={PAGE: Personal()})) == []
+
+
+def test_the_figures_count_what_was_planted() -> None:
+    shareable = Personal(usernames=NAMED["admin"], may_be_shared=True)
+    visits = [
+        visit(ADMIN, VISITOR, shareable, may_be_shared=True),
+        visit(USER, VISITOR, Personal(forms=frozenset({"POST"}), usernames=NAMED["user"])),
+        Visit(order=Order(first=USER, then=ADMIN, renderer="html"), first={}, then={("other", "/"): PAGE_OF}),
+    ]
+    found = [
+        leak("admin_visitor_html", "names"),
+        leak("user_visitor_html", "names", "forms"),
+        Leak(strategy="other", case="user_admin_html", kinds=frozenset({"names"})),
+    ]
+
+    values = {figure.path: figure.value for figure in experiment._figures("mine", visits, found)}
+
+    assert values == {
+        "mine.leak.answers": 2,
+        "mine.leak.found": 2,
+        **{f"mine.leak.{kind}": 0 for kind in FAULTS},
+        "mine.leak.names": 2,
+        "mine.leak.forms": 1,
+        # The admin's own page, and what the visitor got of it.
+        "mine.leak.shareable": 2,
+        "mine.admin_visitor_html.leaks": 1,
+        "mine.user_visitor_html.leaks": 1,
+        "mine.user_admin_html.leaks": 0,
+    }
+
+
+PAGE_OF = Personal(usernames=frozenset({"ursula"}))
+
+
+def test_pages_that_were_not_answered_are_warned_of_by_their_number() -> None:
+    options = Options(strategies=(UNCACHED, TEXTBOOK))
+    answered = {("uncached", path): Personal() for path in ("/a/", "/b/", "/c/")}
+    order = Order(first=USER, then=ADMIN, renderer="html")
+    textbook = {("textbook", "/a/"): Personal()}
+    visits = [Visit(order=order, first={**answered, **textbook}, then=answered)]
+
+    assert list(experiment._warnings(options, visits, paths=3)) == [
+        (
+            "textbook: 5 of 6 answers were no 200 and count as no leak. "
+            "Look at /textbook/products/ in a browser."
+        )
+    ]
