@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from dataclasses import replace
 from functools import partial
@@ -252,6 +253,154 @@ def test_a_cache_that_does_not_come_back_is_a_warning() -> None:
             "Try --thorough, which waits longer."
         ),
     )
+
+
+def test_every_figure_of_a_planted_outage_is_exact() -> None:
+    steady = tuple(request(99, seconds=each) for each in (0.001, 0.002, 0.009))
+    planted = observe(
+        request(100, seconds=0.25, is_hit=True, stock=6),
+        request(101, seconds=0.5, status=503, stock=None),
+        request(102, seconds=4, status=500, stock=None),
+        request(103, seconds=0.75, stock=6),
+        request(104, seconds=2, status=NO_ANSWER, stock=None),
+        # After the outage: an old answer that is no hit, and a current one that is.
+        request(111, stock=6),
+        request(112, seconds=0.5, is_hit=True),
+        steady=steady,
+        save=Save(ended=102, seconds=1.5, error="ConnectionError: Refused."),
+    )
+
+    result = sum_up(planted)
+
+    assert {figure.name: (figure.value, figure.better) for figure in result.figures} == {
+        "requests": (5, "neither"),
+        "ok": (2 / 5, "higher"),
+        "server_errors": (2, "lower"),
+        "bypass": (1 / 5, "neither"),
+        "steady_p50": (0.002, "lower"),
+        "p50": (0.75, "lower"),
+        "max": (4, "lower"),
+        "save": (1.5, "lower"),
+        "failed_saves": (1, "lower"),
+        "failed_but_written": (1, "lower"),
+        "recovery": (2, "lower"),
+        "stale": (2, "lower"),
+        "last_stale": (0.5, "lower"),
+    }
+    [series] = result.series
+    assert (series.strategy, series.case, series.name) == ("readcache", "refused", "time")
+    assert series.values == (0.25, 0.5, 4, 0.75, 2)
+    assert result.parameters["outage_seconds"] == SHORT.outage
+
+
+def test_a_request_at_the_moment_at_which_redis_answers_again_may_be_the_recovery() -> None:
+    result = sum_up(observe(request(101), request(110.5, seconds=0.25, is_hit=True)))
+
+    assert value(result, "readcache.refused.recovery") == 0.25
+
+
+@pytest.mark.parametrize(
+    ("seconds", "waited"),
+    [
+        (0.99, ""),
+        (1.0, "; a request WAITED for 1.00 s (refused)"),
+        (9.0, "; a request WAITED for 9.00 s (refused)"),
+        # It was asked at 101, and Redis answers from 110.5 on.
+        (9.5, "; a request WAITED for 9.50 s, until Redis was back (refused)"),
+    ],
+)
+def test_a_wait_of_a_second_is_a_fault(seconds: float, waited: str) -> None:
+    result = sum_up(observe(request(101, seconds=seconds), strategy=UNCACHED))
+
+    assert result.verdicts == (
+        f"uncached: every request was answered, within {seconds:.2f} s at the longest{waited}.",
+    )
+    requests, _ = experiment.tables(result)
+    [row] = requests.rows
+    marked = {head.split()[0] for head, cell in zip(requests.heads, row, strict=True) if cell.mark == "bad"}
+    assert marked == ({"p50", "max"} if waited else set())
+
+
+def test_a_restarted_redis_is_back_from_the_start() -> None:
+    times = OutageTimes(began=100, ending=110, returned=100)
+    (verdict,) = sum_up(
+        observe(request(100, seconds=2), strategy=UNCACHED, case="restarted", times=times)
+    ).verdicts
+
+    assert "a request WAITED for 2.00 s (restarted)" in verdict
+
+
+def test_the_verdict_adds_up_the_cases_and_names_the_worst() -> None:
+    failing = Save(ended=102, seconds=0.1, error="TimeoutError")
+    first = observe(
+        request(101, seconds=0.1),
+        request(102, status=500),
+        request(103, status=500),
+        request(111, stock=6),
+        request(112, is_hit=True),
+        save=failing,
+    )
+    second = observe(
+        request(101, seconds=3),
+        request(103, status=500),
+        request(113, stock=6),
+        request(115, is_hit=True),
+        case="hung",
+        save=failing,
+        written_stock=7,
+    )
+    third = observe(
+        request(101), request(110.5, is_hit=True), case="restarted", save=failing, written_stock=6
+    )
+
+    result = sum_up(first, second, third)
+
+    assert result.verdicts == (
+        (
+            "readcache: FAILED requests (2 of 3 refused, 1 of 2 hung); a request WAITED for 3.00 s (hung); "
+            "3 of 3 saves FAILED, 2 after their row was written; "
+            "STALE answers: 2, the last 2.50 s after Redis was back; "
+            "from the cache again at most 4.51 s after Redis was back."
+        ),
+    )
+
+
+def test_the_longest_of_all_cases_is_said_where_every_request_was_answered() -> None:
+    result = sum_up(
+        observe(request(101, seconds=0.3), strategy=UNCACHED),
+        observe(request(101, seconds=0.2), strategy=UNCACHED, case="hung"),
+    )
+
+    assert result.verdicts == ("uncached: every request was answered, within 0.30 s at the longest.",)
+    assert result.warnings == ()
+
+
+def test_it_observes_without_garbage_collection_and_within_its_estimate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    options = Options(strategies=(UNCACHED, READ_CACHE), seed=7)
+    done: list[float] = []
+
+    def observe_outages(strategies: Any, timing: Any, *, program: Path, on_start: Any, on_case: Any) -> Any:
+        assert not gc.isenabled()
+        assert (strategies, timing, program) == (options.strategies, experiment.TIMING.normal, Path("redis"))
+        on_start()
+        for case in CASES:
+            on_case(case)
+        return [observe(request(101))]
+
+    monkeypatch.setattr(experiment, "find_server", lambda: Path("redis"))
+    monkeypatch.setattr(experiment, "observe_outages", observe_outages)
+
+    result = experiment.measure(replace(options, on_progress=done.append))
+
+    timing = experiment.TIMING.normal
+    around = timing.steady + timing.recovery
+    # A strategy that waits for a Redis that hangs may wait as long as that hangs.
+    refused, hung = around + timing.outage, around + timing.longest_outage
+    assert done == pytest.approx([2 * experiment.STARTING_SECONDS_PER_STRATEGY, refused, hung, refused])
+    assert sum(done) == pytest.approx(experiment.estimate_seconds(options))
+    assert value(result, "readcache.refused.requests") == 1
 
 
 def test_the_verdict_names_the_faults() -> None:
