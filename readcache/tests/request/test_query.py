@@ -1,3 +1,5 @@
+"""The query that a view sees while an entry is filled."""
+
 from __future__ import annotations
 
 import json
@@ -14,7 +16,7 @@ def query_of(canonical: str, given: str) -> CanonicalQuery:
     return CanonicalQuery.made(canonical, QueryDict(given), {"page", "search"}.__contains__)
 
 
-def test_what_the_key_counts_is_canonical_and_not_noted() -> None:
+def test_a_parameter_that_the_key_counts_is_canonical_and_not_recorded() -> None:
     query = query_of("page=2", "page=02&search=")
 
     assert (query["page"], query.get("page"), query.getlist("page")) == ("2", "2", ["2"])
@@ -34,7 +36,7 @@ def test_what_the_key_counts_is_canonical_and_not_noted() -> None:
         (lambda query: query.copy()["mine"], "b"),
     ],
 )
-def test_what_it_does_not_count_has_the_value_that_was_given_and_is_noted(
+def test_a_parameter_that_the_key_does_not_count_has_the_given_value_and_is_recorded(
     ask: Callable[[Any], Any], answer: Any
 ) -> None:
     query = query_of("page=2", "page=2&mine=a&mine=b")
@@ -52,7 +54,7 @@ def test_what_it_does_not_count_has_the_value_that_was_given_and_is_noted(
         (lambda query: "mine" in query, False),
     ],
 )
-def test_it_is_noted_where_it_was_not_given_too(ask: Callable[[Any], Any], answer: Any) -> None:
+def test_a_parameter_that_was_not_given_is_recorded_too(ask: Callable[[Any], Any], answer: Any) -> None:
     query = query_of("", "")
 
     assert ask(query) == answer
@@ -72,7 +74,7 @@ def test_it_is_noted_where_it_was_not_given_too(ask: Callable[[Any], Any], answe
         json.dumps,
     ],
 )
-def test_who_asks_for_all_gets_what_was_given(ask: Callable[[Any], Any]) -> None:
+def test_asking_for_all_parameters_returns_the_given_ones_and_is_recorded(ask: Callable[[Any], Any]) -> None:
     given = QueryDict("page=2&utm=1")
     query = query_of("page=2", "page=2&utm=1")
 
@@ -80,7 +82,7 @@ def test_who_asks_for_all_gets_what_was_given(ask: Callable[[Any], Any]) -> None
     assert EVERY_PARAMETER in query.unknown
 
 
-def test_a_copy_takes_defaults_and_reads_nothing_by_that() -> None:
+def test_a_copy_takes_defaults_and_records_nothing() -> None:
     query = query_of("page=2", "page=2&utm=1")
 
     copied = query.copy()
