@@ -65,7 +65,7 @@ def token_key(tag: str = BOOK_TAG) -> str:
 
 
 def lives_at_most_one_lease(redis: Any) -> bool:
-    return 0 < redis.pttl(token_key()) <= LEASE_SECONDS * 1000
+    return 0 < int(redis.pttl(token_key())) <= LEASE_SECONDS * 1000
 
 
 def assert_old_at_most_for_the_rest_of_the_lease(redis: Any) -> None:

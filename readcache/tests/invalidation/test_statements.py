@@ -239,8 +239,9 @@ def database_cascades(forget: Callable[[], None]) -> Iterator[None]:
     """
     with pytest.MonkeyPatch.context() as patch:
         if not hasattr(deletion, "DatabaseOnDelete"):
-            patch.setattr(deletion, "DatabaseOnDelete", type("DatabaseOnDelete", (), {}), raising=False)
-            patch.setattr(deletion, "DB_CASCADE", deletion.DatabaseOnDelete(), raising=False)
+            on_delete: Any = type("DatabaseOnDelete", (), {})
+            patch.setattr(deletion, "DatabaseOnDelete", on_delete, raising=False)
+            patch.setattr(deletion, "DB_CASCADE", on_delete(), raising=False)
         for model, name in ((Book, "author"), (Book.topics.through, "book")):
             field: Any = model._meta.get_field(name)
             patch.setattr(field.remote_field, "on_delete", deletion.DB_CASCADE)

@@ -39,6 +39,7 @@ class Book(models.Model):
     copies = models.PositiveIntegerField(default=0)
     author = models.ForeignKey(Author, on_delete=models.PROTECT, related_name="books")
     topics = models.ManyToManyField(Topic, related_name="books", blank=True)
+    isbn = models.CharField(max_length=32, unique=True, null=True, blank=True)
 
     class Meta:
         ordering = ["pk"]
