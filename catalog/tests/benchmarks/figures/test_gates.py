@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog.benchmarks.figures.gates import missed_gates, parse_gate
+from catalog.benchmarks.figures.gates import EXAMPLE, missed_gates, parse_gate, require_strategies
 from catalog.benchmarks.figures.results import Environment, ExperimentResult, Figure, Run, Unit
 from catalog.options import InvalidOption
 
@@ -58,6 +58,13 @@ def missed(gate: str) -> list[str]:
         "readcache.freshness.hit_share >= 80%",
         "readcache.freshness.hit_share != 0.7",
         "textbook.keys_1000.memory_per_page = 4 KiB",
+        "textbook.keys_1000.memory_per_page = 0.00390625 MiB",
+        "readcache.hit.p50 = 1200 us",
+        "readcache.hit.p50 <= 1.2 ms",
+        "readcache.hit.p50 >= 1.2 ms",
+        "readcache.freshness.stale < 1",
+        "readcache.freshness.hit_share = 80%",
+        "floor-get.hit.p50 < readcache.hit.p50",
         " textbook.w2c8.of_floor<0.5 ",
     ],
 )
@@ -75,6 +82,19 @@ def test_a_gate_that_holds_says_nothing(gate: str) -> None:
                 "readcache.hit.p50 is 1.20 ms, floor-get.hit.p50 is 1.00 ms."
             ),
         ),
+        (
+            "readcache.freshness.stale > 0",
+            "readcache.freshness.stale > 0: readcache.freshness.stale is 0.",
+        ),
+        (
+            "readcache.freshness.stale < 0",
+            "readcache.freshness.stale < 0: readcache.freshness.stale is 0.",
+        ),
+        (
+            "readcache.freshness.stale >= 1",
+            "readcache.freshness.stale >= 1: readcache.freshness.stale is 0.",
+        ),
+        ("readcache.hit.p50 < 1.2 ms", "readcache.hit.p50 < 1.2 ms: readcache.hit.p50 is 1.20 ms."),
         ("readcache.hit.p50 < 1 ms", "readcache.hit.p50 < 1 ms: readcache.hit.p50 is 1.20 ms."),
         (
             "readcache.freshness.stale != 0",
@@ -129,7 +149,74 @@ def test_what_is_no_gate_is_refused_with_an_example(gate: str) -> None:
         parse_gate(gate)
 
 
+@pytest.mark.parametrize(
+    ("gate", "rule"),
+    [
+        (
+            "readcache.hit.p50",
+            "two operands and one of < <= > >= = != between them, got 'readcache.hit.p50'.",
+        ),
+        ("1 < 2", "a figure, named strategy.case.name, got '1 < 2'."),
+        ("readcache < textbook", "a figure, named strategy.case.name, got 'readcache < textbook'."),
+        (
+            "readcache.hit.p50 < 1 week",
+            "numbers and figures; '1 week' is neither, got 'readcache.hit.p50 < 1 week'.",
+        ),
+    ],
+)
+def test_the_rule_that_is_broken_is_named(gate: str, rule: str) -> None:
+    with pytest.raises(InvalidOption) as raised:
+        parse_gate(gate)
+    assert str(raised.value) == f"--fail-under must have {rule} Try --fail-under {EXAMPLE}"
+
+
+@pytest.mark.parametrize(
+    ("gate", "unknown"),
+    [
+        ("magic.hit.p50 < 1", "magic"),
+        ("readcache.hit.p50 < 2 * magic", "magic"),
+        ("magic > textbook.hit.p50", "magic"),
+    ],
+)
+def test_a_strategy_that_the_run_does_not_measure_is_named_before_it(gate: str, unknown: str) -> None:
+    with pytest.raises(InvalidOption) as raised:
+        require_strategies([parse_gate("readcache.hit.p50 < 1"), parse_gate(gate)], ["readcache", "textbook"])
+    assert str(raised.value) == (
+        f"--fail-under {gate!r} names {unknown}, which this run does not measure. "
+        "The strategies of this run are readcache, textbook."
+    )
+
+
+def test_strategies_that_the_run_measures_are_fine() -> None:
+    require_strategies([parse_gate("1 ms > readcache.hit.p50")], ["readcache"])
+
+
+def test_each_gate_that_is_missed_has_its_sentence() -> None:
+    gates = [parse_gate(f"readcache.hit.p50 < {limit}") for limit in ("1 ms", "2 ms", "1.1 ms")]
+
+    assert [sentence.partition(":")[0] for sentence in missed_gates(gates, RUN)] == [
+        "readcache.hit.p50 < 1 ms",
+        "readcache.hit.p50 < 1.1 ms",
+    ]
+
+
 @given(st.text())
 def test_no_text_is_more_than_refused(text: str) -> None:
     with contextlib.suppress(InvalidOption):
         parse_gate(text)
+
+
+@pytest.mark.parametrize(
+    ("limit", "value"),
+    [
+        ("3", 3),
+        ("3 s", 3),
+        ("3 ms", 0.003),
+        ("3 us", 0.000003),
+        ("3%", 0.03),
+        ("3 KiB", 3072),
+        ("3 MiB", 3145728),
+    ],
+)
+def test_a_limit_is_in_its_unit(limit: str, value: float) -> None:
+    assert parse_gate(f"readcache.hit.p50 < {limit}").right.factor == pytest.approx(value, rel=1e-12)

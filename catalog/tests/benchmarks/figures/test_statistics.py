@@ -1,3 +1,4 @@
+import math
 import random
 import statistics
 
@@ -16,6 +17,7 @@ def test_a_summary_holds_seconds_and_requests_per_second() -> None:
 
 def test_percentiles_follow_the_inclusive_method() -> None:
     assert summarise([float(value) for value in range(101)]).p95 == 95
+    assert summarise([float(value) for value in range(101)]).p99 == 99
     assert summarise([1.0, 2.0]).p95 == pytest.approx(1.95)
     assert summarise([7.0]).p95 == 7.0
 
@@ -32,6 +34,40 @@ def test_an_interval_needs_six_samples_and_a_summary_needs_one() -> None:
     assert str(median_interval([5])) == "too few samples for an interval"
     assert median_interval([5]).has(7)
     assert str(median_interval([1, 2, 3, 4, 5, 6])) == "95% interval 2.00 to 5.50"
+
+
+@pytest.mark.parametrize(
+    ("value", "has"), [(0.99, False), (1.0, True), (2.0, True), (3.0, True), (3.01, False)]
+)
+def test_an_interval_has_its_limits(value: float, has: bool) -> None:
+    assert Interval(value=2, low=1, high=3).has(value) is has
+
+
+@pytest.mark.parametrize(("low", "high"), [(None, 3), (1, None)])
+def test_half_an_interval_is_none(low: float | None, high: float | None) -> None:
+    half = Interval(value=2, low=low, high=high)
+
+    assert half.has(9)
+    assert str(half) == "too few samples for an interval"
+
+
+def test_a_ratio_has_no_interval_where_either_side_has_too_few_samples() -> None:
+    six, five = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [1.0] * 5
+
+    assert median_ratio(six, five) == Interval(value=3.5, low=None, high=None)
+    assert median_ratio(five, six) == Interval(value=1 / 3.5, low=None, high=None)
+    assert median_ratio(six, six).low is not None
+
+
+def test_the_interval_is_the_95_percent_one() -> None:
+    """The resampled medians of so many samples are as good as normally distributed."""
+    values = samples(7, 1.0, count=2000)
+    # Of the median of a normal distribution whose standard deviation is a tenth.
+    standard_error = 0.1 * (math.pi / 2 / 2000) ** 0.5
+
+    low, high = limits(median_interval(values))
+
+    assert (high - low) / standard_error == pytest.approx(2 * 1.96, rel=0.1)
 
 
 def samples(seed: int, mean: float, *, count: int = 200) -> list[float]:
@@ -78,5 +114,8 @@ def test_more_samples_make_the_interval_narrower() -> None:
 def test_the_same_seed_gives_the_same_interval() -> None:
     arguments = samples(1, 4e-3), samples(2, 1e-3)
 
-    assert median_ratio(*arguments, seed=3) == median_ratio(*arguments, seed=3)
+    assert median_ratio(*arguments, seed=3) == median_ratio(*arguments, seed=3) != median_ratio(*arguments)
+    assert median_ratio(*arguments) == median_ratio(*arguments, seed=0)
+    assert median_interval(arguments[0]) == median_interval(arguments[0], seed=0)
+    assert median_interval(arguments[0]) != median_interval(arguments[0], seed=1)
     assert median_ratio(*arguments).value == statistics.median(arguments[0]) / statistics.median(arguments[1])
