@@ -53,7 +53,6 @@ class DetailBefore(_PageBefore, views.ProductDetailAPIView):
 
 class OneVersionBehind(Strategy):
     name = "one-version-behind"
-    caches = False
     views = with_views(ProductListCreateAPIView=ListBefore, ProductDetailAPIView=DetailBefore)
 
 

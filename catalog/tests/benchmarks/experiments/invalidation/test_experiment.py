@@ -24,7 +24,7 @@ from catalog.benchmarks.experiments.invalidation.writes import KINDS, Kind, Targ
 from catalog.benchmarks.figures.results import ExperimentResult
 from catalog.benchmarks.options import Effort, Options, Scale
 from catalog.benchmarks.sandbox.isolation import isolated_cache
-from catalog.benchmarks.strategies.registry import READ_CACHE, TEXTBOOK, UNCACHED, Strategy
+from catalog.benchmarks.strategies.registry import READ_CACHE, TEXTBOOK, UNCACHED, Strategy, find_strategy
 from catalog.factories import ProductFactory, TagFactory
 from catalog.models import Category, Product, Tag
 from catalog.tests.benchmarks.conftest import children
@@ -32,6 +32,7 @@ from readcache.invalidation import rotations
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+ONE_VERSION_BEHIND = "catalog.tests.benchmarks.strategies.planted_strategies:OneVersionBehind"
 SEEN_BY_THE_TEXTBOOK = ["save", "save_in_the_admin", "save_through_the_api", "loaddata", "second_process"]
 UNSEEN_BY_THE_TEXTBOOK = ["create", "update", "bulk_create", "add_a_tag", "rename_the_category", "raw_sql"]
 
@@ -114,6 +115,25 @@ def test_a_read_cache_that_does_not_rotate_is_found_out(
 
     assert value(result, "readcache.invalidation.stale") == 2
     assert {value(result, f"readcache.{name}.stale_race") for name in ("save", "rename_the_tag")} == {2}
+
+
+def test_a_strategy_that_is_one_version_behind_is_stale_on_each_page_that_it_serves_so(
+    choose: Callable[..., None],
+) -> None:
+    choose("create")
+
+    result = measure(find_strategy(ONE_VERSION_BEHIND))
+
+    figures = (figure for figure in result.figures if figure.path.startswith("one-version-behind.create.s"))
+    assert {figure.name: figure.value for figure in figures} == {
+        "stale": 1,
+        "stale_list": 1,
+        # This page comes from the database.
+        "stale_category": 0,
+        # Both races end with the list as it was.
+        "stale_race": 2,
+    }
+    assert result.verdicts[0].startswith("one-version-behind: 1 of 1 kinds of write leave a page STALE, ")
 
 
 @contextmanager

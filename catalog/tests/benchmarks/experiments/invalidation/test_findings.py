@@ -1,0 +1,253 @@
+"""Planted findings: what was stale, and what a write took, are counted and said exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Any
+
+import pytest
+
+from catalog.benchmarks.experiments.invalidation import experiment, trials
+from catalog.benchmarks.experiments.invalidation.experiment import Finding
+from catalog.benchmarks.experiments.invalidation.writes import Kind
+from catalog.benchmarks.figures.results import ExperimentResult
+from catalog.benchmarks.options import Effort, Options
+from catalog.benchmarks.strategies.registry import READ_CACHE, UNCACHED, Strategy
+
+
+def finding(strategy: str, kind: str, **fields: Any) -> Finding:
+    given: dict[str, Any] = {"pages": {}, "stale_races": 0, "seconds": (1.0,), **fields}
+    return Finding(strategy=strategy, kind=kind, **given)
+
+
+FRESH = {"detail": False, "list": False}
+FINDINGS = [
+    finding("uncached", "save", seconds=(1.0, 2.0, 3.0)),
+    finding("uncached", "update", seconds=(4.0,)),
+    finding("uncached", "create", seconds=(10.0,)),
+    finding("mine", "save", pages=FRESH, seconds=(3.0, 4.0, 9.0)),
+    finding("mine", "update", pages={"detail": False, "list": True}, stale_races=2, seconds=(5.0,)),
+    finding("mine", "create", pages={"list": False, "category": False}, stale_races=1, seconds=(16.0,)),
+]
+
+
+def values(findings: Sequence[Finding], case: str) -> dict[str, float | None]:
+    figures = experiment._figures(findings)
+    return {
+        figure.name: figure.value
+        for figure in figures
+        if f"{figure.strategy}.{figure.case}" == f"mine.{case}"
+    }
+
+
+def test_a_kind_of_write_has_a_figure_of_each_page_and_of_both_races() -> None:
+    assert values(FINDINGS, "save") == {
+        "stale": 0,
+        "stale_detail": 0,
+        "stale_list": 0,
+        "stale_race": 0,
+        "write": 4,
+    }
+    assert values(FINDINGS, "update") == {
+        "stale": 1,
+        "stale_detail": 0,
+        "stale_list": 1,
+        "stale_race": 2,
+        "write": 5,
+    }
+    assert values(FINDINGS, "create") == {
+        "stale": 0,
+        "stale_list": 0,
+        "stale_category": 0,
+        "stale_race": 1,
+        "write": 16,
+    }
+
+
+def test_the_totals_count_kinds_and_take_the_median_of_their_prices() -> None:
+    assert values(FINDINGS, "invalidation") == {
+        "kinds": 3,
+        "stale": 1,
+        # Whichever of the two races it lost.
+        "stale_race": 2,
+        # 4 / 2, 5 / 4 and 16 / 10; 4 - 2, 5 - 4 and 16 - 10.
+        "write_cost": 1.6,
+        "write_extra": 2,
+    }
+
+
+def test_the_strategy_that_others_are_compared_with_has_no_price() -> None:
+    names = {
+        figure.name
+        for figure in experiment._figures(FINDINGS)
+        if (figure.strategy, figure.case) == ("uncached", "invalidation")
+    }
+
+    assert names == {"kinds", "stale", "stale_race"}
+
+
+def test_a_fault_is_worse_the_more_there_is_of_it() -> None:
+    assert {figure.name: figure.better for figure in experiment._figures(FINDINGS)} == {
+        "kinds": "neither",
+        **dict.fromkeys(
+            (
+                "stale",
+                "stale_detail",
+                "stale_list",
+                "stale_category",
+                "stale_race",
+                "write",
+                "write_cost",
+                "write_extra",
+            ),
+            "lower",
+        ),
+    }
+
+
+@pytest.mark.parametrize(("races", "count"), [([None, None], None), ([None, 0], 0), ([2, None, 1, 0], 2)])
+def test_kinds_without_races_are_not_counted(races: list[int | None], count: int | None) -> None:
+    findings = [finding("mine", str(number), stale_races=each) for number, each in enumerate(races)]
+
+    assert experiment._count_stale_under_race(findings) == count
+
+
+@pytest.mark.parametrize(
+    ("pages", "races", "words"),
+    [
+        (FRESH, 0, "every one of 1 kinds of write is seen at once, under race too; "),
+        (FRESH, None, "every one of 1 kinds of write is seen at once; "),
+        (FRESH, 1, "0 of 1 kinds of write leave a page STALE, 1 under race; "),
+        ({"detail": True}, 0, "1 of 1 kinds of write leave a page STALE, 0 under race; "),
+        ({"detail": True, "list": False}, None, "1 of 1 kinds of write leave a page STALE; "),
+    ],
+)
+def test_the_verdict_says_what_is_stale(pages: dict[str, bool], races: int | None, words: str) -> None:
+    plain = finding("uncached", "save")
+
+    [verdict] = experiment._verdicts([plain, finding("mine", "save", pages=pages, stale_races=races)])
+
+    assert verdict == f"mine: {words}what a write takes shows no significant difference."
+
+
+def test_a_write_that_takes_less_time_is_not_said_to_take_more() -> None:
+    kinds = [str(number) for number in range(12)]
+    plain = [finding("uncached", kind, seconds=(2.0,)) for kind in kinds]
+    own = [finding("mine", kind, pages=FRESH, seconds=(1.0,)) for kind in kinds]
+
+    [verdict] = experiment._verdicts([*plain, *own])
+
+    assert verdict.endswith("; a write takes 0.50 times as long (95% interval 0.50 to 0.50).")
+
+
+def test_the_table_shows_the_worst_of_a_kind() -> None:
+    result = ExperimentResult(
+        experiment="invalidation", parameters={}, figures=tuple(experiment._figures(FINDINGS))
+    )
+
+    notice, price = experiment.tables(result)
+
+    assert [[(cell.text, cell.mark) for cell in row] for row in notice.rows] == [
+        [("save", ""), ("fresh", ""), ("fresh", "")],
+        [("update", ""), ("fresh", ""), ("stale: list", "bad")],
+        [("create", ""), ("fresh", ""), ("stale under race", "bad")],
+    ]
+    assert [[cell.text for cell in row] for row in price.rows] == [
+        ["save", "2,000", "4,000", "2.00"],
+        ["update", "4,000", "5,000", "1.25"],
+        ["create", "10,000", "16,000", "1.60"],
+    ]
+
+
+# The trials of one kind, planted
+
+
+class Bench:
+    """In place of a real one, with pages that nobody asks for."""
+
+    def __init__(self, *, has_readers: bool = True) -> None:
+        self.readers = has_readers
+        self.connected: list[str] = []
+
+    def make_targets(self, count: int) -> list[Any]:
+        return [f"target {number}" for number in range(count)]
+
+    def only_invalidation_of(self, strategy: Strategy) -> Any:
+        self.connected.append(strategy.name)
+        return nullcontext()
+
+
+KIND = Kind(name="save", changes=frozenset({"detail"}), write=lambda target: None)
+
+
+@pytest.fixture
+def planted(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What each trial finds, by its name. Each has a target of its own."""
+    found: dict[str, Any] = {
+        "pages": {"detail": False},
+        "races": [False, False],
+        "seconds": 0.25,
+        "timed": [],
+    }
+
+    def find_stale_pages(bench: Any, strategy: Strategy, kind: Kind, target: str) -> Any:
+        assert target == "target 0"
+        return found["pages"]
+
+    def race(number: int) -> Any:
+        def run(bench: Any, strategy: Strategy, kind: Kind, target: str) -> bool:
+            assert target == f"target {number + 1}"
+            return bool(found["races"][number])
+
+        return run
+
+    def time_write(bench: Any, strategy: Strategy, kind: Kind, target: str) -> float:
+        assert bench.connected[-1] == strategy.name
+        found["timed"].append((strategy.name, target))
+        return float(found["seconds"])
+
+    monkeypatch.setattr(trials, "find_stale_pages", find_stale_pages)
+    monkeypatch.setattr(trials, "time_write", time_write)
+    monkeypatch.setattr(experiment, "RACES", [race(0), race(1)])
+    return found
+
+
+def examine(bench: Bench, **options: Any) -> list[Finding]:
+    given = Options(strategies=(UNCACHED, READ_CACHE), effort=Effort.QUICK, **options)
+    return experiment._examine(bench, KIND, given.strategies, given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("races", [(False, False), (True, False), (False, True), (True, True)])
+def test_the_races_that_end_with_a_stale_page_are_counted(planted: dict[str, Any], races: Any) -> None:
+    planted["races"] = races
+
+    uncached, read_cache = examine(Bench())
+
+    assert (uncached.stale_races, read_cache.stale_races) == (0, sum(races))
+    assert (uncached.pages, read_cache.pages) == ({}, {"detail": False})
+
+
+def test_without_readers_there_are_no_races(planted: dict[str, Any]) -> None:
+    planted["races"] = (True, True)
+
+    _, read_cache = examine(Bench(has_readers=False))
+
+    assert read_cache.stale_races is None
+
+
+def test_each_write_is_timed_on_a_target_that_nobody_has_written(planted: dict[str, Any]) -> None:
+    rounds = experiment.ROUNDS.quick
+
+    findings = examine(Bench())
+
+    assert [each.seconds for each in findings] == [(0.25,) * 4] * 2
+    # A second in all is enough, though there could have been another round.
+    assert rounds > 4
+    assert len({target for _, target in planted["timed"]}) == len(planted["timed"]) == 8
+
+
+def test_a_quick_write_is_timed_in_every_round(planted: dict[str, Any]) -> None:
+    planted["seconds"] = 0.001
+
+    assert [len(each.seconds) for each in examine(Bench())] == [experiment.ROUNDS.quick] * 2
