@@ -1,7 +1,8 @@
 """The settings of the engine's tests and of the processes that they start.
 
 ``DATABASE_URL`` is the database, a new SQLite file unless it is set. The tests hand the others to
-their processes: ``LIBRARY_REDIS_DIR``, the folder of the private Redis, and ``LIBRARY_LEASE_SECONDS``.
+their processes: ``LIBRARY_REDIS_DIR``, the folder of the private Redis, ``LIBRARY_LEASE_SECONDS`` and
+``LIBRARY_WAIT_SECONDS``.
 A test run takes a Redis of its own, which nobody else can be using: the tests empty it.
 """
 
@@ -102,6 +103,7 @@ CACHES: dict[str, dict[str, Any]] = {
     },
 }
 
+READ_CACHE_WAIT_SECONDS = float(os.environ.get("LIBRARY_WAIT_SECONDS") or 5)
 READ_CACHE_LEASE_SECONDS = float(os.environ.get("LIBRARY_LEASE_SECONDS") or 10)
 # A view that reads a table it did not declare is an error here, and a warning in production.
 READ_CACHE_STRICT = True

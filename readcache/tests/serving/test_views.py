@@ -1,3 +1,5 @@
+"""The mixin: what each renderer, method and account is answered, and what is stored."""
+
 from __future__ import annotations
 
 import json
@@ -23,9 +25,10 @@ from rest_framework.response import Response
 from rest_framework.test import APIClient
 from rest_framework.views import APIView
 
-from catalog.factories import ProductFactory, TagFactory
-from catalog.models import Product
-from catalog.serializers import ProductSerializer
+from instruments.rows import make_book, make_topic
+from instruments.visitors import uncached
+from library.models import Book
+from library.serializers import BookSerializer
 from readcache.declarations import ReadCache
 from readcache.serving import fills
 from readcache.serving.fills import Undeclared
@@ -35,17 +38,17 @@ from readcache.storage.store import HIT_FOR_MISS
 
 HTML = {"accept": "text/html"}
 INDENTED = {"accept": "application/json; indent=4"}
-SAID_BY_NAME = {"Cache-Status", "Age"}
+CHECKED_BY_NAME = {"Cache-Status", "Age"}
 
 
-# Views of the tests' own
+# Views of these tests
 
 
 class PlainView(CachedReadMixin, APIView):
-    """Answers what its ``say`` says."""
+    """Answers with the result of its ``say``."""
 
     permission_classes = [AllowAny]
-    read_cache = ReadCache("tests_plain", depends_on=(Product,), timeout=60)
+    read_cache = ReadCache("tests_plain", depends_on=(Book,), timeout=60)
     say: Callable[[Request], Response] = staticmethod(lambda request: Response({"said": "hello"}))
     calls = 0
 
@@ -77,17 +80,17 @@ def group_reader(request: Request) -> Response:
     return Response({"groups": Group.objects.count()})
 
 
-class FilteredByFields(CachedReadMixin, generics.ListAPIView[Product]):
+class FilteredByFields(CachedReadMixin, generics.ListAPIView[Book]):
     permission_classes = [AllowAny]
-    read_cache = ReadCache("tests_fields", depends_on=(Product, Product.tags.through), timeout=60)
-    queryset = Product.objects.order_by("pk")
-    serializer_class = ProductSerializer
+    read_cache = ReadCache("tests_fields", depends_on=(Book, Book.topics.through), timeout=60)
+    queryset = Book.objects.order_by("pk")
+    serializer_class = BookSerializer
     filter_backends = [DjangoFilterBackend]
-    filterset_fields = ["name"]
+    filterset_fields = ["title"]
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         queryset = self.filter_queryset(self.get_queryset())
-        return Response([product.name for product in queryset])
+        return Response([book.title for book in queryset])
 
 
 def saying(say: Callable[[Request], Response], **options: Any) -> Any:
@@ -109,27 +112,27 @@ urlpatterns = [
     path("session/", saying(session_reader)),
     path("groups/", saying(group_reader)),
     path("fields/", FilteredByFields.as_view()),
-    path("", include("shop.urls")),
+    path("", include("library.urls")),
 ]
 
-own_urls = pytest.mark.urls(__name__)
+urls_of_this_module = pytest.mark.urls(__name__)
 
 
-# People and pages
+# Accounts and pages
 
 
 @pytest.fixture
-def product(transactional_db: None, read_redis: Any) -> Product:
-    """The first of five and twenty: there are two pages of them."""
-    first, *_ = [ProductFactory.create(tags=[TagFactory.create(name="oak")]) for _ in range(25)]
-    # The tokens that writing left behind run out; those that reading makes stay.
-    read_redis.flushdb()
+def book(transactional_db: None, redis: Any) -> Book:
+    """The first of twenty-five: two pages."""
+    first, *_ = [make_book(topics=[make_topic("trees")]) for _ in range(25)]
+    # The writes left tokens that run out; those that a read makes stay.
+    redis.flushdb()
     return first
 
 
 @pytest.fixture
-def people(admin_user: User) -> dict[str, APIClient]:
-    """Nobody has a name that is in the text of a page."""
+def accounts(admin_user: User) -> dict[str, APIClient]:
+    """No account has a name that occurs in the text of a page."""
     admin_user.username = "wilhelmina"
     admin_user.save()
     user = User.objects.create_user("theodora", password="a")
@@ -139,12 +142,12 @@ def people(admin_user: User) -> dict[str, APIClient]:
     return clients
 
 
-def url_of(page: str, product: Product) -> str:
-    return page.format(pk=product.pk, slug=product.category.slug)
+def url_of(page: str, book: Book) -> str:
+    return page.format(pk=book.pk, slug=book.author.slug)
 
 
 def normal(response: Any) -> str:
-    """A page without what names the time or the cache, and without the secrets of one request."""
+    """A page without the headers that depend on the cache, and without the secrets of one request."""
     text: str = response.content.decode()
     text = re.sub(r'"csrfToken": "\w*"', "", text)
     text = re.sub(r'name="csrfmiddlewaretoken" value="\w*"', "", text)
@@ -152,16 +155,16 @@ def normal(response: Any) -> str:
 
 
 def headers_of(response: Any) -> dict[str, str]:
-    return {name: value for name, value in response.items() if name not in SAID_BY_NAME}
+    return {name: value for name, value in response.items() if name not in CHECKED_BY_NAME}
 
 
-def locks_held(read_redis: Any) -> list[bytes]:
-    keys = read_redis.keys("*:lock:*")
-    return [key for key in keys if read_redis.get(key) != HIT_FOR_MISS]
+def locks_held(redis: Any) -> list[bytes]:
+    keys = redis.keys("*:lock:*")
+    return [key for key in keys if redis.get(key) != HIT_FOR_MISS]
 
 
-def stored_values(read_redis: Any) -> list[bytes]:
-    return [read_redis.get(key) for key in read_redis.scan_iter("*:entry:*")]
+def stored_values(redis: Any) -> list[bytes]:
+    return [redis.get(key) for key in redis.scan_iter("*:entry:*")]
 
 
 @contextmanager
@@ -182,59 +185,59 @@ def counted_commands(redis: Any) -> Iterator[Callable[[], dict[str, int]]]:
 
 # One entry, every renderer
 
-PAGES = ["/products/", "/products/?page=2", "/products/{pk}/", "/products/stats/", "/categories/{slug}/"]
+PAGES = ["/books/", "/books/?page=2", "/books/{pk}/", "/books/statistics/", "/authors/{slug}/"]
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_everybody_sees_on_a_hit_what_they_see_on_a_miss(
-    page: str, product: Product, people: dict[str, APIClient], read_redis: Any
+def test_every_account_sees_on_a_hit_what_it_sees_on_a_miss(
+    page: str, book: Book, accounts: dict[str, APIClient], redis: Any
 ) -> None:
-    url = url_of(page, product)
+    url = url_of(page, book)
     misses = {}
-    for who, client in people.items():
+    for who, client in accounts.items():
         for headers in (HTML, {}, INDENTED):
-            read_redis.flushdb()
+            redis.flushdb()
             misses[who, str(headers)] = client.get(url, headers=headers)
 
     for order in permutations(["visitor", "user", "admin"]):
-        read_redis.flushdb()
+        redis.flushdb()
         for who in order:
             for headers in (HTML, {}, INDENTED):
-                miss, hit = misses[who, str(headers)], people[who].get(url, headers=headers)
+                miss, hit = misses[who, str(headers)], accounts[who].get(url, headers=headers)
                 assert "fwd=uri-miss; stored" in miss["Cache-Status"]
                 assert ("hit" in hit["Cache-Status"]) == (who != order[0] or headers != HTML), order
                 assert normal(hit) == normal(miss), order
                 assert headers_of(hit).keys() == headers_of(miss).keys(), order
                 assert hit["Vary"] == miss["Vary"], order
                 assert hit["Allow"] == miss["Allow"], order
-        assert len(stored_values(read_redis)) == 1, order
+        assert len(stored_values(redis)) == 1, order
 
 
-def test_the_pages_on_a_hit_show_whose_they_are(
-    product: Product, people: dict[str, APIClient], api: APIClient
+def test_the_pages_of_a_hit_belong_to_the_account_that_asks(
+    book: Book, accounts: dict[str, APIClient], api: APIClient
 ) -> None:
-    url = f"/products/{product.pk}/"
-    for each in ("/products/", url):
+    url = f"/books/{book.pk}/"
+    for each in ("/books/", url):
         api.get(each)
-    lists = {who: client.get("/products/", headers=HTML) for who, client in people.items()}
-    details = {who: client.get(url, headers=HTML) for who, client in people.items()}
+    lists = {who: client.get("/books/", headers=HTML) for who, client in accounts.items()}
+    details = {who: client.get(url, headers=HTML) for who, client in accounts.items()}
 
     for page in (*lists.values(), *details.values()):
         assert "hit" in page["Cache-Status"]
     texts = {who: page.content.decode() for who, page in lists.items()}
-    assert ["wilhelmina" in texts[who] for who in people] == [False, False, True]
-    assert ["theodora" in texts[who] for who in people] == [False, True, False]
-    assert ["Log in" in texts[who] for who in people] == [True, False, False]
-    assert ['method="POST"' in texts[who] and "<textarea" in texts[who] for who in people] == [
+    assert ["wilhelmina" in texts[who] for who in accounts] == [False, False, True]
+    assert ["theodora" in texts[who] for who in accounts] == [False, True, False]
+    assert ["Log in" in texts[who] for who in accounts] == [True, False, False]
+    assert ['method="POST"' in texts[who] and "<textarea" in texts[who] for who in accounts] == [
         False,
         False,
         True,
     ]
     assert all('id="filtersModal"' in text and "?page=2" in text for text in texts.values())
     edited = {who: page.content.decode() for who, page in details.items()}
-    prefilled = f'value="{product.name}"'
-    assert [prefilled in edited[who] for who in people] == [False, False, True]
-    assert [">DELETE<" in edited[who] or "deleteModal" in edited[who] for who in people] == [
+    prefilled = f'value="{book.title}"'
+    assert [prefilled in edited[who] for who in accounts] == [False, False, True]
+    assert [">DELETE<" in edited[who] or "deleteModal" in edited[who] for who in accounts] == [
         False,
         False,
         True,
@@ -242,12 +245,14 @@ def test_the_pages_on_a_hit_show_whose_they_are(
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_the_html_page_is_the_uncached_one(page: str, product: Product, people: dict[str, APIClient]) -> None:
-    url = url_of(page, product)
-    for client in people.values():
+def test_an_html_page_has_the_controls_of_the_uncached_one(
+    page: str, book: Book, accounts: dict[str, APIClient]
+) -> None:
+    url = url_of(page, book)
+    for client in accounts.values():
         for _ in range(2):
             ours = client.get(url, headers=HTML)
-            theirs = client.get(f"/uncached{url}", headers=HTML)
+            theirs = client.get(uncached(url), headers=HTML)
             counts = [
                 (text.count("<form"), text.count("<input"), text.count("<option"), text.count("page-"))
                 for text in (ours.content.decode(), theirs.content.decode())
@@ -255,9 +260,9 @@ def test_the_html_page_is_the_uncached_one(page: str, product: Product, people: 
             assert counts[0] == counts[1]
 
 
-def test_json_with_an_indent_is_the_same_data_in_another_form(product: Product, api: APIClient) -> None:
-    plain = api.get("/products/")
-    indented = api.get("/products/", headers=INDENTED)
+def test_indented_json_has_the_same_data(book: Book, api: APIClient) -> None:
+    plain = api.get("/books/")
+    indented = api.get("/books/", headers=INDENTED)
 
     assert indented.json() == plain.json()
     assert indented.content == json.dumps(plain.json(), indent=4, ensure_ascii=False).encode()
@@ -265,18 +270,18 @@ def test_json_with_an_indent_is_the_same_data_in_another_form(product: Product, 
     assert not indented.has_header("ETag")
 
 
-def test_the_format_can_be_asked_for_by_name(product: Product, api: APIClient) -> None:
-    plain = api.get("/products/")
+def test_the_format_can_be_chosen_by_a_parameter(book: Book, api: APIClient) -> None:
+    plain = api.get("/books/")
 
     browser = {"accept": "text/html,application/xml;q=0.9,*/*;q=0.8"}
-    assert api.get("/products/?format=json", headers=browser).content == plain.content
-    assert api.get("/products/?format=api")["Content-Type"] == "text/html; charset=utf-8"
-    assert api.get("/products/?format=xml").status_code == 404
-    assert api.get("/products/", headers={"accept": "text/csv"}).status_code == 406
+    assert api.get("/books/?format=json", headers=browser).content == plain.content
+    assert api.get("/books/?format=api")["Content-Type"] == "text/html; charset=utf-8"
+    assert api.get("/books/?format=xml").status_code == 404
+    assert api.get("/books/", headers={"accept": "text/csv"}).status_code == 406
 
 
-@own_urls
-def test_the_format_in_a_path_is_the_same_on_hit_and_miss(product: Product, api: APIClient) -> None:
+@urls_of_this_module
+def test_a_format_suffix_in_the_path_is_the_same_on_hit_and_miss(book: Book, api: APIClient) -> None:
     miss, hit = api.get("/plain.api"), api.get("/plain.api")
 
     assert miss["Content-Type"] == hit["Content-Type"] == "text/html; charset=utf-8"
@@ -284,7 +289,7 @@ def test_the_format_in_a_path_is_the_same_on_hit_and_miss(product: Product, api:
 
 
 def test_a_body_is_rendered_once_on_a_miss_and_not_at_all_on_a_hit(
-    product: Product, api: APIClient, monkeypatch: pytest.MonkeyPatch
+    book: Book, api: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rendered: list[str | None] = []
     render = JSONRenderer.render
@@ -295,85 +300,81 @@ def test_a_body_is_rendered_once_on_a_miss_and_not_at_all_on_a_hit(
 
     monkeypatch.setattr(JSONRenderer, "render", counting)
 
-    api.get("/products/")
+    api.get("/books/")
     assert rendered == ["application/json"]
-    api.get("/products/")
-    api.head("/products/")
+    api.get("/books/")
+    api.head("/books/")
     assert rendered == ["application/json"]
 
 
-# What a hit costs
+# The cost of a hit
 
 
 @pytest.mark.parametrize("who", ["visitor", "user", "admin"])
 def test_a_hit_is_one_command_and_no_query_whoever_asks(
-    who: str, product: Product, people: dict[str, APIClient], read_redis: Any
+    who: str, book: Book, accounts: dict[str, APIClient], redis: Any
 ) -> None:
-    people["visitor"].get("/products/")
+    accounts["visitor"].get("/books/")
 
     for method in ("get", "head"):
-        with counted_commands(read_redis) as calls, CaptureQueriesContext(connection) as queries:
-            answer = getattr(people[who], method)("/products/?utm=1")
+        with counted_commands(redis) as calls, CaptureQueriesContext(connection) as queries:
+            answer = getattr(accounts[who], method)("/books/?utm=1")
         assert "hit" in answer["Cache-Status"]
         assert calls() == {"mget": 1}
         assert len(queries) == 0
 
 
-# What is not stored
+# Answers that are not stored
 
 
 @pytest.mark.parametrize("headers", [{}, HTML], ids=["json", "html"])
-def test_errors_are_never_stored(
-    headers: dict[str, str], product: Product, api: APIClient, read_redis: Any
-) -> None:
+def test_errors_are_never_stored(headers: dict[str, str], book: Book, api: APIClient, redis: Any) -> None:
     answers = [
-        api.get("/products/?price=x", headers=headers),
-        api.get("/products/999999/", headers=headers),
-        api.get("/categories/nowhere/", headers=headers),
-        api.post("/categories/", headers=headers),
-        api.post("/products/", headers=headers),
-        api.trace("/products/", headers=headers),
+        api.get("/books/?price=x", headers=headers),
+        api.get("/books/999999/", headers=headers),
+        api.get("/authors/nowhere/", headers=headers),
+        api.post("/authors/", headers=headers),
+        api.post("/books/", headers=headers),
+        api.trace("/books/", headers=headers),
     ]
 
     assert [answer.status_code for answer in answers] == [400, 404, 404, 405, 403, 403]
-    assert stored_values(read_redis) == []
-    assert locks_held(read_redis) == []
+    assert stored_values(redis) == []
+    assert locks_held(redis) == []
 
 
-def test_writes_go_past_the_cache_to_the_view(
-    product: Product, people: dict[str, APIClient], read_redis: Any
-) -> None:
-    admin, url = people["admin"], f"/products/{product.pk}/"
-    form = {"name": "Kettle", "price": "3.00", "stock": 1, "category": product.category.slug}
-    made = admin.post("/products/", form, format="json")
-    changed = admin.patch(url, {"name": "Renamed"}, format="json")
+def test_writes_bypass_the_cache(book: Book, accounts: dict[str, APIClient], redis: Any) -> None:
+    admin, url = accounts["admin"], f"/books/{book.pk}/"
+    form = {"title": "Emma", "price": "3.00", "copies": 1, "author": book.author.slug}
+    made = admin.post("/books/", form, format="json")
+    changed = admin.patch(url, {"title": "Renamed"}, format="json")
     replaced = admin.put(url, form, format="json")
     answers = [made, changed, replaced, admin.options(url), admin.delete(url)]
 
     assert [answer.status_code for answer in answers] == [201, 200, 200, 200, 204]
-    assert {answer["Cache-Status"] for answer in answers} == {"shop; fwd=method"}
-    assert stored_values(read_redis) == []
+    assert {answer["Cache-Status"] for answer in answers} == {"library; fwd=method"}
+    assert stored_values(redis) == []
     assert admin.get(url).status_code == 404
 
 
-@own_urls
+@urls_of_this_module
 @pytest.mark.parametrize(
     "url", ["/cookie/", "/private/", "/no-store/", "/created/", "/empty/", "/vary-cookie/", "/vary-language/"]
 )
 @pytest.mark.parametrize("headers", [{}, HTML], ids=["json", "html"])
-def test_an_answer_that_is_not_for_everybody_is_served_and_not_stored(
-    url: str, headers: dict[str, str], product: Product, api: APIClient, read_redis: Any
+def test_an_answer_that_is_not_for_everyone_is_served_and_not_stored(
+    url: str, headers: dict[str, str], book: Book, api: APIClient, redis: Any
 ) -> None:
     before = PlainView.calls
     answers = [api.get(url, headers=headers), api.get(url, headers=headers)]
 
     assert PlainView.calls == before + 2
-    assert stored_values(read_redis) == []
-    assert locks_held(read_redis) == []
+    assert stored_values(redis) == []
+    assert locks_held(redis) == []
     for answer in answers:
-        # The browsable page around an answer without content has content.
+        # The browsable page around an empty answer has content.
         assert answer.status_code == {"/created/": 201, "/empty/": 200 if headers else 204}.get(url, 200)
-        assert answer["Cache-Status"] == "shop; fwd=uri-miss"
+        assert answer["Cache-Status"] == "library; fwd=uri-miss"
         assert ("visitor" in answer.cookies) == (url == "/cookie/")
         assert answer["Cache-Control"].lower() == {
             "/private/": "private",
@@ -381,65 +382,67 @@ def test_an_answer_that_is_not_for_everybody_is_served_and_not_stored(
         }.get(url, "no-cache")
 
 
-@own_urls
-def test_an_undeclared_table_is_an_error_in_tests(product: Product, api: APIClient, read_redis: Any) -> None:
+@urls_of_this_module
+def test_reading_an_undeclared_table_or_the_session_is_an_error_in_strict_mode(
+    book: Book, api: APIClient, redis: Any
+) -> None:
     for url, named in (("/groups/", "auth_group"), ("/session/", "the session")):
         with pytest.raises(Undeclared, match=named):
             api.get(url)
-    assert stored_values(read_redis) == []
-    assert locks_held(read_redis) == []
+    assert stored_values(redis) == []
+    assert locks_held(redis) == []
 
 
 @pytest.fixture
 def lenient(
-    product: Product,
+    book: Book,
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> pytest.LogCaptureFixture:
-    """As in production, with nothing warned of so far."""
+    """As in production, before the first warning."""
     settings.READ_CACHE_STRICT = False
     monkeypatch.setattr(fills, "_warned", set())
     return caplog
 
 
-@own_urls
+@urls_of_this_module
 @pytest.mark.parametrize(
     ("url", "detail", "named"),
     [("/groups/", "undeclared-table", "auth_group"), ("/session/", "session", "the session")],
 )
-def test_an_answer_from_what_is_not_declared_is_served_not_stored_and_warned_of_once(
+def test_an_answer_from_undeclared_data_is_served_not_stored_and_warned_of_once(
     url: str,
     detail: str,
     named: str,
     lenient: pytest.LogCaptureFixture,
-    read_redis: Any,
+    redis: Any,
 ) -> None:
     before = PlainView.calls
 
     with lenient.at_level(logging.WARNING, logger="readcache"):
         answers = [APIClient().get(url) for _ in range(3)]
 
-    assert {answer["Cache-Status"] for answer in answers} == {f"shop; fwd=uri-miss; detail={detail}"}
+    assert {answer["Cache-Status"] for answer in answers} == {f"library; fwd=uri-miss; detail={detail}"}
     assert {answer.status_code for answer in answers} == {200}
     assert PlainView.calls == before + 3
-    assert stored_values(read_redis) == []
-    assert locks_held(read_redis) == []
+    assert stored_values(redis) == []
+    assert locks_held(redis) == []
     assert [named in record.getMessage() for record in lenient.records] == [True]
 
 
-# Who is seen
+# Accounts
 
 
-@own_urls
+@urls_of_this_module
 @pytest.mark.parametrize("headers", [{}, HTML], ids=["json", "html"])
-def test_a_fill_sees_a_visitor_whoever_asks(
-    headers: dict[str, str], product: Product, people: dict[str, APIClient], read_redis: Any
+def test_a_fill_sees_an_anonymous_user_whoever_asks(
+    headers: dict[str, str], book: Book, accounts: dict[str, APIClient], redis: Any
 ) -> None:
-    seen = people["admin"].get("/who/", headers=headers)
+    seen = accounts["admin"].get("/who/", headers=headers)
 
     assert "fwd=uri-miss; stored" in seen["Cache-Status"]
-    assert people["visitor"].get("/who/").json() == {
+    assert accounts["visitor"].get("/who/").json() == {
         "names": ["", ""],
         "authenticated": False,
         "auth": None,
@@ -448,15 +451,15 @@ def test_a_fill_sees_a_visitor_whoever_asks(
     assert ("wilhelmina" in seen.content.decode()) == (headers == HTML)
 
 
-def test_no_byte_of_a_user_is_stored(product: Product, people: dict[str, APIClient], read_redis: Any) -> None:
+def test_no_byte_of_an_account_is_stored(book: Book, accounts: dict[str, APIClient], redis: Any) -> None:
     for who in ("admin", "user", "visitor"):
         for page in PAGES:
             for headers in (HTML, {}, INDENTED):
-                assert people[who].get(url_of(page, product), headers=headers).status_code == 200
+                assert accounts[who].get(url_of(page, book), headers=headers).status_code == 200
 
-    entries = [inflated(value) for value in stored_values(read_redis)]
+    entries = [inflated(value) for value in stored_values(redis)]
     assert len(entries) == len(PAGES)
-    everything = b"".join(entries) + b"".join(read_redis.keys("*"))
+    everything = b"".join(entries) + b"".join(redis.keys("*"))
     for secret in (b"wilhelmina", b"theodora", b"csrf", b"sessionid", b"<html"):
         assert secret not in everything
 
@@ -471,34 +474,32 @@ def inflated(stored: bytes) -> bytes:
 # Views
 
 
-@own_urls
-def test_a_view_can_be_served_without_a_cache_at_one_url(
-    product: Product, api: APIClient, read_redis: Any
-) -> None:
+@urls_of_this_module
+def test_one_url_can_serve_a_view_without_its_cache(book: Book, api: APIClient, redis: Any) -> None:
     before = PlainView.calls
     for _ in range(2):
         answer = api.get("/plain-uncached/")
         assert not {"Cache-Status", "ETag", "Age", "Cache-Control"} & set(answer.headers)
 
     assert PlainView.calls == before + 2
-    assert stored_values(read_redis) == []
-    with counted_commands(read_redis) as calls:
+    assert stored_values(redis) == []
+    with counted_commands(redis) as calls:
         api.get("/plain-uncached/")
     assert calls() == {}
 
 
-@own_urls
-def test_a_plain_get_handler_is_called_once(product: Product, api: APIClient, read_redis: Any) -> None:
+@urls_of_this_module
+def test_a_plain_get_handler_is_called_once(book: Book, api: APIClient, redis: Any) -> None:
     before = PlainView.calls
 
     assert [api.get("/plain/").json() for _ in range(3)] == [{"said": "hello"}] * 3
     assert PlainView.calls == before + 1
-    assert len(stored_values(read_redis)) == 1
+    assert len(stored_values(redis)) == 1
 
 
-@own_urls
-def test_filters_that_are_named_by_filterset_fields_count(product: Product, api: APIClient) -> None:
+@urls_of_this_module
+def test_filters_named_by_filterset_fields_count(book: Book, api: APIClient) -> None:
     everything = api.get("/fields/").json()
 
     for _ in range(2):
-        assert api.get("/fields/", {"name": product.name}).json() == [product.name] != everything
+        assert api.get("/fields/", {"title": book.title}).json() == [book.title] != everything

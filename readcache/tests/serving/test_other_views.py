@@ -1,4 +1,4 @@
-"""Views of kinds that the shop has not: each answers with a read cache as it does without one."""
+"""Views of kinds that the library does not have. Each answers with a read cache as it does without."""
 
 from __future__ import annotations
 
@@ -25,9 +25,7 @@ from rest_framework.response import Response
 from rest_framework.test import APIClient
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
-from catalog.factories import CategoryFactory
-from catalog.models import Category
-from readcache import declarations
+from library.models import Author
 from readcache.declarations import ReadCache
 from readcache.serving import fills
 from readcache.serving.fills import Undeclared
@@ -41,9 +39,9 @@ urlpatterns: list[Any] = []
 Serve = Callable[..., None]
 
 
-class CategorySerializer(serializers.ModelSerializer[Category]):
+class AuthorSerializer(serializers.ModelSerializer[Author]):
     class Meta:
-        model = Category
+        model = Author
         fields = ("name", "slug")
 
 
@@ -52,21 +50,20 @@ class OnePage(pagination.PageNumberPagination):
 
 
 @pytest.fixture(autouse=True)
-def _categories() -> None:
+def _authors() -> None:
     for name in ("a", "b", "c"):
-        CategoryFactory.create(name=name, slug=f"slug-{name}")
+        Author.objects.create(name=name, slug=f"slug-{name}")
 
 
 @pytest.fixture
-def serve(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
-    """Serve a view with a read cache, and without one, in place of the shop's URLs."""
-    monkeypatch.setattr(declarations, "_declared", [*declarations._declared])
+def serve(settings: Settings, temporary_declarations: None) -> Iterator[Serve]:
+    """Serve a view with a read cache, and without one, in place of the URLs of the library."""
     settings.ROOT_URLCONF = __name__
 
     def put(view: type[Any], *args: Any, parameters: Sequence[str] = (), **kwargs: Any) -> None:
         bases, open_to_all = (CachedReadMixin, view), {"permission_classes": [permissions.AllowAny]}
         declared = cast("Any", type(view.__name__, bases, open_to_all))
-        declared.read_cache = ReadCache("other", depends_on=[Category], timeout=60, parameters=parameters)
+        declared.read_cache = ReadCache("other", depends_on=[Author], timeout=60, parameters=parameters)
         urlpatterns[:] = [
             path("cached/", declared.as_view(*args), kwargs),
             path("uncached/", declared.as_view(*args, read_cache=None), kwargs),
@@ -74,14 +71,14 @@ def serve(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve
 
     yield put
     urlpatterns.clear()
-    # A middleware leaves what it activated to the thread's next request.
+    # A middleware leaves its language and time zone to the next request of the thread.
     translation.deactivate()
     timezone.deactivate()
 
 
 def list_view(**attributes: Any) -> type[Any]:
-    shown = {"queryset": Category.objects.order_by("pk"), "serializer_class": CategorySerializer}
-    return type("Categories", (generics.ListAPIView,), shown | attributes)
+    shown = {"queryset": Author.objects.order_by("pk"), "serializer_class": AuthorSerializer}
+    return type("Authors", (generics.ListAPIView,), shown | attributes)
 
 
 def get_view(answer: Callable[[Request], Response], **attributes: Any) -> type[Any]:
@@ -92,7 +89,7 @@ def get_view(answer: Callable[[Request], Response], **attributes: Any) -> type[A
 
 
 def assert_equal(query: str = "", **headers: Any) -> None:
-    """On a miss, on a hit, and after whatever was asked before."""
+    """The cached answer equals the uncached one on a miss and on a hit, whatever was asked before."""
     for _ in range(2):
         cached, uncached = (APIClient().get(url + query, **headers) for url in (CACHED, UNCACHED))
         assert cached.status_code == uncached.status_code
@@ -105,13 +102,13 @@ def html(url: str) -> Any:
     return response
 
 
-# What the query says
+# Queries
 
 
-def test_an_action_of_its_own_is_filtered_and_paged(serve: Serve) -> None:
-    class Categories(ReadOnlyModelViewSet[Category]):
-        queryset = Category.objects.order_by("pk")
-        serializer_class = CategorySerializer
+def test_an_extra_action_is_filtered_and_paged(serve: Serve) -> None:
+    class Authors(ReadOnlyModelViewSet[Author]):
+        queryset = Author.objects.order_by("pk")
+        serializer_class = AuthorSerializer
         pagination_class = OnePage
         filter_backends = (filters.SearchFilter,)
         search_fields = ("name",)
@@ -121,14 +118,14 @@ def test_an_action_of_its_own_is_filtered_and_paged(serve: Serve) -> None:
             page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
             return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
-    serve(Categories, {"get": "famous"})
+    serve(Authors, {"get": "famous"})
     for query in ("", "?page=2", "?page=9", "?search=b"):
         assert_equal(query)
 
 
 @pytest.fixture
 def lenient(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in production, with nothing warned of so far."""
+    """As in production, before the first warning."""
     settings.READ_CACHE_STRICT = False
     monkeypatch.setattr(fills, "_warned", set())
 
@@ -147,7 +144,7 @@ READINGS: list[Callable[[Any], Any]] = [
 def reading_view(read: Callable[[Any], Any]) -> type[Any]:
     def answer(request: Request) -> Response:
         name = read(request.query_params)
-        found = Category.objects.order_by("pk")
+        found = Author.objects.order_by("pk")
         return Response([each.name for each in (found.filter(name=name) if name else found)])
 
     return get_view(answer)
@@ -155,7 +152,7 @@ def reading_view(read: Callable[[Any], Any]) -> type[Any]:
 
 @pytest.mark.usefixtures("lenient")
 @pytest.mark.parametrize("read", READINGS)
-def test_a_view_that_reads_the_query_itself_answers_as_without_a_cache(
+def test_a_view_that_reads_undeclared_parameters_answers_as_without_a_cache(
     read: Callable[[Any], Any], serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
     serve(reading_view(read))
@@ -163,12 +160,12 @@ def test_a_view_that_reads_the_query_itself_answers_as_without_a_cache(
     for query in ("", "?name=a", "?name=b", "", "?name=a&name=c"):
         assert_equal(query)
 
-    assert APIClient().get(CACHED)["Cache-Status"] == "shop; fwd=uri-miss; detail=undeclared-parameter"
+    assert APIClient().get(CACHED)["Cache-Status"] == "library; fwd=uri-miss; detail=undeclared-parameter"
     assert "Name them in its parameters." in caplog.text
 
 
 @pytest.mark.parametrize("in_a_transaction", [False, True])
-def test_in_tests_a_parameter_that_is_not_declared_is_an_error(in_a_transaction: bool, serve: Serve) -> None:
+def test_an_undeclared_parameter_is_an_error_in_strict_mode(in_a_transaction: bool, serve: Serve) -> None:
     serve(reading_view(READINGS[0]))
 
     raised = pytest.raises(Undeclared, match="of the query name, which it does not declare")
@@ -176,7 +173,7 @@ def test_in_tests_a_parameter_that_is_not_declared_is_an_error(in_a_transaction:
         APIClient().get(CACHED)
 
 
-def test_a_parameter_that_is_declared_is_cached(serve: Serve) -> None:
+def test_a_view_that_declares_its_parameters_is_cached(serve: Serve) -> None:
     serve(reading_view(READINGS[0]), parameters=["name"])
 
     for query in ("", "?name=a", "?name=b", ""):
@@ -184,7 +181,7 @@ def test_a_parameter_that_is_declared_is_cached(serve: Serve) -> None:
     assert "hit" in APIClient().get(f"{CACHED}?name=a")["Cache-Status"]
 
 
-def test_a_filterset_may_copy_the_query_for_its_defaults(serve: Serve) -> None:
+def test_a_filterset_may_copy_the_query_to_add_defaults(serve: Serve) -> None:
     class ByName(django_filters.FilterSet):  # type: ignore[misc]
         name = django_filters.CharFilter()
 
@@ -195,11 +192,11 @@ def test_a_filterset_may_copy_the_query_for_its_defaults(serve: Serve) -> None:
 
     serve(
         type(
-            "Categories",
+            "Authors",
             (generics.ListAPIView,),
             {
-                "queryset": Category.objects.order_by("pk"),
-                "serializer_class": CategorySerializer,
+                "queryset": Author.objects.order_by("pk"),
+                "serializer_class": AuthorSerializer,
                 "filter_backends": [DjangoFilterBackend],
                 "filterset_class": ByName,
             },
@@ -211,10 +208,10 @@ def test_a_filterset_may_copy_the_query_for_its_defaults(serve: Serve) -> None:
 
 
 def test_a_single_resource_is_filtered(serve: Serve) -> None:
-    shown = {"queryset": Category.objects.all(), "serializer_class": CategorySerializer}
+    shown = {"queryset": Author.objects.all(), "serializer_class": AuthorSerializer}
     searched = {"filter_backends": [filters.SearchFilter], "search_fields": ["name"]}
     serve(
-        type("Category", (generics.RetrieveAPIView,), {**shown, **searched, "lookup_field": "slug"}),
+        type("Author", (generics.RetrieveAPIView,), {**shown, **searched, "lookup_field": "slug"}),
         slug="slug-a",
     )
     for query in ("", "?search=b", "?search=a"):
@@ -222,7 +219,7 @@ def test_a_single_resource_is_filtered(serve: Serve) -> None:
 
 
 class SlugSearch(filters.SearchFilter):
-    """As in the framework's documentation: what is searched depends on another parameter."""
+    """As in the framework's documentation: another parameter chooses the fields that are searched."""
 
     def get_search_fields(self, view: Any, request: Request) -> list[str]:
         return ["slug"] if request.query_params.get("by_slug") else ["name"]
@@ -241,7 +238,7 @@ class SlugPages(OnePage):
     ],
     ids=["backend", "paginator"],
 )
-def test_a_class_with_methods_of_its_own_may_read_any_parameter(
+def test_a_backend_or_paginator_with_methods_of_its_own_may_read_any_parameter(
     attributes: dict[str, Any], queries: list[str], serve: Serve
 ) -> None:
     serve(list_view(**attributes))
@@ -249,12 +246,12 @@ def test_a_class_with_methods_of_its_own_may_read_any_parameter(
         assert_equal(query)
 
 
-class CategoryFilter(django_filters.FilterSet):  # type: ignore[misc]
+class AuthorFilter(django_filters.FilterSet):  # type: ignore[misc]
     name = django_filters.BaseInFilter(widget=django_filters.widgets.QueryArrayWidget)
     pk = django_filters.RangeFilter(field_name="id")
 
     class Meta:
-        model = Category
+        model = Author
         fields = ()
 
 
@@ -271,12 +268,12 @@ class CategoryFilter(django_filters.FilterSet):  # type: ignore[misc]
     ],
 )
 def test_a_widget_may_read_several_values_and_other_names(query: str, serve: Serve) -> None:
-    serve(list_view(filter_backends=[DjangoFilterBackend], filterset_class=CategoryFilter))
+    serve(list_view(filter_backends=[DjangoFilterBackend], filterset_class=AuthorFilter))
     assert_equal()
     assert_equal(f"?{query}")
 
 
-# Who asks, and in what words
+# Versions, languages and other headers
 
 
 @pytest.mark.parametrize(
@@ -324,15 +321,15 @@ def test_each_time_zone_has_answers_of_its_own(serve: Serve, settings: Settings)
 @pytest.mark.parametrize(
     "accept", ["application/json;q=0.9", "*/*;q=0.8", "text/html;q=0.1, application/json; q=1"]
 )
-def test_a_weight_makes_no_other_json(accept: str, serve: Serve) -> None:
+def test_a_weight_in_accept_makes_no_difference(accept: str, serve: Serve) -> None:
     serve(list_view())
     for status in ("fwd=uri-miss; stored", "hit; ttl="):
         response = APIClient().get(CACHED, HTTP_ACCEPT=accept)
-        assert response["Cache-Status"].startswith(f"shop; {status}")
+        assert response["Cache-Status"].startswith(f"library; {status}")
         assert "ETag" in response
 
 
-def test_a_view_that_is_exempt_from_atomic_requests_fills(
+def test_only_a_view_that_is_exempt_from_atomic_requests_is_cached(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
@@ -341,18 +338,18 @@ def test_a_view_that_is_exempt_from_atomic_requests_fills(
         if exempt:
             view = method_decorator(transaction.non_atomic_requests, name="dispatch")(view)
         serve(view)
-        assert APIClient().get(CACHED)["Cache-Status"] == f"shop; {status}"
+        assert APIClient().get(CACHED)["Cache-Status"] == f"library; {status}"
 
 
-# What is answered
+# Answers
 
 
-def test_an_answer_that_says_something_in_headers_is_not_stored(serve: Serve) -> None:
+def test_an_answer_with_other_headers_is_not_stored(serve: Serve) -> None:
     serve(get_view(lambda request: Response([1, 2], headers={"X-Total-Count": "2"})))
     for _ in range(2):
         response = APIClient().get(CACHED)
         assert response["X-Total-Count"] == "2"
-        assert response["Cache-Status"] == "shop; fwd=uri-miss"
+        assert response["Cache-Status"] == "library; fwd=uri-miss"
 
 
 class OnlyGreater(OnePage):
@@ -378,7 +375,7 @@ class ByOffset(pagination.LimitOffsetPagination):
 
 
 @pytest.mark.parametrize("paginator", [OnePage, ByOffset, ByCursor, OnlyGreater, Bare])
-def test_a_html_page_has_its_controls_whatever_pages_are_made_by(paginator: type[Any], serve: Serve) -> None:
+def test_an_html_page_has_its_controls_with_any_paginator(paginator: type[Any], serve: Serve) -> None:
     serve(list_view(pagination_class=paginator))
     miss, hit = html(CACHED), html(CACHED)
     assert b'class="pag' in miss.content
@@ -389,9 +386,11 @@ def test_a_html_page_has_its_controls_whatever_pages_are_made_by(paginator: type
 def test_a_template_that_the_view_names_is_rendered_on_a_hit_too(
     serve: Serve, settings: Settings, tmp_path: Path
 ) -> None:
-    (tmp_path / "shelf.html").write_text("<b>{{ shelf }}</b>")
+    (tmp_path / "author.html").write_text("<b>{{ author }}</b>")
     settings.TEMPLATES = deepcopy(settings.TEMPLATES)
     settings.TEMPLATES[0]["DIRS"] = [str(tmp_path)]
     both = [renderers.TemplateHTMLRenderer, renderers.JSONRenderer]
-    serve(get_view(lambda request: Response({"shelf": 1}, template_name="shelf.html"), renderer_classes=both))
+    serve(
+        get_view(lambda request: Response({"author": 1}, template_name="author.html"), renderer_classes=both)
+    )
     assert [html(CACHED).content for _ in range(2)] == [b"<b>1</b>"] * 2
