@@ -5,7 +5,7 @@ MAX_STOCK = 2_147_483_647
 
 
 def cap_stock(apps, schema_editor):
-    """SQLite took larger stocks before, which the constraint would refuse to keep."""
+    """Lower the stocks that SQLite accepted before and the new constraint refuses."""
     products = apps.get_model("catalog", "Product").objects.using(schema_editor.connection.alias)
     products.filter(stock__gt=MAX_STOCK).update(stock=MAX_STOCK)
 
