@@ -15,7 +15,7 @@ Other caches are measured against this one, so its known faults are kept on purp
   old.
 - The browser keeps a copy for 15 minutes too (``Cache-Control: max-age=900``). No invalidation
   reaches it.
-- A visitor may get the browsable page of an admin, with the user name, the forms and the CSRF token.
+- An anonymous client may get the browsable page of an admin: the user name, forms and CSRF token.
 - Fifty simultaneous requests for a page that is not cached run its queries fifty times.
 - ``?utm=1`` … ``?utm=N`` store N copies of one page.
 - When Redis is down, every request and every save fails. When Redis hangs, they first wait for
