@@ -7,7 +7,7 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
@@ -28,9 +28,11 @@ class PrivateRedis:
     """The private server of one folder. Making this object starts nothing and touches no file there.
 
     ``directory`` is where it really is: not the given one, where a socket's path would be too long.
+    ``options`` are directives of redis.conf that differ from this class's.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, options: Mapping[str, str] | None = None) -> None:
+        self._options = options or {}
         self.home = PrivateDirectory(directory)
         self.directory = self.home.path
         self.socket_path = self.home.socket_path
@@ -67,7 +69,7 @@ class PrivateRedis:
         with self.home.lock(), interrupts_deferred():
             if not self.is_running():
                 self._end_orphan()
-                self._start(server)
+                self.start(server)
 
     def stop(self) -> bool:
         """End the server and return whether one was there. Raises ``PrivateRedisError``."""
@@ -104,14 +106,18 @@ class PrivateRedis:
             raise
         return connection
 
-    def _start(self, server: Path) -> None:
+    def start(self, server: Path) -> None:
+        """Run the program and wait until it answers. Raises ``PrivateRedisError``.
+
+        ``ensure_running()`` calls it, in one process at a time. A subclass may run the program its own way.
+        """
         log_path = self.home.log_path
         log_path.unlink(missing_ok=True)
         try:
             # The configuration goes in by standard input, where "-" is redis-server's name for it.
             started = subprocess.run(
                 [str(server), "-"],
-                input=self._configuration(),
+                input=self.configuration(),
                 capture_output=True,
                 text=True,
                 errors="replace",
@@ -120,7 +126,7 @@ class PrivateRedis:
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise self._not_started(server, str(error)) from None
-        if started.returncode != 0 or not _wait_until(self._answers, seconds=START_TIMEOUT_SECONDS):
+        if started.returncode != 0 or not _wait_until(self.answers, seconds=START_TIMEOUT_SECONDS):
             log = log_path.read_text(errors="replace") if log_path.exists() else ""
             raise self._not_started(server, log or started.stderr or started.stdout)
 
@@ -130,31 +136,31 @@ class PrivateRedis:
             f"{server} did not start in {self.directory}: {last_line}. Set REDIS_URL to use another Redis."
         )
 
-    def _configuration(self) -> str:
-        return "\n".join(
-            [
-                "port 0",
-                f"unixsocket {_quoted(self.socket_path)}",
-                "unixsocketperm 700",
-                "daemonize yes",
-                f"pidfile {_quoted(self.home.pid_path)}",
-                f"dir {_quoted(self.directory)}",
-                f"logfile {_quoted(self.home.log_path)}",
-                "loglevel warning",
-                # Nothing on disk, and a bound on memory: it is a cache.
-                'save ""',
-                "appendonly no",
-                "maxmemory 256mb",
-                "maxmemory-policy allkeys-lru",
-                "",
-            ]
-        )
+    def configuration(self) -> str:
+        """The text of redis.conf."""
+        directives = {
+            "port": "0",
+            "unixsocket": _quoted(self.socket_path),
+            "unixsocketperm": "700",
+            "daemonize": "yes",
+            "pidfile": _quoted(self.home.pid_path),
+            "dir": _quoted(self.directory),
+            "logfile": _quoted(self.home.log_path),
+            "loglevel": "warning",
+            # Nothing on disk, and a bound on memory: it is a cache.
+            "save": '""',
+            "appendonly": "no",
+            "maxmemory": "256mb",
+            "maxmemory-policy": "allkeys-lru",
+            **self._options,
+        }
+        return "".join(f"{name} {value}\n" for name, value in directives.items())
 
-    def _answers(self) -> bool:
-        """Whether its start is over. It listens before that, when the pid file is still to be written."""
+    def answers(self) -> bool:
+        """Whether its start is over: it listens before it has written the pid file and loaded its data."""
         with contextlib.suppress(OSError), self._connect() as connection:
             connection.sendall(b"PING\r\n")
-            return bool(connection.recv(256))
+            return connection.recv(256).startswith(b"+PONG")
         return False
 
     def _is_gone(self) -> bool:

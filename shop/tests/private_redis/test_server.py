@@ -254,13 +254,13 @@ def test_stop_kills_a_hung_server_that_was_started_with_a_small_environment(tmp_
 def test_an_interrupt_waits_until_the_server_that_starts_can_be_found(
     server: PrivateRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start = PrivateRedis._start
+    start = PrivateRedis.start
 
     def interrupted(server: PrivateRedis, program: Path) -> None:
         os.kill(os.getpid(), signal.SIGINT)
         start(server, program)
 
-    monkeypatch.setattr(PrivateRedis, "_start", interrupted)
+    monkeypatch.setattr(PrivateRedis, "start", interrupted)
     with pytest.raises(KeyboardInterrupt):
         server.ensure_running()
 
