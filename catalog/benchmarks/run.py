@@ -9,14 +9,15 @@ from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 from redis.exceptions import RedisError
 
-from catalog.benchmarks.clients.in_process import BenchmarkError, require_path
+from catalog.benchmarks.clients.in_process import require_path
 from catalog.benchmarks.environment import describe_environment, disturbances
+from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.experiments.selection import EXPERIMENTS, select_experiments
 from catalog.benchmarks.figures.results import Run
 from catalog.benchmarks.options import Options
-from catalog.benchmarks.sandbox.isolation import empty_cache, isolated_cache, require_own_corner
-from catalog.benchmarks.sandbox.rows import MARK
-from catalog.benchmarks.sandbox.run_lock import new_mark
+from catalog.benchmarks.sandbox.isolation import empty_cache, isolated_cache, require_permissions
+from catalog.benchmarks.sandbox.rows import LABEL
+from catalog.benchmarks.sandbox.run_lock import new_suffix
 from catalog.benchmarks.strategies.registry import UNCACHED, only_invalidation_of
 from catalog.models import Category, Product, Tag
 from catalog.options import InvalidOption, require_at_least
@@ -53,7 +54,7 @@ def run_benchmark(
     doubts = disturbances()
     results = []
     with isolated_cache(simulated_latency_seconds=simulated_latency_seconds):
-        require_own_corner()
+        require_permissions()
         for name in chosen:
             # What one has cached is no other's hit: nothing ever invalidates it for some strategies.
             empty_cache()
@@ -120,7 +121,7 @@ def _require_writable(writing: Sequence[str]) -> None:
     try:
         # Rolled back, so nobody needs to be told.
         with only_invalidation_of(UNCACHED), transaction.atomic():
-            Category.objects.create(name=MARK, slug=f"{MARK}-{new_mark()}")
+            Category.objects.create(name=LABEL, slug=f"{LABEL}-{new_suffix()}")
             transaction.set_rollback(True)
     except DatabaseError as error:
         reading = [name for name in EXPERIMENTS if not EXPERIMENTS[name].WRITES]

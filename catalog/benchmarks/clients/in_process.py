@@ -1,4 +1,4 @@
-"""Asks for pages of every strategy, each in the process in which it is to be measured."""
+"""Requests for pages of every strategy, each in the process in which it is to be measured."""
 
 from __future__ import annotations
 
@@ -13,30 +13,29 @@ from typing import Any
 
 from django.utils.encoding import iri_to_uri
 
-from catalog.benchmarks.clients.exchanges import Exchange, LocalSite
+from catalog.benchmarks.clients.local_site import LocalSite
 from catalog.benchmarks.clients.workers import Worker, running_worker
 from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.strategies import floors, plug_ins
 from catalog.benchmarks.strategies.registry import UNCACHED, Strategy, only_invalidation_of
 from catalog.options import InvalidOption
 
-__all__ = ["Answer", "BenchmarkError", "Requester", "other_body", "require_path"]
+HOST = "testserver"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
-    """``body`` is the JSON with the strategy's own URL prefix taken out of its links."""
+class Page:
+    """``body`` is JSON as ``comparable_json`` returns it."""
 
-    nanoseconds: int
     queries: int
     body: Any
 
 
 class Requester:
-    """Asks for pages with the test client, as a visitor who accepts JSON.
+    """A client that asks the strategies for pages, with Django's test client.
 
-    A context manager: at its end it ends the processes of strategies that have one of their own,
-    which it starts when they are first asked. Without it, they are a ``BenchmarkError``.
+    A strategy with a process of its own can be asked only inside of the context manager, which starts
+    the process at the first request and ends it at the end. Outside, it is a ``BenchmarkError``.
     """
 
     def __init__(self) -> None:
@@ -57,21 +56,21 @@ class Requester:
             running.close()
 
     def time(self, strategy: Strategy, path: str) -> int:
-        """Nanoseconds that one request takes. Nothing but the request is inside the span."""
+        """How many nanoseconds one request takes. Nothing but the request is inside the span."""
         return self._site(strategy).time(strategy.url(path))
 
     def prepare_floor(self, path: str) -> None:
-        """Let the floors answer the bytes that the uncached view answers now."""
-        body = _decoded(self._here.get(UNCACHED.url(path))).replace(_links_of(UNCACHED), b"testserver/")
-        floors.prepare(path, gzip.compress(body, mtime=0))
+        """Make the floors answer the bytes that the uncached view answers now."""
+        content = _without_prefix(self._here.get(UNCACHED.url(path)).content, HOST, UNCACHED)
+        floors.prepare(path, gzip.compress(content, mtime=0))
 
     def see(self, strategy: Strategy, path: str) -> tuple[int, Any]:
-        """The status and the body, also of a page that is not there."""
+        """The status and the JSON, also of a page that is not there."""
         exchange = self._site(strategy).get(strategy.url(path))
-        return exchange.status, _json(exchange, strategy)
+        return exchange.status, comparable_json(exchange.content, HOST, strategy)
 
-    def ask(self, strategy: Strategy, path: str) -> Answer:
-        """One request with its queries and its body. Raises ``InvalidOption`` unless it is a 200."""
+    def ask(self, strategy: Strategy, path: str) -> Page:
+        """One request. Raises ``InvalidOption`` unless the status is 200."""
         url = strategy.url(path)
         exchange = self._site(strategy).get(url)
         if exchange.status != 200:
@@ -79,15 +78,15 @@ class Requester:
                 f"--path must be a page of the API that answers 200, but {url} answered "
                 f"{exchange.status}. Try --path /products/?page=2"
             )
-        body = _json(exchange, strategy)
-        return Answer(nanoseconds=exchange.nanoseconds, queries=exchange.queries, body=body)
+        body = comparable_json(exchange.content, HOST, strategy)
+        return Page(queries=exchange.queries, body=body)
 
     def run(self, strategy: Strategy, function: Callable[..., Any], **arguments: Any) -> Any:
-        """What the function returns where the strategy's invalidation is connected, and no other's.
+        """Call the function where only the strategy's invalidation is connected, and return its result.
 
-        For writes: ``seconds = requester.run(strategy, save_product, pk=7, stock=3)``. The function
-        is one of a module, and times itself what is to be timed; arguments and result are what JSON
-        can say, since they may have to go to another process.
+        For writes: ``seconds = requester.run(strategy, save_product, pk=7, stock=3)``. The function may
+        have to run in another process: a module must contain it, arguments and result must be picklable,
+        and it times itself what is to be timed.
         """
         site = self._site(strategy)
         if isinstance(site, Worker):
@@ -116,24 +115,28 @@ def require_path(path: str) -> None:
         )
 
 
+def require_hit(strategy: Strategy, path: str, repeat: Page) -> None:
+    """Raises ``BenchmarkError`` where a repeat of the request ran queries that a cache must avoid."""
+    if strategy.caches and repeat.queries:
+        raise BenchmarkError(
+            f"{strategy.name} ran {repeat.queries} queries to repeat {path}; a hit runs none."
+        )
+
+
 def other_body(strategy: Strategy, path: str, *, has_changed: bool) -> BenchmarkError:
-    """For an answer that is not ``UNCACHED``'s. ``has_changed``: that has become another itself."""
+    """For a body that differs from that of ``UNCACHED``, which may itself have changed meanwhile."""
     if has_changed:
         return BenchmarkError(
             f"{path} changed while it was looked at: somebody writes to the catalogue. Measure when nobody "
-            "does, or freshness and invalidation, which use rows of their own."
+            "does, or measure freshness and invalidation, which use scratch rows."
         )
     return BenchmarkError(f"{strategy.name} answers {path} with another body than {UNCACHED.name}.")
 
 
-def _json(exchange: Exchange, strategy: Strategy) -> Any:
-    return json.loads(_decoded(exchange).replace(_links_of(strategy), b"testserver/"))
+def comparable_json(content: bytes, host: str, strategy: Strategy) -> Any:
+    """The JSON with links that are the same for every strategy and host."""
+    return json.loads(_without_prefix(content, host, strategy))
 
 
-def _decoded(exchange: Exchange) -> bytes:
-    is_gzipped = exchange.headers.get("Content-Encoding") == "gzip"
-    return gzip.decompress(exchange.body) if is_gzipped else exchange.body
-
-
-def _links_of(strategy: Strategy) -> bytes:
-    return f"testserver{strategy.url_prefix}/".encode()
+def _without_prefix(content: bytes, host: str, strategy: Strategy) -> bytes:
+    return content.replace(f"{host}{strategy.url_prefix}/".encode(), f"{HOST}/".encode())

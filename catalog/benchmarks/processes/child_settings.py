@@ -1,4 +1,4 @@
-"""The settings of a benchmark's servers, readers and writers: the shop's, in the benchmark's corner."""
+"""The settings of every process that a benchmark starts: the shop's, with the benchmark's overrides."""
 
 import json
 import os
@@ -16,8 +16,8 @@ globals().update(
     overrides(CACHES, key_prefix=_key_prefix, additional_caches=_additional_caches, is_patient=_is_patient)
 )
 DATABASES = {"default": json.loads(os.environ["BENCH_DATABASE"])}
-# The strategies that are no part of the shop, by module and class, and whose own process this is.
+# The plug-in strategies, each as module:Class, and the strategy to which this process belongs.
 BENCH_STRATEGIES = read_list("BENCH_STRATEGIES")
 BENCH_PROCESS_OF = read_text("BENCH_PROCESS_OF")
-# A line for each invalidation would bury what a server has to say.
+# A line for each invalidation would hide the errors of a server.
 LOGGING["loggers"] |= {"catalog": {"handlers": ["stderr"], "level": "WARNING"}}

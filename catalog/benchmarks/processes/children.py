@@ -1,24 +1,27 @@
-"""Python processes that leave nothing behind: each has a session of its own, which ends with it."""
+"""Python processes of the benchmark: how they are started, given orders, and ended without a trace.
+
+Each process leads a session of its own, and whatever still runs in that session is killed at the end.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
-import select
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from multiprocessing.connection import Connection, Pipe
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from django.conf import settings
 from django.db import connection
 
 from catalog.benchmarks.errors import BenchmarkError
+from catalog.benchmarks.processes import child_main
 from catalog.benchmarks.sandbox.isolation import key_prefix
 from catalog.benchmarks.strategies import plug_ins
 from catalog.benchmarks.strategies.base import Strategy
@@ -26,108 +29,76 @@ from readcache.conf import configuration
 from readcache.testing.interrupts import interrupts_deferred
 
 EXIT_PATIENCE_SECONDS = 30
-# For a process that imports Django and connects, on a machine that does other work.
+# For importing Django and connecting, on a machine that does other work.
 STARTING_PATIENCE_SECONDS = 60
+LAST_WORDS_BYTES = 4096
+
+S = TypeVar("S")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Process:
-    """A Python process of a benchmark's own, in the shop's folder, with the settings of this one.
+    """A Python process in the project's folder that uses the database and Redis of this process.
 
-    With a ``strategy`` that has settings of its own, also with those.
+    If the ``strategy`` has settings of its own, they apply too.
     """
 
     def __init__(
         self,
         arguments: Sequence[str],
-        log: Path,
         *,
         pass_fds: Sequence[int] = (),
         end_by: signal.Signals = signal.SIGTERM,
         environment: Mapping[str, str] | None = None,
         strategy: Strategy | None = None,
     ) -> None:
-        self._log = log
         self._end_by = end_by
-        with log.open("wb") as stderr:
-            self.popen = subprocess.Popen(
-                [sys.executable, *arguments],
-                cwd=settings.BASE_DIR,
-                env={**_environment(), **plug_ins.environment(strategy), **(environment or {})},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                text=True,
-                pass_fds=pass_fds,
-                # Ctrl-C is for this process, which ends the others.
-                start_new_session=True,
-            )
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115, end() closes it
+        self.popen = subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=settings.BASE_DIR,
+            env={**_environment(), **plug_ins.environment(strategy), **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=self._log,
+            pass_fds=pass_fds,
+            # Ctrl-C reaches this process only, which ends the others.
+            start_new_session=True,
+        )
+
+    def has_ended(self) -> bool:
+        return self.popen.poll() is not None
 
     def last_words(self) -> str:
-        return "".join(self._log.read_text(errors="replace").strip().splitlines()[-1:]) or "It said nothing."
+        """The last line of its log, which is the error where it failed."""
+        # Reading at a position leaves alone the one at which the process writes.
+        descriptor = self._log.fileno()
+        start = max(0, os.fstat(descriptor).st_size - LAST_WORDS_BYTES)
+        log = os.pread(descriptor, LAST_WORDS_BYTES, start).decode(errors="replace")
+        return "".join(log.strip().splitlines()[-1:]) or "It logged nothing."
 
     def failed(self) -> BenchmarkError:
         return BenchmarkError(f"A process of the benchmark failed. {self.last_words()}")
 
-    def send(self, line: str) -> None:
-        if self.popen.stdin is None:
-            raise self.failed()
-        with contextlib.suppress(BrokenPipeError):
-            self.popen.stdin.write(f"{line}\n")
-            self.popen.stdin.flush()
-
-    def wait_until_ready(self, *, timeout_seconds: float = STARTING_PATIENCE_SECONDS) -> None:
-        """Raises ``BenchmarkError`` if it says something else, or nothing in that time."""
-        if self.answer(timeout_seconds=timeout_seconds) != "ready\n":
-            raise self.failed()
-
-    def answer(self, *, timeout_seconds: float) -> str:
-        """The line that answers the one that was sent: there is never more than one to read."""
-        stdout = self.popen.stdout
-        if stdout is None:
-            raise self.failed()
-        if not select.select([stdout], [], [], timeout_seconds)[0]:
-            raise BenchmarkError(
-                f"A process of the benchmark did not answer within {timeout_seconds:g} s. {self.last_words()}"
-            )
-        line = stdout.readline()
-        if not line:
-            # Its last words may be under way; it need not end where it only closed its output.
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.popen.wait(timeout=EXIT_PATIENCE_SECONDS)
-            raise self.failed()
-        return line
-
-    def report(self, *, timeout_seconds: float) -> Any:
-        try:
-            output, _ = self.popen.communicate(timeout=timeout_seconds)
-        except subprocess.TimeoutExpired:
-            raise BenchmarkError(
-                f"A process of the benchmark did not end within {timeout_seconds:g} s. {self.last_words()}"
-            ) from None
-        if self.popen.returncode:
-            raise self.failed()
-        return json.loads(output)
-
     def end(self) -> None:
-        """The signal, and then SIGKILL for whatever of its session does not listen.
-
-        A server's worker can outlive it, and would keep its output open for ever.
-        """
+        """Send the signal, wait, and kill what is left of the session, such as a server's workers."""
         self.popen.send_signal(self._end_by)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.popen.wait(timeout=EXIT_PATIENCE_SECONDS)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.popen.pid, signal.SIGKILL)
-        self.popen.communicate()
+        self.popen.wait()
+        self._log.close()
 
 
 @contextmanager
-def running_process(arguments: Sequence[str], log: Path, **options: Any) -> Iterator[Process]:
+def running_process(arguments: Sequence[str], **options: Any) -> Iterator[Process]:
     process = None
     try:
-        # An interrupt in the midst of its start would leave a process that nobody knows of.
+        # An interrupt while it starts would leave a process that nobody knows of.
         with interrupts_deferred():
-            process = Process(arguments, log, **options)
+            process = Process(arguments, **options)
         yield process
     finally:
         if process is not None:
@@ -135,14 +106,95 @@ def running_process(arguments: Sequence[str], log: Path, **options: Any) -> Iter
                 process.end()
 
 
+class Child(Generic[S]):
+    """A process that offers a service: an object whose methods are called from here.
+
+    Methods, arguments and results are pickled. ``patience_seconds`` is how long a method may take.
+    """
+
+    def __init__(self, process: Process, channel: Connection, patience_seconds: float) -> None:
+        self.process = process
+        self._channel = channel
+        self._patience_seconds = patience_seconds
+
+    def open(self, service: Callable[[], AbstractContextManager[S]]) -> None:
+        self._send(service)
+
+    def wait_until_ready(self, *, timeout_seconds: float = STARTING_PATIENCE_SECONDS) -> None:
+        """Until it offers its service. Raises ``BenchmarkError``."""
+        self._receive(timeout_seconds)
+
+    def ask(self, method: Callable[Concatenate[S, P], R], *arguments: P.args, **keywords: P.kwargs) -> R:
+        """What the method returns in the child. Raises ``BenchmarkError``."""
+        self.order(method, *arguments, **keywords)
+        result: R = self.answer()
+        return result
+
+    def order(
+        self, method: Callable[Concatenate[S, P], object], *arguments: P.args, **keywords: P.kwargs
+    ) -> None:
+        """Start a call, whose result ``answer()`` returns. There is one call at a time."""
+        self._send((method, arguments, keywords))
+
+    def has_answered(self, *, within_seconds: float) -> bool:
+        return self._channel.poll(max(0.0, within_seconds))
+
+    def answer(self) -> Any:
+        """The result of the call that was ordered. Raises ``BenchmarkError``."""
+        return self._receive(self._patience_seconds)
+
+    def _send(self, message: object) -> None:
+        # A child that has ended is reported by whoever waits for its answer.
+        with contextlib.suppress(ConnectionError):
+            self._channel.send(message)
+
+    def _receive(self, timeout_seconds: float) -> Any:
+        if not self._channel.poll(timeout_seconds):
+            raise BenchmarkError(
+                f"A process of the benchmark did not answer within {timeout_seconds:g} s. "
+                f"{self.process.last_words()}"
+            )
+        try:
+            return self._channel.recv()
+        except (EOFError, ConnectionError):
+            # It closes the socket before it has logged why it ends.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.popen.wait(timeout=EXIT_PATIENCE_SECONDS)
+            raise self.process.failed() from None
+
+
+@contextmanager
+def running_child(
+    service: Callable[[], AbstractContextManager[S]],
+    *,
+    patience_seconds: float = EXIT_PATIENCE_SECONDS,
+    environment: Mapping[str, str] | None = None,
+    strategy: Strategy | None = None,
+) -> Iterator[Child[S]]:
+    """A process that opens the service, which can be pickled: a function of a module, or a ``partial``.
+
+    It starts while the caller goes on; call ``wait_until_ready()`` before the first order.
+    """
+    here, there = Pipe()
+    with here, ExitStack() as stack:
+        with there:
+            # The limit ends an order that nobody waits for any more.
+            arguments = ["-m", child_main.__name__, str(there.fileno()), str(2 * patience_seconds)]
+            options: dict[str, Any] = {"environment": environment, "strategy": strategy}
+            process = stack.enter_context(running_process(arguments, pass_fds=[there.fileno()], **options))
+        child: Child[S] = Child(process, here, patience_seconds)
+        child.open(service)
+        yield child
+
+
 def _environment() -> dict[str, str]:
-    """The database and the Redis of this process, also where they are those of a test run."""
+    """The settings of this process that another one must share, also in a test run."""
     private = settings.USES_PRIVATE_REDIS
     return {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "catalog.benchmarks.processes.child_settings",
         "BENCH_KEY_PREFIX": key_prefix(),
-        # By which a process is known that outlived a run that was killed.
+        # Identifies the processes that outlived a killed run.
         "TMPDIR": tempfile.gettempdir(),
         "DEBUG": "off",
         "HTTPS": "off",
@@ -159,12 +211,12 @@ def _environment() -> dict[str, str]:
 
 
 def database_environment(**changed: Any) -> dict[str, str]:
-    """What leads a process to the database of this one, also where that is a test run's.
+    """The variable that gives a process the database of this one, with the ``changed`` settings.
 
-    As ``DATABASES`` has it, and not as a URL, which cannot say all of it. ``changed`` are its settings.
+    It holds the entry of ``DATABASES`` as JSON, since a URL cannot express every setting.
     """
     database = {**connection.settings_dict, **changed}
-    # What is for those who make the databases of tests.
+    # Only the creation of test databases reads these.
     database.pop("TEST", None)
     name = str(database["NAME"])
     if connection.vendor == "sqlite" and (":memory:" in name or "mode=memory" in name):

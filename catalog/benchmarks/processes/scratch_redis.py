@@ -1,80 +1,82 @@
-"""A Redis server of an experiment's own, in a folder of its own, on a unix socket."""
+"""A Redis server of one experiment, in a temporary folder."""
 
 from __future__ import annotations
 
-import contextlib
+import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-from redis import Redis
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
-from redis.retry import Retry
+from tempfile import TemporaryDirectory
 
 from catalog.benchmarks.errors import BenchmarkError
-from catalog.benchmarks.processes.children import Process
+from catalog.benchmarks.processes import timed_program
+from catalog.benchmarks.processes.children import EXIT_PATIENCE_SECONDS, Process
+from readcache.testing import PrivateRedis, PrivateRedisError
+from readcache.testing.interrupts import interrupts_deferred
 
 POLL_SECONDS = 0.002
 START_PATIENCE_SECONDS = 10.0
-# Takes the process's place. The timer outlives exec(), and ends the server even where the benchmark
-# was killed.
-BECOME_SERVER = """
-import os, signal, sys
-signal.setitimer(signal.ITIMER_REAL, float(sys.argv[1]))
-os.execv(sys.argv[2], sys.argv[2:])
-"""
 
 
-def socket_in(folder: Path) -> Path:
-    return folder / "redis.sock"
+class ScratchRedis(PrivateRedis):
+    """A child of this process with no bound on its memory. It ends by itself after ``limit_seconds``.
 
+    ``options`` are directives of redis.conf.
+    """
 
-def client_of(folder: Path) -> Any:
-    """It tries nothing twice."""
-    return Redis(
-        unix_socket_path=str(socket_in(folder)),
-        socket_timeout=START_PATIENCE_SECONDS,
-        retry=Retry(NoBackoff(), 0),
-    )
+    def __init__(self, directory: Path, *, limit_seconds: float, **options: str) -> None:
+        super().__init__(directory, options={"daemonize": "no", "maxmemory": "0", **options})
+        self._limit_seconds = limit_seconds
+        self._process: Process | None = None
 
+    @property
+    def pid(self) -> int:
+        if self._process is None:
+            raise RuntimeError("A scratch Redis has a process only after it was started.")
+        return self._process.popen.pid
 
-def command(program: Path, folder: Path, *, limit_seconds: float, **more: str) -> list[str]:
-    """Python's arguments that start it. It ends by itself after ``limit_seconds``."""
-    options = {
-        "port": "0",
-        "unixsocket": str(socket_in(folder)),
-        "unixsocketperm": "700",
-        "dir": str(folder),
-        "dbfilename": "dump.rdb",
-        "logfile": str(folder / "redis.log"),
-        "loglevel": "warning",
-        "daemonize": "no",
-        "save": "",
-        "appendonly": "no",
-        **more,
-    }
-    words = [word for name, value in options.items() for word in (f"--{name}", value)]
-    return ["-c", BECOME_SERVER, str(limit_seconds), str(program), *words]
-
-
-def wait_until_it_answers(process: Process, program: Path, folder: Path) -> None:
-    """Raises ``BenchmarkError`` with its last words if it does not."""
-    deadline = time.monotonic() + START_PATIENCE_SECONDS
-    with contextlib.closing(client_of(folder)) as client:
-        while not _answers(client):
-            if process.popen.poll() is not None or time.monotonic() > deadline:
-                raise BenchmarkError(f"{program} did not start. {_last_words(process, folder)}")
+    def start(self, server: Path) -> None:
+        """Raises ``BenchmarkError``."""
+        configuration = self.directory / "redis.conf"
+        configuration.write_text(self.configuration())
+        arguments = ["-m", timed_program.__name__, str(self._limit_seconds), str(server), str(configuration)]
+        # While it hangs, SIGKILL is the only signal that ends it.
+        process = self._process = Process(arguments, end_by=signal.SIGKILL)
+        deadline = time.monotonic() + START_PATIENCE_SECONDS
+        while not self.answers():
+            if process.has_ended() or time.monotonic() > deadline:
+                raise BenchmarkError(f"{server} did not start. {self._last_words(process)}")
             time.sleep(POLL_SECONDS)
 
+    def wait_until_ended(self) -> None:
+        if self._process is not None:
+            self._process.popen.wait(timeout=EXIT_PATIENCE_SECONDS)
 
-def _answers(client: Any) -> bool:
-    with contextlib.suppress(RedisError):
-        return bool(client.ping())
-    return False
+    def stop(self) -> bool:
+        """End it at once, whatever it is doing."""
+        process, self._process = self._process, None
+        if process is None:
+            return False
+        with interrupts_deferred():
+            process.end()
+        return True
+
+    def _last_words(self, process: Process) -> str:
+        log = self.home.log_path
+        logged = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+        return logged[-1] if logged else process.last_words()
 
 
-def _last_words(process: Process, folder: Path) -> str:
-    log = folder / "redis.log"
-    said = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
-    return said[-1] if said else process.last_words()
+@contextmanager
+def scratch_redis(*, limit_seconds: float, **options: str) -> Iterator[ScratchRedis]:
+    """It runs inside, and is gone at the end with its folder. Raises ``BenchmarkError``."""
+    with TemporaryDirectory() as folder:
+        redis = ScratchRedis(Path(folder), limit_seconds=limit_seconds, **options)
+        try:
+            redis.ensure_running()
+            yield redis
+        except PrivateRedisError as error:
+            raise BenchmarkError(str(error)) from error
+        finally:
+            redis.stop()

@@ -1,58 +1,26 @@
-"""Gunicorn on a free port, which outlives no killed benchmark for long."""
+"""Gunicorn on a free port of this machine."""
 
 from __future__ import annotations
 
-import contextlib
-import http.client
 import signal
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from catalog.benchmarks.clients.http import REQUEST_TIMEOUT_SECONDS, Visitor
-from catalog.benchmarks.errors import BenchmarkError
+from catalog.benchmarks.processes import gunicorn_conf
 from catalog.benchmarks.processes.children import EXIT_PATIENCE_SECONDS, Process, running_process
 from catalog.benchmarks.strategies.base import Strategy
 
 BACKLOG = 1024
 GRACE_SECONDS = 2
-SERVER_CONFIG = """\
-import signal
-
-# Ends the server even where the benchmark was killed.
-signal.alarm({limit})
-"""
-COUNTING_QUERIES = """
-
-def post_worker_init(worker):
-    from catalog.benchmarks.clients.http import counting_queries
-
-    worker.wsgi = counting_queries(worker.wsgi)
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Server:
     process: Process
     port: int
-
-    def wait_until_ready(self, url: str) -> None:
-        """The request waits in the queue of the socket until a worker is there to answer it."""
-        try:
-            with contextlib.closing(Visitor(self.port)) as visitor:
-                answer = visitor.get(url)
-        except TimeoutError as error:
-            raise BenchmarkError(
-                f"{url} was not answered within {REQUEST_TIMEOUT_SECONDS} s. {self.process.last_words()}"
-            ) from error
-        except (OSError, http.client.HTTPException) as error:
-            raise self.process.failed() from error
-        if answer.status != 200:
-            raise BenchmarkError(f"{url} answered {answer.status}, not 200. {self.process.last_words()}")
 
 
 @contextmanager
@@ -65,40 +33,46 @@ def running_server(
     environment: Mapping[str, str] | None = None,
     strategy: Strategy | None = None,
 ) -> Iterator[Server]:
-    """Serves the shop, all strategies of it, on a port of 127.0.0.1 inside.
+    """Serves the shop with all strategies on a port of 127.0.0.1, until some time after ``seconds``.
 
-    One that has settings of its own is served only if it is the ``strategy``.
-    With ``threads=1`` the workers are synchronous. It ends by itself some time after ``seconds``.
-    ``counts_queries`` adds a header that says how many queries an answer took, which costs time.
+    A strategy that has settings of its own is served only if it is the ``strategy``. With ``threads=1``
+    the workers are synchronous. ``counts_queries`` adds ``QUERIES_HEADER`` to each response, which
+    takes a little time.
     """
-    with socket.create_server(("127.0.0.1", 0), backlog=BACKLOG) as listener, TemporaryDirectory() as folder:
+    with socket.create_server(("127.0.0.1", 0), backlog=BACKLOG) as listener:
         port = listener.getsockname()[1]
-        config = Path(folder) / "gunicorn.conf.py"
-        text = SERVER_CONFIG.format(limit=int(seconds) + 4 * EXIT_PATIENCE_SECONDS)
-        config.write_text(text + COUNTING_QUERIES if counts_queries else text)
-        command = ["-m", "gunicorn", "shop.wsgi", "--config", str(config), "--no-control-socket"]
-        # A worker that was told to end before it could listen to that is waited for so long.
-        command += ["--graceful-timeout", str(GRACE_SECONDS)]
-        command += ["--bind", f"fd://{listener.fileno()}", "--workers", str(workers)]
-        if threads > 1:
-            command += ["--worker-class", "gthread", "--threads", str(threads)]
+        limit_seconds = seconds + 4 * EXIT_PATIENCE_SECONDS
         with running_process(
-            command,
-            Path(folder) / "log",
+            _command(listener.fileno(), workers, threads),
             pass_fds=[listener.fileno()],
-            # SIGQUIT is gunicorn's word for ending at once; nobody waits for an answer any more.
+            # SIGQUIT makes gunicorn end at once: nobody waits for a response any more.
             end_by=signal.SIGQUIT,
-            environment=environment,
+            environment={
+                **gunicorn_conf.server_environment(
+                    limit_seconds=limit_seconds, counts_queries=counts_queries
+                ),
+                **(environment or {}),
+            },
             strategy=strategy,
         ) as process:
-            # From here on a server that ended refuses connections.
+            # From here on, a server that has ended refuses connections.
             listener.close()
             yield Server(process=process, port=port)
 
 
+def _command(descriptor: int, workers: int, threads: int) -> list[str]:
+    command = ["-m", "gunicorn", "shop.wsgi", "--config", f"python:{gunicorn_conf.__name__}"]
+    # How long gunicorn waits for a worker that was told to end before it could listen for that.
+    command += ["--no-control-socket", "--graceful-timeout", str(GRACE_SECONDS)]
+    command += ["--bind", f"fd://{descriptor}", "--workers", str(workers)]
+    if threads > 1:
+        command += ["--worker-class", "gthread", "--threads", str(threads)]
+    return command
+
+
 @contextmanager
 def running_servers(strategies: Sequence[Strategy], **options: Any) -> Iterator[Mapping[str, Server]]:
-    """The server that serves each strategy, by its name: the same one, unless it has a process of its own."""
+    """The server of each strategy, by its name: one for all that have no process of their own."""
     with ExitStack() as stack:
         shared = stack.enter_context(running_server(**options))
         yield {

@@ -1,4 +1,4 @@
-"""People of a benchmark's own: a visitor, a user and an admin, whose accounts are gone at the end."""
+"""Scratch accounts: a user and an admin whom a benchmark creates and removes, and browsers for them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
-from catalog.benchmarks.sandbox.rows import MARK
-from catalog.benchmarks.sandbox.run_lock import new_mark
+from catalog.benchmarks.sandbox.rows import LABEL
+from catalog.benchmarks.sandbox.run_lock import new_suffix
 from readcache.testing.interrupts import interrupts_deferred
 
 
 @dataclass(frozen=True, kw_only=True)
-class Person:
-    """``user`` is ``None`` for who has no account."""
+class Account:
+    """``user`` is ``None`` for a visitor, who has no account. ``role`` is part of the figures' names."""
 
     role: str
     user: User | None = None
@@ -36,43 +36,43 @@ class Person:
         return self.user is not None and self.user.is_staff
 
 
-VISITOR = Person(role="visitor")
+VISITOR = Account(role="visitor")
 
 
 @contextmanager
-def own_people() -> Iterator[tuple[Person, ...]]:
-    """Visitor, user and admin. Nobody can log in as them: they have no password."""
-    # Random, so that it is in no text of a page but where the page names its reader.
-    mark = f"{MARK}-{new_mark()}"
+def scratch_accounts() -> Iterator[tuple[Account, ...]]:
+    """Visitor, user and admin. The accounts have no password, so that nobody else can log in."""
+    # The names are random, so that a page contains one only if it names its reader.
+    label = f"{LABEL}-{new_suffix()}"
     began = timezone.now()
     try:
         with transaction.atomic():
             user, admin = (
-                _make_user(f"{mark}-{role}", is_staff=role == "admin") for role in ("user", "admin")
+                _make_user(f"{label}-{role}", is_staff=role == "admin") for role in ("user", "admin")
             )
-        yield VISITOR, Person(role="user", user=user), Person(role="admin", user=admin)
+        yield VISITOR, Account(role="user", user=user), Account(role="admin", user=admin)
     finally:
         with interrupts_deferred(), transaction.atomic():
-            remove_people(mark, since=began)
+            remove_accounts(label, since=began)
 
 
-def remove_people(mark: str, *, since: datetime) -> int:
-    """Those whose names start with it, with sessions of theirs that began since then. How many they were.
+def remove_accounts(label: str, *, since: datetime) -> int:
+    """Remove the accounts whose names start with the label, and return how many there were.
 
-    A process of a strategy's own that is interrupted leaves its sessions.
+    Their sessions that began since then are removed, too: an interrupted child process leaves sessions.
     """
-    people = User.objects.filter(username__startswith=mark)
-    keys = {str(key) for key in people.values_list("pk", flat=True)}
+    users = User.objects.filter(username__startswith=label)
+    keys = {str(key) for key in users.values_list("pk", flat=True)}
     earliest = since + timedelta(seconds=settings.SESSION_COOKIE_AGE)
     for session in Session.objects.filter(expire_date__gte=earliest) if keys else ():
         if session.get_decoded().get(SESSION_KEY) in keys:
             session.delete()
-    people.delete()
+    users.delete()
     return len(keys)
 
 
 def _make_user(username: str, *, is_staff: bool) -> User:
-    # Not by create_user(): a hash of a password takes a tenth of a second on purpose.
+    # create_user() would hash a password, which takes a tenth of a second on purpose.
     user = User(username=username, is_staff=is_staff)
     user.set_unusable_password()
     user.save()
@@ -80,23 +80,23 @@ def _make_user(username: str, *, is_staff: bool) -> User:
 
 
 class Browser:
-    """A browser of one person's: the test client, whose cookies are kept from page to page."""
+    """The test client as the browser of one account: it keeps cookies from page to page."""
 
-    def __init__(self, person: Person, *, accept: str) -> None:
-        # An error of a view is an answer like any other.
+    def __init__(self, account: Account, *, accept: str) -> None:
+        # An exception in a view becomes a response with status 500.
         self.client = Client(headers={"accept": accept}, raise_request_exception=False)
-        self._person = person
+        self._account = account
 
     def log_in(self) -> None:
-        if self._person.user:
+        if self._account.user:
             with interrupts_deferred():
-                self.client.force_login(self._person.user)
+                self.client.force_login(self._account.user)
 
     def log_out(self) -> None:
-        """Removes the session. As Django's own view it leaves the browser the cookie against CSRF."""
+        """Remove the session. The CSRF cookie stays, as with Django's own view."""
         cookies = self.client.cookies
         if settings.SESSION_COOKIE_NAME not in cookies:
-            # The client would make a session only to remove it.
+            # The client would create a session only to remove it.
             return
         kept = cookies.get(settings.CSRF_COOKIE_NAME)
         with interrupts_deferred():
@@ -106,9 +106,9 @@ class Browser:
 
 
 @contextmanager
-def browsing(person: Person, *, accept: str) -> Iterator[Browser]:
-    """Logged in at the beginning, and logged out at the end at the latest."""
-    browser = Browser(person, accept=accept)
+def browsing(account: Account, *, accept: str) -> Iterator[Browser]:
+    """A browser that is logged in, and logged out at the end unless it was before."""
+    browser = Browser(account, accept=accept)
     try:
         browser.log_in()
         yield browser

@@ -1,4 +1,4 @@
-"""A benchmark's own corner of Redis, so that it finds nothing cached and leaves nothing behind."""
+"""Keys of a benchmark's own in Redis: it finds nothing cached and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -12,25 +12,22 @@ from django.test.utils import override_settings
 from django_redis.client.default import glob_escape
 
 from catalog.benchmarks.sandbox.overrides import BUILTIN_ALIAS, overrides
-from catalog.benchmarks.sandbox.run_lock import PREFIX, living, new_mark
+from catalog.benchmarks.sandbox.run_lock import PREFIX, locked_run, new_suffix
 from catalog.cached_pages import redis_client, scan_batches
 from readcache.testing.interrupts import interrupts_deferred
-
-KEY_PREFIX = PREFIX
 
 
 @contextmanager
 def isolated_cache(*, simulated_latency_seconds: float | None = None) -> Iterator[None]:
-    """Cache under a key prefix of its own inside, in this process and in those that it starts.
+    """Inside, this process and its children cache under a new key prefix.
 
-    The keys are removed at the end, also after an interrupt. ``None`` keeps the configured
-    simulated latency. Not thread-safe.
+    The keys are removed at the end, also after an interrupt. ``None`` keeps the configured simulated
+    latency. Not thread-safe.
     """
-    prefix = f"{KEY_PREFIX}.{new_mark()}"
-    changed = overrides(settings.CACHES, key_prefix=prefix)
+    changed = overrides(settings.CACHES, key_prefix=f"{PREFIX}.{new_suffix()}")
     if simulated_latency_seconds is not None:
         changed["SIMULATED_LATENCY_SECONDS"] = simulated_latency_seconds
-    with living(), override_settings(**changed):
+    with locked_run(), override_settings(**changed):
         try:
             yield
         finally:
@@ -39,33 +36,33 @@ def isolated_cache(*, simulated_latency_seconds: float | None = None) -> Iterato
 
 
 def key_prefix() -> str:
-    """The isolated cache's. Raises ``RuntimeError`` outside of one: its keys must never be anybody's."""
+    """The prefix of the isolated cache. Raises ``RuntimeError`` outside: others' keys must stay theirs."""
     prefix = str(settings.CACHES["default"].get("KEY_PREFIX", ""))
-    if not prefix.startswith(f"{KEY_PREFIX}."):
+    if not prefix.startswith(f"{PREFIX}."):
         raise RuntimeError("This works only within isolated_cache().")
     return prefix
 
 
 def empty_cache() -> None:
-    """Remove every key of the isolated cache, tokens too, from each database of Redis that has some."""
+    """Remove every key of the isolated cache, tokens included, from each Redis database."""
     for client in cache_clients():
         for batch in scan_batches(client, f"{glob_escape(key_prefix())}:*"):
             client.unlink(*batch)
 
 
-def require_own_corner() -> None:
-    """Raises a ``RedisError`` where the user of Redis may not do what cleaning up takes."""
+def require_permissions() -> None:
+    """Raises a ``RedisError`` if the user of Redis may not run the commands that remove keys."""
     for client in cache_clients():
         client.set(f"{key_prefix()}:probe", b"", ex=60)
     empty_cache()
 
 
 def cache_clients() -> list[Any]:
-    """One of each database of Redis that the caches are in."""
+    """A client of each Redis database that the caches use."""
     aliases = {
         config["LOCATION"]: alias
         for alias, config in settings.CACHES.items()
-        # Django's own backend gives nobody its connection. It is where "default" is.
+        # Django's own backend does not reveal its client. It uses the database of "default".
         if alias != BUILTIN_ALIAS
     }
     return [redis_client(alias) for alias in aliases.values()]
@@ -73,9 +70,9 @@ def cache_clients() -> list[Any]:
 
 @contextmanager
 def garbage_collector_off(*, collects_first: bool = True) -> Iterator[None]:
-    """A collection in the middle of one request would be counted as that request's time.
+    """Inside, no garbage collection is counted as the time of the request that triggers it.
 
-    To collect takes a tenth of a second: too long where each of many requests has a block of its own.
+    Collecting takes a tenth of a second: too long before each of many requests.
     """
     was_enabled = gc.isenabled()
     if collects_first:

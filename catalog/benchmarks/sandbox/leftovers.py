@@ -1,4 +1,4 @@
-"""What a run that was killed (SIGKILL, a lost machine) has left, which the next one removes."""
+"""Removes what a killed run (SIGKILL, a power cut) left: processes, rows, schemas, keys and files."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from django.db import DatabaseError, connection, transaction
 from django_redis.client.default import glob_escape
 from redis.exceptions import RedisError
 
-from catalog.benchmarks.sandbox.accounts import remove_people
-from catalog.benchmarks.sandbox.isolation import KEY_PREFIX, cache_clients
-from catalog.benchmarks.sandbox.rows import MARK, SOAK_MARK, remove_rows
-from catalog.benchmarks.sandbox.run_lock import killed_runs
+from catalog.benchmarks.sandbox.accounts import remove_accounts
+from catalog.benchmarks.sandbox.isolation import cache_clients
+from catalog.benchmarks.sandbox.rows import LABEL, SOAK_LABEL, remove_rows
+from catalog.benchmarks.sandbox.run_lock import PREFIX, killed_runs
 from catalog.cached_pages import scan_batches
 from catalog.models import Category, Product, Tag
 from readcache.invalidation.watch import rotate
@@ -24,18 +24,18 @@ from readcache.testing import SERVER_NAMES
 
 
 def remove_leftovers() -> list[str]:
-    """A sentence for each run that was killed and has left something.
+    """Clean up after killed runs, and return a sentence for each that had left something.
 
-    Never of a run that lives, nor of one that wrote to another database or Redis than this one does.
+    Live runs are left alone, and runs that wrote to another database or Redis.
     """
     with killed_runs() as killed:
         return [sentence for folder, run, began in killed if (sentence := _clean_up(folder, run, began))]
 
 
 def _clean_up(folder: Path, run: str, began: datetime) -> str:
-    what = f"what a run that was killed had left (begun at {began:%Y-%m-%d %H:%M} UTC)"
+    what = f"leftovers of a run that was killed (started at {began:%Y-%m-%d %H:%M} UTC)"
     try:
-        # Processes first, which might write.
+        # Processes first, since they might write.
         removed = {
             "processes": _end_processes(folder),
             **_remove_rows(run, began),
@@ -44,14 +44,14 @@ def _clean_up(folder: Path, run: str, began: datetime) -> str:
         }
     except (DatabaseError, RedisError) as error:
         reason = "".join(str(error).splitlines()[:1])
-        return f"Could not remove {what}: {reason}. It is what has {run} in its name."
+        return f"Could not remove {what}: {reason}. Their names contain {run}."
     rmtree(folder, ignore_errors=True)
     found = [f"{number:,} {name}" for name, number in removed.items() if number]
     return f"Removed {what}: {', '.join(found)}." if found else ""
 
 
 def _end_processes(folder: Path) -> int:
-    """Those whose temporary files were to be there. Even one that was stopped hears SIGKILL."""
+    """By SIGKILL, which ends a stopped process, too."""
     found = list(_processes_of(folder))
     for process in found:
         with contextlib.suppress(psutil.Error):
@@ -61,9 +61,10 @@ def _end_processes(folder: Path) -> int:
 
 
 def _processes_of(folder: Path) -> Iterator[psutil.Process]:
+    """The processes whose temporary folder is the run's, or whose title names a socket in it."""
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            # Redis writes its title over its environment, and has its socket there in the title.
+            # Redis writes its title over its environment.
             is_redis = process.name() in SERVER_NAMES and str(folder) in " ".join(process.cmdline())
             if is_redis or process.environ().get("TMPDIR") == str(folder):
                 yield process
@@ -71,9 +72,9 @@ def _processes_of(folder: Path) -> Iterator[psutil.Process]:
 
 def _remove_rows(run: str, began: datetime) -> dict[str, int]:
     with transaction.atomic():
-        removed = {"people": remove_people(f"{MARK}-{run}", since=began)}
-        for mark in (MARK, SOAK_MARK):
-            for name, number in remove_rows(f"{mark}-{run}").items():
+        removed = {"accounts": remove_accounts(f"{LABEL}-{run}", since=began)}
+        for label in (LABEL, SOAK_LABEL):
+            for name, number in remove_rows(f"{label}-{run}").items():
                 removed[name] = removed.get(name, 0) + number
     if any(removed.values()):
         rotate(Product, Category, Tag, Product.tags.through)
@@ -84,9 +85,7 @@ def _drop_schemas(run: str) -> int:
     if connection.vendor != "postgresql":
         return 0
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT nspname FROM pg_namespace WHERE starts_with(nspname, %s)", [f"{KEY_PREFIX}_{run}"]
-        )
+        cursor.execute("SELECT nspname FROM pg_namespace WHERE starts_with(nspname, %s)", [f"{PREFIX}_{run}"])
         names = [name for (name,) in cursor.fetchall()]
         for name in names:
             cursor.execute(f"DROP SCHEMA {connection.ops.quote_name(name)} CASCADE")
@@ -97,5 +96,5 @@ def _remove_keys(run: str) -> int:
     return sum(
         client.unlink(*batch)
         for client in cache_clients()
-        for batch in scan_batches(client, f"{glob_escape(f'{KEY_PREFIX}.{run}')}*")
+        for batch in scan_batches(client, f"{glob_escape(f'{PREFIX}.{run}')}*")
     )

@@ -1,6 +1,6 @@
-"""The settings in which a benchmark's processes differ from the shop's.
+"""The settings that differ between the shop and the processes of a benchmark.
 
-Imports nothing of Django's: the settings of child processes are made of it.
+This module imports nothing of Django: the settings module of child processes imports it.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ Caches = Mapping[str, Mapping[str, Any]]
 def overrides(
     caches: Caches, *, key_prefix: str, additional_caches: Caches | None = None, is_patient: bool = True
 ) -> dict[str, Any]:
-    """Everything cached has the key prefix. ``DEBUG`` is off: with it Django records every query.
+    """The cache aliases get the key prefix, and ``DEBUG`` is off: with it, Django records every query.
 
-    ``additional_caches`` are aliases as far as they differ from ``default``. Redis has ten seconds to
-    answer where ``is_patient``: a machine that has other work for the quarter of one that the read
-    cache gives it would look like an outage, and that is a question of its own.
+    ``additional_caches`` are aliases as far as they differ from ``default``. If ``is_patient``, Redis
+    has ten seconds to answer. With the read cache's quarter of a second, a busy machine would look like
+    an outage, which is a question of its own.
     """
     shop = {alias: _patient(config) if is_patient else config for alias, config in caches.items()}
     default = shop["default"]
@@ -47,9 +47,9 @@ def _patient(cache: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _builtin_cache(default: Mapping[str, Any]) -> dict[str, Any]:
-    """Django's own backend at the textbook's server, with its time-outs and its way to connect.
+    """Django's own backend on the textbook's server, with the same time limits and connection class.
 
-    Django hands its options to redis-py's ``ConnectionPool.from_url`` as they are.
+    Django passes its options to redis-py's ``ConnectionPool.from_url`` unchanged.
     """
     options = default["OPTIONS"]
     return {

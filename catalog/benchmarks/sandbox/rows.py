@@ -1,4 +1,4 @@
-"""Products of a benchmark's own, recognised by their names, which are gone at the end."""
+"""Scratch rows: products that a benchmark adds to the catalogue, recognises by their label, and removes."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from catalog.benchmarks.sandbox.run_lock import new_mark
+from catalog.benchmarks.sandbox.run_lock import new_suffix
 from catalog.benchmarks.strategies.registry import UNCACHED, only_invalidation_of
 from catalog.models import Category, Product, Tag
 from readcache.testing.interrupts import interrupts_deferred
 
-MARK = "bench-cache"
-# Of the products on which answers are looked at for a long time.
-SOAK_MARK = "freshness-soak"
+LABEL = "bench-cache"
+# The soak's label is another one: no product of other experiments is on the pages that it reads.
+SOAK_LABEL = "freshness-soak"
 
 
 @dataclass(frozen=True, kw_only=True)
-class OwnRows:
-    """A category, a tag, and the primary keys of products that have both. ``mark`` is in their names."""
+class ScratchRows:
+    """A category, a tag, and the primary keys of products that have both."""
 
-    mark: str
+    label: str
     category: Category
     tag: Tag
     products: tuple[int, ...]
@@ -34,45 +34,47 @@ class OwnRows:
 
 
 @contextmanager
-def own_mark() -> Iterator[str]:
-    """What starts the names of rows of a benchmark's own, by which they are removed at the end.
+def scratch_label(kind: str = LABEL) -> Iterator[str]:
+    """A label for rows to be made inside, which are removed at the end.
 
-    Products, categories and tags by name or slug, and products by their category's slug.
+    These are products, categories and tags whose name or slug starts with the label, and products of
+    such a category.
     """
-    mark = f"{MARK}-{new_mark()}"
+    label = f"{kind}-{new_suffix()}"
     try:
-        yield mark
+        yield label
     finally:
         with interrupts_deferred():
-            remove_rows(mark)
+            remove_rows(label)
 
 
-def remove_rows(mark: str) -> dict[str, int]:
-    """How many products, categories and tags there were with a name or slug that starts with the mark."""
+def remove_rows(label: str) -> dict[str, int]:
+    """Remove the rows that ``scratch_label()`` describes, and return how many there were of each kind."""
     found: dict[str, QuerySet[Any]] = {
-        "products": Product.objects.filter(Q(category__slug__startswith=mark) | Q(name__startswith=mark)),
-        "categories": Category.objects.filter(slug__startswith=mark),
-        "tags": Tag.objects.filter(name__startswith=mark),
+        "products": Product.objects.filter(Q(category__slug__startswith=label) | Q(name__startswith=label)),
+        "categories": Category.objects.filter(slug__startswith=label),
+        "tags": Tag.objects.filter(name__startswith=label),
     }
-    # Told of each product, the textbook would walk all keys for each: nobody will read their pages.
+    # Nobody will read their pages, and the textbook would search all keys once for each product.
     with only_invalidation_of(UNCACHED), transaction.atomic():
         return {name: rows.delete()[1].get(rows.model._meta.label, 0) for name, rows in found.items()}
 
 
 @contextmanager
-def own_rows(count: int) -> Iterator[OwnRows]:
-    with own_mark() as mark:
+def scratch_rows(count: int) -> Iterator[ScratchRows]:
+    """``count`` products with a category and a tag, which are removed at the end."""
+    with scratch_label() as label:
         with transaction.atomic():
-            rows = _make(mark, count)
+            rows = _make(label, count)
         yield rows
 
 
-def _make(mark: str, count: int) -> OwnRows:
-    category = Category.objects.create(name=mark, slug=mark)
-    tag = Tag.objects.create(name=mark)
+def _make(label: str, count: int) -> ScratchRows:
+    category = Category.objects.create(name=label, slug=label)
+    tag = Tag.objects.create(name=label)
     products = [
-        Product.objects.create(name=f"{mark} #{number + 1}", price=number, stock=10, category=category)
+        Product.objects.create(name=f"{label} #{number + 1}", price=number, stock=10, category=category)
         for number in range(count)
     ]
     tag.products.set(products)
-    return OwnRows(mark=mark, category=category, tag=tag, products=tuple(each.pk for each in products))
+    return ScratchRows(label=label, category=category, tag=tag, products=tuple(each.pk for each in products))

@@ -1,8 +1,9 @@
-"""The name of this process's run, which is in the names of all that it makes, and the sign that it lives.
+"""Run id and lock file: how a later run tells a killed run from a live one.
 
-A run has a folder in the temporary folder, in which is whatever it needs on disk, and a file in it that
-is locked as long as the process lives, however it ends. Another run that can lock it knows that the
-first was killed, and what it left: ``leftovers.py``.
+The run id is part of every name that a run gives to rows, keys, schemas and folders. Each run has a
+folder in the temporary folder, which holds its temporary files and a record that stays locked as long as
+the process lives. Another run that can lock the record knows that the process was killed, and
+``leftovers.py`` removes what it left.
 """
 
 from __future__ import annotations
@@ -29,32 +30,32 @@ from shop.environment import mask_password
 
 try:
     import fcntl
-except ImportError:  # Windows, where a killed run is not noticed
+except ImportError:  # Windows has no locks of this kind, and killed runs are not noticed there.
     fcntl = None  # type: ignore[assignment]
 
 PREFIX = "bench_cache"
-RUN = uuid.uuid4().hex[:8]
+RUN_ID = uuid.uuid4().hex[:8]
 RECORD = "run.json"
 
 _numbers = count()
 
 
-def new_mark() -> str:
-    """Of this run, and no other's of it."""
-    return f"{RUN}-{uuid.uuid4().hex[:8]}"
+def new_suffix() -> str:
+    """A random end for a name. It begins with the run id."""
+    return f"{RUN_ID}-{uuid.uuid4().hex[:8]}"
 
 
 @contextmanager
-def living() -> Iterator[None]:
-    """Temporary files are in the run's folder inside, of processes that are started too."""
+def locked_run() -> Iterator[None]:
+    """Inside, temporary files of this process and its children are in the run's folder."""
     before = tempfile.tempdir
     outer = Path(tempfile.gettempdir())
-    # Ready when it gets the name by which others look for it.
-    draft, folder = Path(tempfile.mkdtemp()), outer / f"{PREFIX}.{RUN}.{next(_numbers)}"
+    # The folder gets the name by which other runs find it when its record is locked and complete.
+    draft, folder = Path(tempfile.mkdtemp()), outer / f"{PREFIX}.{RUN_ID}.{next(_numbers)}"
     record = (draft / RECORD).open("w")
     try:
         _lock(record)
-        json.dump({"run": RUN, "began": timezone.now().isoformat(), **_place()}, record)
+        json.dump({"run": RUN_ID, "began": timezone.now().isoformat(), **_targets()}, record)
         record.flush()
         draft.rename(folder)
         tempfile.tempdir = str(folder)
@@ -62,7 +63,7 @@ def living() -> Iterator[None]:
     finally:
         with interrupts_deferred():
             tempfile.tempdir = before
-            # Locked until it is gone: whoever can lock it takes its run for one that was killed.
+            # The lock is held until the folder is gone: a record that can be locked is a killed run's.
             for each in (draft, folder):
                 rmtree(each, ignore_errors=True)
             record.close()
@@ -70,9 +71,9 @@ def living() -> Iterator[None]:
 
 @contextmanager
 def killed_runs() -> Iterator[list[tuple[Path, str, datetime]]]:
-    """The folders of those that wrote where this one writes, with their names and beginnings.
+    """Folder, run id and start of each killed run that wrote to this run's database and Redis.
 
-    They are this process's to clean up inside: others take them for living ones.
+    Inside, their records are locked, so that no other process cleans up after the same runs.
     """
     records: list[IO[str]] = []
     try:
@@ -91,29 +92,29 @@ def _examine(folder: Path, records: list[IO[str]]) -> tuple[Path, str, datetime]
     try:
         _lock(record)
         if not os.fstat(record.fileno()).st_nlink:
-            return None  # the run has ended since it was found, and removed it
-        said: dict[str, Any] = json.load(record)
-        run, began = said.pop("run"), datetime.fromisoformat(said.pop("began"))
+            return None  # The run has ended since its folder was found, and has removed the record.
+        content: dict[str, Any] = json.load(record)
+        run, began = content.pop("run"), datetime.fromisoformat(content.pop("began"))
     except (OSError, ValueError, KeyError):
         return None
-    return (folder, run, began) if said == _place() else None
+    return (folder, run, began) if content == _targets() else None
 
 
 def _folders() -> list[Path]:
-    """Of this user's: what others put there is not believed."""
+    """The folders of runs of this user. A folder of another user is not trusted."""
     if fcntl is None:
         return []
     found = []
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}.*"):
-        with suppress(FileNotFoundError):  # of a run that has ended since
+        with suppress(FileNotFoundError):  # The run has ended since.
             status = folder.lstat()
             if stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid():
                 found.append(folder)
     return found
 
 
-def _place() -> dict[str, Any]:
-    """Where a run writes."""
+def _targets() -> dict[str, Any]:
+    """The database and the Redis servers that a run writes to."""
     database = connection.settings_dict
     return {
         "database": [str(database[name]) for name in ("ENGINE", "HOST", "PORT", "NAME")],
@@ -122,6 +123,6 @@ def _place() -> dict[str, Any]:
 
 
 def _lock(record: IO[str]) -> None:
-    """Raises ``OSError`` where it is locked by another open file."""
+    """Raises ``OSError`` if the record is locked through another open file."""
     if fcntl is not None:
         fcntl.flock(record, fcntl.LOCK_EX | fcntl.LOCK_NB)

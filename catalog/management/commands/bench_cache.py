@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
-from catalog.benchmarks.clients.in_process import BenchmarkError
+from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.experiments.selection import EXPERIMENTS
 from catalog.benchmarks.figures.comparison import compare_runs, differences
 from catalog.benchmarks.figures.gates import Gate, missed_gates, parse_gate, require_strategies
@@ -25,8 +25,8 @@ from catalog.benchmarks.report.export import to_csv, to_json
 from catalog.benchmarks.report.output import output_file
 from catalog.benchmarks.report.stored import read_run
 from catalog.benchmarks.run import estimate_seconds, require_measurable, run_benchmark, writing_experiments
-from catalog.benchmarks.sandbox.isolation import KEY_PREFIX
 from catalog.benchmarks.sandbox.leftovers import remove_leftovers
+from catalog.benchmarks.sandbox.run_lock import PREFIX
 from catalog.benchmarks.strategies.registry import FLOOR_NAMES, select_strategies
 from catalog.management.base import CatalogCommand
 from catalog.management.bench_options import (
@@ -154,7 +154,7 @@ class Command(CatalogCommand):
         if writing:
             self.stderr.write(
                 f"{', '.join(writing)}: writing rows of their own to {describe_database('default')} and "
-                f"keys {KEY_PREFIX}.* to {mask_password(settings.REDIS_URL)}; both are removed at the end.",
+                f"keys {PREFIX}.* to {mask_password(settings.REDIS_URL)}; both are removed at the end.",
                 style_func=str,
             )
 

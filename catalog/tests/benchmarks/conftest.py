@@ -1,17 +1,18 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import psutil
 import pytest
 from django.urls import clear_url_caches
 
 from catalog.benchmarks.strategies import plug_ins
+from catalog.tests.benchmarks.clients.scripted_server import OK, ScriptedServer, Serve
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _temporary_folders(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Theirs is made before any run has one, in which it would be, and with which it would go."""
+    """Made first: if a run were locked already, pytest's folder would be inside the run's, and go with it."""
     tmp_path_factory.getbasetemp()
 
 
@@ -24,6 +25,20 @@ def _no_plug_in_is_left() -> Iterator[None]:
         clear_url_caches()
 
 
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Starts a scripted server. Without a script it always answers ``OK``."""
+    running: list[ScriptedServer] = []
+
+    def start(*script: Sequence[bytes], before_answer: Callable[[], None] = lambda: None) -> ScriptedServer:
+        running.append(ScriptedServer(script or ([OK],), before_answer))
+        return running[-1]
+
+    yield start
+    for server in running:
+        server.close()
+
+
 def children() -> set[int]:
-    """By which a test knows what it has left. One of before may have gone meanwhile: <=, not ==."""
+    """The ids of this process's children. Compare with <=: a child that was there before may have ended."""
     return {child.pid for child in psutil.Process().children(recursive=True)}

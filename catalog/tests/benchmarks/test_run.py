@@ -16,8 +16,8 @@ from rest_framework.test import APIClient
 
 from catalog import signals
 from catalog.benchmarks import environment
-from catalog.benchmarks.clients.in_process import BenchmarkError
 from catalog.benchmarks.environment import describe_environment
+from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.experiments.selection import DEFAULT_EXPERIMENTS, EXPERIMENTS, select_experiments
 from catalog.benchmarks.figures.results import Run
 from catalog.benchmarks.options import Effort, Options

@@ -19,7 +19,7 @@ from django.core.management import CommandError, call_command
 from django.db.models.signals import post_save
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from catalog.benchmarks.clients.in_process import BenchmarkError
+from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.experiments.selection import EXPERIMENTS
 from catalog.benchmarks.report import folder
 from catalog.benchmarks.report.export import from_json, to_json

@@ -1,26 +1,25 @@
-"""Starts the servers, readers and writers of a soak together, and sums up what they report."""
+"""A soak: servers, readers and writers that run together, and the sum of what they report."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
-from catalog.benchmarks.clients.in_process import BenchmarkError
-from catalog.benchmarks.experiments.freshness.results import FreshnessResult
-from catalog.benchmarks.experiments.freshness.shelves import (
-    REGISTERS_PER_SHELF,
-    Shelf,
-    Task,
-    pages,
-    stocked_shelves,
+from catalog.benchmarks.clients.http import wait_until_ready
+from catalog.benchmarks.errors import BenchmarkError
+from catalog.benchmarks.experiments.freshness.participants import Participant, participating
+from catalog.benchmarks.experiments.freshness.results import (
+    FactVersion,
+    FreshnessResult,
+    ReadReport,
+    WriteReport,
 )
+from catalog.benchmarks.experiments.freshness.shelves import Shelf, Task, make_board, pages, stocked_shelves
 from catalog.benchmarks.figures.statistics import NANOSECONDS
-from catalog.benchmarks.processes.children import EXIT_PATIENCE_SECONDS, running_process
+from catalog.benchmarks.processes.children import EXIT_PATIENCE_SECONDS, running_child
 from catalog.benchmarks.processes.servers import Server, running_server
 from catalog.benchmarks.strategies.registry import READ_CACHE, TEXTBOOK, Strategy
 from catalog.options import InvalidOption, require_at_least
@@ -29,7 +28,6 @@ from catalog.options import InvalidOption, require_at_least
 MAX_WRITERS = 50
 MAX_SECONDS = 3600
 THREADS_PER_WORKER = 2
-WORK = "import django; django.setup(); from catalog.benchmarks.experiments.freshness.work import work; work()"
 
 
 def measure_freshness(
@@ -42,11 +40,10 @@ def measure_freshness(
     seed: int = 0,
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> list[FreshnessResult]:
-    """One strategy after the other, each on servers of its own; what was made is removed.
+    """One strategy after the other, each with servers and scratch rows of its own.
 
-    Within ``isolated_cache()``, which removes what is cached.
-
-    ``on_progress`` is called with 1 after each. Raises ``InvalidOption`` and ``BenchmarkError``.
+    Call it within ``isolated_cache()``. ``on_progress`` is called with 1 after each strategy. Raises
+    ``InvalidOption`` and ``BenchmarkError``.
     """
     require_at_least("--seconds", seconds, 0.1)
     for option, value in (("--readers", readers), ("--writers", writers), ("--workers", workers)):
@@ -75,15 +72,14 @@ def measure_freshness(
 def _soak(
     strategy: Strategy, shelves: list[Shelf], server: Server, *, seconds: float, readers: int, seed: int
 ) -> FreshnessResult:
-    with TemporaryDirectory() as folder, ExitStack() as processes:
+    writers = len(shelves)
+    with TemporaryDirectory() as folder, ExitStack() as stack:
         board = Path(folder) / "board"
-        board.write_bytes(bytes(8 * (len(shelves) * REGISTERS_PER_SHELF + readers)))
-        running = []
-        for number in range(len(shelves) + readers):
-            reads = number >= len(shelves)
+        make_board(board, shelves=writers, readers=readers)
+        children = []
+        for number in (*range(writers), *range(readers)):
             task = Task(
-                reads=reads,
-                number=number - len(shelves) if reads else number,
+                number=number,
                 strategy=strategy.name,
                 seed=seed,
                 seconds=seconds,
@@ -92,50 +88,48 @@ def _soak(
                 board=str(board),
                 shelves=shelves,
             )
-            process = processes.enter_context(
-                running_process(["-c", WORK], Path(folder) / f"log-{number}", strategy=strategy)
+            child = running_child(
+                partial(participating, task),
+                strategy=strategy,
+                patience_seconds=seconds + EXIT_PATIENCE_SECONDS,
             )
-            process.send(json.dumps(asdict(task)))
-            running.append(process)
-        # It starts while they do. A page that it does not serve at all is an error, and no stale answer.
+            children.append(stack.enter_context(child))
+        # The server starts at the same time as the children. A page that it never serves is an error, not a
+        # stale response.
         for page in pages(shelves):
-            server.wait_until_ready(strategy.url(page))
-        for process in running:
-            process.wait_until_ready()
-        for process in running:
-            process.send("go")
-        reports = [process.report(timeout_seconds=seconds + EXIT_PATIENCE_SECONDS) for process in running]
-    return _sum_up(strategy, reports[: len(shelves)], reports[len(shelves) :])
+            wait_until_ready(server, strategy.url(page.path))
+        for each in children:
+            each.wait_until_ready()
+        for place, each in enumerate(children):
+            each.order(Participant.write if place < writers else Participant.read)
+        reports = [each.answer() for each in children]
+    return sum_up(strategy, reports[:writers], reports[writers:])
 
 
-def _sum_up(strategy: Strategy, written: Sequence[Any], read: Sequence[Any]) -> FreshnessResult:
-    reads = sum(report["reads"] for report in read)
+def sum_up(strategy: Strategy, written: Sequence[WriteReport], read: Sequence[ReadReport]) -> FreshnessResult:
+    """Raises ``BenchmarkError`` if nothing was read, or nothing was written that could be stale."""
+    reads = sum(report.reads for report in read)
     if not reads:
-        raise BenchmarkError("Not one answer was read. Try more --seconds.")
-    acknowledged_ns = {
-        (register, version): ns for report in written for register, version, ns in report["acknowledged"]
-    }
+        raise BenchmarkError("No response was read. Try more --seconds.")
+    acknowledged_ns = {key: ns for report in written for key, ns in report.acknowledged.items()}
     if not acknowledged_ns:
-        raise BenchmarkError(
-            "Not one write was acknowledged, so no answer could be stale. Try more --seconds."
-        )
+        raise BenchmarkError("No write was acknowledged, so no response could be stale. Try more --seconds.")
     return FreshnessResult(
         strategy=strategy.name,
         reads=reads,
-        hits=sum(report["hits"] for report in read),
-        writes=sum(report["writes"] for report in written),
-        rollbacks=sum(report["rollbacks"] for report in written),
-        stale_reads=sum(report["stale_reads"] for report in read),
-        uncommitted_reads=sum(report["uncommitted_reads"] for report in read),
+        hits=sum(report.hits for report in read),
+        writes=sum(report.writes for report in written),
+        rollbacks=sum(report.rollbacks for report in written),
+        stale_reads=sum(report.stale_reads for report in read),
+        uncommitted_reads=sum(report.uncommitted_reads for report in read),
         oldest_stale_seconds=max(_ages_ns(read, acknowledged_ns), default=0) / NANOSECONDS,
     )
 
 
-def _ages_ns(read: Sequence[Any], acknowledged_ns: Mapping[tuple[int, int], int]) -> Iterator[int]:
-    """For how long the oldest write that a stale answer lacks had been acknowledged when it was asked for."""
+def _ages_ns(read: Sequence[ReadReport], acknowledged_ns: Mapping[FactVersion, int]) -> Iterator[int]:
+    """How long the first write that a stale response lacks had been acknowledged before the request."""
     for report in read:
-        for register, version, asked_ns in report["stale"]:
-            # An answer that lacks a whole product (version -1) lacks every write of it.
+        for (register, version), asked_ns in report.stale.items():
+            # A response without a whole product lacks every write to it, of which there may be none yet.
             lacked = (register, max(version, 0) + 1)
-            # No write of the missing product may have been acknowledged yet.
             yield asked_ns - acknowledged_ns.get(lacked, asked_ns)

@@ -1,4 +1,4 @@
-"""A writer's loop, and every way of writing and of rolling back that it chooses from by chance."""
+"""A writer: write in a random way, then record the new versions as acknowledged."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import F
 
+from catalog.benchmarks.experiments.freshness.results import FactVersion, WriteReport
 from catalog.benchmarks.experiments.freshness.shelves import (
-    POISON,
     PRICE,
     PRODUCTS_PER_WRITER,
+    ROLLED_BACK,
     STOCK,
     TAGS,
     Shelf,
@@ -30,11 +31,11 @@ POLL_SECONDS = 0.001
 
 
 class _Undo(Exception):
-    """Rolls the transaction back that it leaves."""
+    """Rolls back the transaction that it leaves."""
 
 
-class _Writer:
-    """Counts the versions of one shelf's registers. A write takes the next ones of what it changes."""
+class ShelfWriter:
+    """Writes to one shelf. A write takes the next version of each register that it changes."""
 
     def __init__(self, shelf: Shelf) -> None:
         self.shelf = shelf
@@ -46,7 +47,7 @@ class _Writer:
         return self._taken[register]
 
     def acknowledged(self) -> dict[int, int]:
-        """The versions that were taken since this was asked last."""
+        """The versions that were taken since the last call."""
         taken, self._taken = self._taken, {}
         self._versions |= taken
         return taken
@@ -59,39 +60,40 @@ class _Writer:
 
     def next_tags(self, place: int) -> list[int]:
         code = gray(self.next_version(self.shelf.register(place, TAGS)))
-        return [self.shelf.label, *(key for bit, key in enumerate(self.shelf.bits) if code >> bit & 1)]
+        bits = (key for bit, key in enumerate(self.shelf.bit_tags) if code >> bit & 1)
+        return [self.shelf.name_tag, *bits]
 
 
-def _save(writer: _Writer, place: int) -> None:
+def _save(writer: ShelfWriter, place: int) -> None:
     product = writer.row(place).get()
     product.price = writer.next_price(place)
     product.save()
 
 
-def _update(writer: _Writer, place: int) -> None:
+def _update(writer: ShelfWriter, place: int) -> None:
     writer.row(place).update(price=writer.next_price(place))
 
 
-def _bulk_update(writer: _Writer, place: int) -> None:
+def _bulk_update(writer: ShelfWriter, place: int) -> None:
     products = [writer.row(each).get() for each in range(len(writer.shelf.products))]
     for each, product in enumerate(products):
         product.price = Decimal(writer.next_price(each))
     Product.objects.bulk_update(products, ["price"])
 
 
-def _add_one(writer: _Writer, place: int) -> None:
+def _add_one(writer: ShelfWriter, place: int) -> None:
     writer.next_version(writer.shelf.register(place, STOCK))
     writer.row(place).update(stock=F("stock") + 1)
 
 
-def _save_expression(writer: _Writer, place: int) -> None:
+def _save_expression(writer: ShelfWriter, place: int) -> None:
     writer.next_version(writer.shelf.register(place, STOCK))
     product = writer.row(place).get()
     product.stock = F("stock") + 1
     product.save(update_fields=["stock"])
 
 
-def _run_sql(writer: _Writer, place: int) -> None:
+def _run_sql(writer: ShelfWriter, place: int) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE catalog_product SET price = %s WHERE id = %s",
@@ -99,11 +101,11 @@ def _run_sql(writer: _Writer, place: int) -> None:
         )
 
 
-def _set_tags(writer: _Writer, place: int) -> None:
+def _set_tags(writer: ShelfWriter, place: int) -> None:
     writer.row(place).get().tags.set(writer.next_tags(place))
 
 
-def _add_or_remove_a_tag(writer: _Writer, place: int) -> None:
+def _add_or_remove_a_tag(writer: ShelfWriter, place: int) -> None:
     tags = writer.row(place).get().tags
     had, has = {tag.pk for tag in tags.all()}, set(writer.next_tags(place))
     if has > had:
@@ -112,27 +114,27 @@ def _add_or_remove_a_tag(writer: _Writer, place: int) -> None:
         tags.remove(*(had - has))
 
 
-def _replace_tags(writer: _Writer, place: int) -> None:
+def _replace_tags(writer: ShelfWriter, place: int) -> None:
     tags = writer.row(place).get().tags
     with transaction.atomic():
         tags.clear()
         tags.add(*writer.next_tags(place))
 
 
-def _rename_category(writer: _Writer, place: int) -> None:
+def _rename_category(writer: ShelfWriter, place: int) -> None:
     shelf = writer.shelf
     category = Category.objects.get(pk=shelf.category)
     category.name = category.slug = shelf.name("category", writer.next_version(shelf.category_register))
     category.save()
 
 
-def _rename_label(writer: _Writer, place: int) -> None:
+def _rename_label(writer: ShelfWriter, place: int) -> None:
     shelf = writer.shelf
-    name = shelf.name("label", writer.next_version(shelf.label_register))
-    Tag.objects.filter(pk=shelf.label).update(name=name)
+    name = shelf.name("label", writer.next_version(shelf.name_tag_register))
+    Tag.objects.filter(pk=shelf.name_tag).update(name=name)
 
 
-def _write_together(writer: _Writer, place: int) -> None:
+def _write_together(writer: ShelfWriter, place: int) -> None:
     with transaction.atomic():
         _save(writer, place)
         _add_one(writer, place)
@@ -140,30 +142,30 @@ def _write_together(writer: _Writer, place: int) -> None:
         _rename_category(writer, place)
 
 
-def _roll_back_savepoint_first(writer: _Writer, place: int) -> None:
+def _roll_back_savepoint_first(writer: ShelfWriter, place: int) -> None:
     with transaction.atomic():
         _roll_back(writer, place)
         _update(writer, place)
 
 
-def _roll_back_savepoint_last(writer: _Writer, place: int) -> None:
+def _roll_back_savepoint_last(writer: ShelfWriter, place: int) -> None:
     with transaction.atomic():
         _update(writer, place)
         _roll_back(writer, place)
 
 
-def _roll_back(writer: _Writer, place: int) -> None:
-    """A transaction, or a savepoint inside of one, that writes everywhere and is rolled back."""
+def _roll_back(writer: ShelfWriter, place: int) -> None:
+    """A transaction, or a savepoint inside of one, that writes to every table and is rolled back."""
     shelf, row = writer.shelf, writer.row(place)
     with contextlib.suppress(_Undo), transaction.atomic():
-        row.update(price=POISON, stock=F("stock") + POISON)
-        row.get().tags.add(shelf.poison)
-        Category.objects.filter(pk=shelf.category).update(slug=shelf.name("category", POISON))
-        Tag.objects.filter(pk=shelf.label).update(name=shelf.name("label", POISON))
+        row.update(price=ROLLED_BACK, stock=F("stock") + ROLLED_BACK)
+        row.get().tags.add(shelf.rolled_back_tag)
+        Category.objects.filter(pk=shelf.category).update(slug=shelf.name("category", ROLLED_BACK))
+        Tag.objects.filter(pk=shelf.name_tag).update(name=shelf.name("label", ROLLED_BACK))
         raise _Undo
 
 
-KINDS: tuple[Callable[[_Writer, int], None], ...] = (
+KINDS: tuple[Callable[[ShelfWriter, int], None], ...] = (
     _save,
     _update,
     _bulk_update,
@@ -182,29 +184,33 @@ KINDS: tuple[Callable[[_Writer, int], None], ...] = (
 )
 
 
-def write(task: Task, board: memoryview[int]) -> dict[str, Any]:
+def write(task: Task, board: memoryview[int]) -> WriteReport:
+    """Write for the seconds of the task."""
     chance = random.Random(f"{task.seed} writer {task.number}")
-    writer = _Writer(task.shelves[task.number])
-    acknowledged: list[tuple[int, int, int]] = []
-    report = {"writes": 0, "rollbacks": 0}
+    writer = ShelfWriter(task.shelves[task.number])
+    acknowledged: dict[FactVersion, int] = {}
+    writes = rollbacks = 0
     deadline = time.monotonic() + task.seconds
     with only_invalidation_of(find_strategy(task.strategy)):
-        while report["writes"] < MAX_WRITES and _wait_for_reads(task, board, chance, deadline):
+        while writes < MAX_WRITES and _wait_for_reads(task, board, chance, deadline):
             kind = chance.choice(KINDS)
             kind(writer, chance.randrange(PRODUCTS_PER_WRITER))
             now_ns = time.monotonic_ns()
             for register, version in writer.acknowledged().items():
-                acknowledged.append((register, version, now_ns))
+                acknowledged[register, version] = now_ns
                 board[register] = version
-            report["rollbacks" if kind is _roll_back else "writes"] += 1
-    return {**report, "acknowledged": acknowledged}
+            if kind is _roll_back:
+                rollbacks += 1
+            else:
+                writes += 1
+    return WriteReport(writes=writes, rollbacks=rollbacks, acknowledged=acknowledged)
 
 
 def _wait_for_reads(task: Task, board: memoryview[int], chance: random.Random, deadline: float) -> bool:
     """Whether there is time for another write.
 
-    A write makes every page of the soak dead. With four reads of each page for one write, on
-    average, most reads can be hits, on a slow machine too; now and then writes follow at once.
+    A write invalidates every page of the soak. With four reads of each page for one write, on average,
+    most reads can be hits, on a slow machine too. Now and then writes follow at once.
     """
     pages = 1 + len(task.shelves) * PRODUCTS_PER_WRITER
     pause = chance.randrange(8 * pages * len(task.shelves))

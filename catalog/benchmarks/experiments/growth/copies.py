@@ -1,6 +1,6 @@
-"""Fills Redis with copies of what a strategy stores for one page, under keys of the same shape.
+"""Fills Redis with copies of what a strategy stores for one page, under keys of the same form.
 
-Asking for a million pages would take hours; their values differ, but what they weigh does not.
+Asking for a million pages would take hours. Their values would differ, but not their size.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from catalog.benchmarks.sandbox.isolation import key_prefix
 from catalog.benchmarks.strategies.registry import Strategy
 from catalog.cached_pages import scan_batches
 
-# So few at a time that Redis has a moment for everybody else.
+# So few at a time that Redis can answer others meanwhile.
 COPIES_PER_CALL = 1_000
 DIGEST = re.compile(rb"[0-9a-f]{32}")
 LAST_NUMBER = re.compile(rb"\d+(?!.*\d)")
-# The copy's number is a digest where the key has one, and otherwise a number of seven digits.
+# In a copy, the key's digest is replaced by that of the copy's number, or else its last number by one of
+# seven digits.
 SCRIPT = """
 for number = tonumber(ARGV[1]), tonumber(ARGV[2]) do
   local name = string.format('%d', 1000000 + number)
@@ -34,7 +35,7 @@ end
 
 @dataclass(frozen=True, kw_only=True)
 class Original:
-    """A key as Redis dumps it. ``ttl_ms`` is 0 for one that does not run out."""
+    """A key with its value as Redis dumps it. ``ttl_ms`` is 0 for a key that does not expire."""
 
     client: Redis
     key: bytes
@@ -45,7 +46,7 @@ class Original:
         self.client.restore(self.key, self.ttl_ms, self.dump, replace=True)
 
     def copy(self, first: int, last: int) -> None:
-        """The copies of these numbers."""
+        """Store the copies with these numbers."""
         start, name, end = _split(self.key)
         kind = "digest" if DIGEST.fullmatch(name) else "number"
         for begin in range(first, last + 1, COPIES_PER_CALL):
@@ -55,36 +56,36 @@ class Original:
 
 @dataclass(frozen=True, kw_only=True)
 class StoredPage:
-    """What a strategy keeps in Redis: the keys of one page, and those that were there before it."""
+    """What a strategy keeps in Redis: the keys of one page, and ``others``, which were there before."""
 
     own: tuple[Original, ...]
     others: tuple[Original, ...]
 
     def pages_of(self, keys: int) -> int:
-        """None where the strategy keeps nothing in Redis."""
+        """How many pages have so many keys; 0 if the strategy keeps nothing in Redis."""
         return keys // len(self.own) if self.own else 0
 
     def bytes(self) -> int:
-        """What the page takes while it is there: keys and values, without Redis's tables of them."""
+        """The memory of the page's keys and values, without that of Redis's hash tables."""
         return sum(int(each.client.memory_usage(each.key) or 0) for each in self.own)
 
     def store(self, pages: int) -> None:
-        """As many pages as that: the original, its copies, and the page that was there before."""
+        """Store so many pages: the original, its copies, and the page that was there before."""
         for each in self.own:
             each.copy(1, pages - 2)
-        # Last, so that a short-lived one is still there.
+        # Last, so that a short-lived key is still there afterwards.
         for each in (*self.others, *self.own):
             each.restore()
 
     def is_there(self) -> bool:
-        """Whether whatever was done left the keys alone."""
+        """Whether the page's keys are still there."""
         return all(each.client.exists(each.key) for each in self.own)
 
 
 def look_at_page(
     requester: Requester, strategy: Strategy, path: str, other_path: str, clients: Sequence[Redis]
 ) -> StoredPage:
-    """Asks for both pages; what the second adds is its own. Nothing may be cached before."""
+    """Ask for both pages: the page's own keys are those that it adds. Nothing may be cached before."""
     requester.ask(strategy, other_path)
     before = {(client, key) for client, key in _keys(clients)}
     requester.ask(strategy, path)
@@ -102,14 +103,14 @@ def _dump(client: Any, key: bytes) -> bytes:
 
 
 def _keys(clients: Sequence[Redis]) -> Iterator[tuple[Redis, bytes]]:
-    """The benchmark's."""
+    """The keys of the isolated cache."""
     for client in clients:
         for batch in scan_batches(client, f"{glob_escape(key_prefix())}:*"):
             yield from ((client, key) for key in batch)
 
 
 def _split(key: bytes) -> tuple[bytes, bytes, bytes]:
-    """What is before and after the part that tells pages apart, which is empty where there is none."""
+    """The key before, in and after the part that tells pages apart, which may be empty."""
     after_prefix = len(key_prefix()) + 1
     found = DIGEST.search(key, after_prefix) or LAST_NUMBER.search(key, after_prefix)
     if found is None:

@@ -1,4 +1,4 @@
-"""A database of an experiment's own beside the user's, for its processes, which is gone at the end."""
+"""Scratch databases beside the user's, for the child processes of an experiment."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from typing import Any
 from django.db import DatabaseError, connection
 from django.db.backends.utils import CursorWrapper
 
-from catalog.benchmarks.clients.in_process import BenchmarkError
+from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.processes.children import database_environment
-from catalog.benchmarks.sandbox.isolation import KEY_PREFIX
-from catalog.benchmarks.sandbox.run_lock import new_mark
+from catalog.benchmarks.sandbox.run_lock import PREFIX, new_suffix
 from readcache.testing.interrupts import interrupts_deferred
 
 GRANT = "Grant it to the role: GRANT CREATE ON DATABASE … TO …"
@@ -26,7 +25,7 @@ DIRECTLY = "Let DATABASE_URL name the server itself, and no pooler before it."
 
 
 class NoScratchDatabase(Exception):
-    """None can be made here; the message says why, and what to do."""
+    """No scratch database can be made here. The message says why, and what to do."""
 
     def __init__(self, reason: str, *, remedy: str) -> None:
         super().__init__(f"{reason.rstrip('.')}. {remedy}")
@@ -34,9 +33,9 @@ class NoScratchDatabase(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class ScratchDatabase:
-    """``name`` is an SQLite file's path or a PostgreSQL schema's name.
+    """``name`` is the path of an SQLite file or the name of a PostgreSQL schema.
 
-    ``environment`` leads a process there.
+    A process with the ``environment`` uses it.
     """
 
     name: str
@@ -45,9 +44,9 @@ class ScratchDatabase:
 
 @contextmanager
 def scratch_database() -> Iterator[ScratchDatabase]:
-    """Of the same kind as the user's, and empty. Raises ``NoScratchDatabase``.
+    """An empty database of the same kind as the user's, removed at the end. Raises ``NoScratchDatabase``.
 
-    After SIGKILL a schema named ``bench_cache_…`` is left, which the next run drops.
+    SIGKILL leaves a schema named ``bench_cache_…``, which the next run drops.
     """
     with _scratch_file() if connection.vendor == "sqlite" else _scratch_schema() as database:
         yield database
@@ -55,14 +54,14 @@ def scratch_database() -> Iterator[ScratchDatabase]:
 
 @contextmanager
 def _scratch_file() -> Iterator[ScratchDatabase]:
-    with TemporaryDirectory(prefix=f"{KEY_PREFIX}.") as folder:
+    with TemporaryDirectory(prefix=f"{PREFIX}.") as folder:
         path = Path(folder) / "growth.sqlite3"
         yield ScratchDatabase(name=str(path), environment=database_environment(NAME=str(path)))
 
 
 @contextmanager
 def _scratch_schema() -> Iterator[ScratchDatabase]:
-    schema = f"{KEY_PREFIX}_{new_mark().replace('-', '_')}"
+    schema = f"{PREFIX}_{new_suffix().replace('-', '_')}"
     quoted = connection.ops.quote_name(schema)
     with ExitStack() as stack:
         with interrupts_deferred():
@@ -72,20 +71,20 @@ def _scratch_schema() -> Iterator[ScratchDatabase]:
                 raise NoScratchDatabase(_first_line(error), remedy=GRANT) from error
             stack.callback(_drop, quoted)
         options = _options_of(schema)
-        _require_way_there(schema, options)
+        _require_search_path(schema, options)
         yield ScratchDatabase(name=schema, environment=database_environment(OPTIONS=options))
 
 
 def _options_of(schema: str) -> dict[str, Any]:
-    """Those of the user's connection, in the schema. Without "public": what is not seen is not touched."""
+    """The options of the user's connection, in the schema. Without "public", nothing there is touched."""
     options = dict(connection.settings_dict["OPTIONS"])
-    # What libpq reads where there are no such options.
+    # libpq reads the variable where there are no such options.
     said = options.get("options", os.environ.get("PGOPTIONS", ""))
     return {**options, "options": f"{said} -c search_path={schema}".strip()}
 
 
-def _require_way_there(schema: str, options: dict[str, Any]) -> None:
-    """A pooler between may refuse the option, or pass over it. Raises ``NoScratchDatabase``."""
+def _require_search_path(schema: str, options: dict[str, Any]) -> None:
+    """Raises ``NoScratchDatabase`` if a pooler refuses the option, or ignores it."""
     other = connection.copy()
     other.settings_dict = {**connection.settings_dict, "OPTIONS": options}
     try:
@@ -105,7 +104,7 @@ def _drop(quoted: str) -> None:
 
 
 def free_bytes() -> int | None:
-    """The room for scratch databases; ``None`` where it is the database server's and not known."""
+    """The room for scratch databases. ``None`` if they are on a database server, whose room is not known."""
     return shutil.disk_usage(tempfile.gettempdir()).free if connection.vendor == "sqlite" else None
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from catalog.benchmarks.experiments.growth.fits import fit_slope
 from catalog.benchmarks.experiments.growth.keys import KeyResult
 from catalog.benchmarks.experiments.growth.products import ProductTimes
-from catalog.benchmarks.experiments.growth.work import HIT, MISS, WRITE
+from catalog.benchmarks.experiments.growth.turns import HIT, MISS, WRITE
 from catalog.benchmarks.figures.results import Figure, Series
 from catalog.benchmarks.figures.statistics import median_interval
 

@@ -11,14 +11,15 @@ from typing import Any
 from django.db import connection
 from redis.exceptions import RedisError
 
-from catalog.benchmarks.clients.in_process import BenchmarkError, Requester
+from catalog.benchmarks.clients.in_process import Requester
+from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.experiments.growth.copies import StoredPage, look_at_page
-from catalog.benchmarks.experiments.growth.scratch_servers import RedisServer, redis_server
+from catalog.benchmarks.experiments.growth.redis_servers import RedisServer, redis_server
 from catalog.benchmarks.figures.statistics import NANOSECONDS
 from catalog.benchmarks.figures.units import say
 from catalog.benchmarks.options import Options, Scale
 from catalog.benchmarks.sandbox.isolation import garbage_collector_off
-from catalog.benchmarks.sandbox.rows import OwnRows, own_rows
+from catalog.benchmarks.sandbox.rows import ScratchRows, scratch_rows
 from catalog.benchmarks.strategies.registry import Strategy
 from catalog.models import Product
 
@@ -97,7 +98,7 @@ def measure_keys(
     """
     chance = random.Random(options.seed)
     seconds = 20 * sum(estimate_seconds(options, size) for size in sizes)
-    with own_rows(2) as rows, redis_server(seconds=seconds) as server, Requester() as requester:
+    with scratch_rows(2) as rows, redis_server(seconds=seconds) as server, Requester() as requester:
         looked_at = [_look_at(strategy, requester, rows, server) for strategy in options.strategies]
         subjects = [each for each in looked_at if _can_be_copied(each, server)]
         fitting, warnings = _fitting(subjects, sizes, server)
@@ -117,7 +118,7 @@ def measure_keys(
     )
 
 
-def _look_at(strategy: Strategy, requester: Requester, rows: OwnRows, server: RedisServer) -> Subject:
+def _look_at(strategy: Strategy, requester: Requester, rows: ScratchRows, server: RedisServer) -> Subject:
     # The first product of all is the catalogue's where it has any, and its page a real one.
     first = Product.objects.order_by("pk").values_list("pk", flat=True)[0]
     path = f"/products/{first}/"

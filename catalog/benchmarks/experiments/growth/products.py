@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from functools import partial
 from itertools import accumulate
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from catalog.benchmarks.experiments.growth.databases import (
     NoScratchDatabase,
@@ -17,26 +15,30 @@ from catalog.benchmarks.experiments.growth.databases import (
     free_bytes,
     scratch_database,
 )
-from catalog.benchmarks.experiments.growth.work import HITS_PER_TURN, WRITES_PER_TURN, Task, Times
+from catalog.benchmarks.experiments.growth.turns import (
+    HIT,
+    HITS_PER_TURN,
+    MISS,
+    WRITE,
+    WRITES_PER_TURN,
+    Task,
+    Times,
+    Turns,
+    taking_turns,
+)
 from catalog.benchmarks.figures.units import say
 from catalog.benchmarks.options import Options, Scale
-from catalog.benchmarks.processes.children import (
-    EXIT_PATIENCE_SECONDS,
-    STARTING_PATIENCE_SECONDS,
-    Process,
-    running_process,
-)
+from catalog.benchmarks.processes.children import STARTING_PATIENCE_SECONDS, Child, running_child
 
-WORK = "import django; django.setup(); from catalog.benchmarks.experiments.growth.work import work; work()"
 TURNS = Scale(quick=8, normal=20, thorough=40)
 STARTING_SECONDS = 1.5
 SECONDS_PER_PRODUCT = 90e-6
 SECONDS_PER_REQUEST = 0.0025
-# What counting the products takes, which a miss does.
+# A miss counts the products.
 SECONDS_PER_REQUEST_AND_PRODUCT = 30e-9
-# Of a product with its tags in the file and its indexes, and half as much again in the write-ahead log.
+# A product with its tags in the file and its indexes, and half as much again in the write-ahead log.
 BYTES_PER_PRODUCT = 1_000
-# So many times the estimate, a process is taken to hang.
+# A process that takes so many times the estimate is taken to hang.
 PATIENCE_TIMES = 20
 
 
@@ -66,45 +68,51 @@ def measure_products(
             databases = {size: stack.enter_context(scratch_database()) for size in fitting}
         except NoScratchDatabase as error:
             return ProductTimes(warnings=(_no_database(error),))
-        folder = Path(stack.enter_context(TemporaryDirectory()))
-        processes = {}
-        for size, database in databases.items():
-            processes[size] = stack.enter_context(_process(size, database, folder))
-            processes[size].send(json.dumps(asdict(_task(options, size, database))))
-        for size, process in processes.items():
-            process.wait_until_ready(timeout_seconds=_patience_seconds(_starting_seconds(size)))
-            on_progress(_starting_seconds(size))
-        _take_turns(options, processes, on_progress)
-        times = {
-            size: process.report(timeout_seconds=EXIT_PATIENCE_SECONDS) for size, process in processes.items()
+        children = {
+            size: stack.enter_context(_running_child(options, size, database))
+            for size, database in databases.items()
         }
+        for size, child in children.items():
+            child.wait_until_ready(timeout_seconds=_patience_seconds(_starting_seconds(size)))
+            on_progress(_starting_seconds(size))
+        times = _take_turns(options, children, on_progress)
     return ProductTimes(times=times, warnings=warnings)
 
 
 def _take_turns(
-    options: Options, processes: dict[int, Process], on_progress: Callable[[float], None]
-) -> None:
-    """One process at a time, so that a busy moment of the machine hits all sizes alike."""
-    chance = random.Random(options.seed)
-    for _ in range(1 + TURNS.at(options.effort)):
-        for size in chance.sample(list(processes), len(processes)):
-            processes[size].send("turn")
-            processes[size].wait_until_ready(timeout_seconds=_patience_seconds(_turn_seconds(options, size)))
-            on_progress(_turn_seconds(options, size))
-
-
-def _task(options: Options, size: int, database: ScratchDatabase) -> Task:
+    options: Options, children: Mapping[int, Child[Turns]], on_progress: Callable[[float], None]
+) -> dict[int, dict[str, Times]]:
+    """One process at a time, so that a busy moment of the machine affects all sizes alike."""
     names = [strategy.name for strategy in options.strategies]
-    return Task(database=database.name, products=size, strategies=names, seed=options.seed)
+    times: dict[int, dict[str, Times]] = {
+        size: {what: {name: [] for name in names} for what in (HIT, MISS, WRITE)} for size in children
+    }
+    chance = random.Random(options.seed)
+    for number in range(1 + TURNS.at(options.effort)):
+        for size in chance.sample(list(children), len(children)):
+            turn = children[size].ask(Turns.take)
+            # The first turn is a warm-up.
+            for what, by_strategy in turn.items() if number else ():
+                for name, values in by_strategy.items():
+                    times[size][what][name] += values
+            on_progress(_turn_seconds(options, size))
+    return times
 
 
-def _process(size: int, database: ScratchDatabase, folder: Path) -> AbstractContextManager[Process]:
+def _running_child(
+    options: Options, size: int, database: ScratchDatabase
+) -> AbstractContextManager[Child[Turns]]:
+    names = [strategy.name for strategy in options.strategies]
+    task = Task(database=database.name, products=size, strategies=names, seed=options.seed)
     environment = {
         **database.environment,
-        # A wait as long in a small catalogue as in a large one would hide the growth.
+        # A wait that is as long in a small catalogue as in a large one would hide the growth.
         "SIMULATED_LATENCY_SECONDS": "0",
     }
-    return running_process(["-c", WORK], folder / f"log-{size}", environment=environment)
+    patience_seconds = _patience_seconds(_turn_seconds(options, size))
+    return running_child(
+        partial(taking_turns, task), environment=environment, patience_seconds=patience_seconds
+    )
 
 
 def _fitting(sizes: Sequence[int]) -> tuple[list[int], tuple[str, ...]]:
@@ -121,7 +129,7 @@ def _fitting(sizes: Sequence[int]) -> tuple[list[int], tuple[str, ...]]:
 
 
 def _no_database(error: NoScratchDatabase) -> str:
-    return f"The growth with products was left out: a schema of its own cannot be used: {error}"
+    return f"The growth with products was left out: no scratch schema can be used: {error}"
 
 
 def _starting_seconds(size: int) -> float:
@@ -129,12 +137,12 @@ def _starting_seconds(size: int) -> float:
 
 
 def _patience_seconds(estimated: float) -> float:
-    """For what takes so long on an ordinary machine; all processes start at the same time."""
+    """How long to wait for what takes so long on an ordinary machine. All processes start together."""
     return STARTING_PATIENCE_SECONDS + PATIENCE_TIMES * estimated
 
 
 def _turn_seconds(options: Options, size: int) -> float:
-    """A write comes with a miss before it; the hits of ``uncached`` are misses."""
+    """A write needs a miss before it, and the hits of ``uncached`` are misses."""
     misses = 1 + WRITES_PER_TURN
     requests = len(options.strategies) * (misses + HITS_PER_TURN + WRITES_PER_TURN)
     counted = len(options.strategies) * misses + HITS_PER_TURN

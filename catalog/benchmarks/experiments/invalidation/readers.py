@@ -1,4 +1,4 @@
-"""Visitors in threads of their own, who ask for pages while somebody writes."""
+"""Readers in threads of their own, which ask for pages while another thread writes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any
 
 from django.db import connection, connections
 
-from catalog.benchmarks.clients.in_process import BenchmarkError, Requester
+from catalog.benchmarks.clients.in_process import Requester
+from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.strategies.registry import Strategy
 from readcache.testing.interrupts import interrupts_deferred
 
@@ -19,16 +20,15 @@ PATIENCE_SECONDS = 30
 
 
 class Readers:
-    """Each has a database connection of its own, which sees nothing of an open transaction."""
+    """Each reader has a database connection of its own, which sees nothing of an open transaction."""
 
     def __init__(self, threads: Sequence[ThreadPoolExecutor]) -> None:
-        # A browser each, since none can be used by two at a time.
-        self._visitors = [(thread, Requester()) for thread in threads]
+        # Two threads cannot use one Requester at the same time.
+        self._readers = [(thread, Requester()) for thread in threads]
 
     def read(self, strategy: Strategy, paths: Sequence[str]) -> None:
-        """To the end, while the caller waits."""
-
-        thread, requester = self._visitors[0]
+        """Read the pages, and return when all were read."""
+        thread, requester = self._readers[0]
 
         def read_all() -> None:
             for path in paths:
@@ -38,18 +38,18 @@ class Readers:
 
     @contextmanager
     def after_their_queries(self, strategy: Strategy, queries: Mapping[str, int]) -> Iterator[None]:
-        """Inside, a reader of each path has sent its queries and stored nothing yet; afterwards it goes on.
+        """Inside, a reader of each path has sent its queries and stored nothing yet. Then it goes on.
 
-        ``queries`` maps paths, one a thread at most, to the number of queries that fill their pages.
+        ``queries`` maps paths, at most one for each thread, to the number of queries that fill the page.
         """
         go_on = Event()
         readings: list[tuple[Event, Future[None]]] = []
         try:
-            for (thread, requester), (path, number) in zip(self._visitors, queries.items(), strict=False):
+            for (thread, requester), (path, number) in zip(self._readers, queries.items(), strict=False):
                 has_queried = Event()
                 see = partial(requester.see, strategy, path)
                 reading = thread.submit(_read_and_wait, see, number, has_queried, go_on)
-                # A reader that sends fewer queries than that is not waited for.
+                # Nobody waits for a reader that sends fewer queries.
                 reading.add_done_callback(partial(_set, has_queried))
                 readings.append((has_queried, reading))
             if not all(has_queried.wait(PATIENCE_SECONDS) for has_queried, _ in readings):

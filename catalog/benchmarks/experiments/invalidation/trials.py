@@ -1,4 +1,4 @@
-"""One write, with what visitors were shown before and are shown after it: alone, and under two races."""
+"""Trials of one write: its time, the pages before and after it, and two races with readers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from urllib.parse import quote
 from django.db import connection
 from django.test.utils import override_settings
 
-from catalog.benchmarks.clients.in_process import BenchmarkError, Requester
+from catalog.benchmarks.clients.in_process import Requester
+from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.experiments.invalidation.readers import Readers, readers
 from catalog.benchmarks.experiments.invalidation.writes import (
     Admin,
@@ -20,27 +21,27 @@ from catalog.benchmarks.experiments.invalidation.writes import (
     Page,
     Target,
     make_targets,
-    own_admin,
+    scratch_admin,
 )
-from catalog.benchmarks.experiments.invalidation.writes.second import SecondProcess, second_process
+from catalog.benchmarks.experiments.invalidation.writes.second_process import SecondProcess, second_process
 from catalog.benchmarks.figures.statistics import NANOSECONDS
 from catalog.benchmarks.sandbox.isolation import garbage_collector_off
-from catalog.benchmarks.sandbox.rows import own_mark
+from catalog.benchmarks.sandbox.rows import scratch_label
 from catalog.benchmarks.strategies.registry import UNCACHED, Strategy, only_invalidation_of
 
-# Of few rows each. The statistics add up the whole catalogue, which would be most of the work.
+# Each shows few rows. The statistics add up the whole catalogue, which would be most of the work.
 ASKED: tuple[Page, ...] = ("detail", "list", "category")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bench:
-    """What trials are made with. Rows that start with ``mark`` are gone at the end.
+    """What trials need. Rows whose names start with ``label`` are removed at the end.
 
-    ``queries`` is how many fill each page. ``readers`` and ``process`` are not there for a database
-    in memory, which nobody else can read or write.
+    ``queries`` is how many fill each page. ``readers`` and ``process`` are ``None`` for a database in
+    memory, which nobody else can read or write.
     """
 
-    mark: str
+    label: str
     admin: Admin
     requester: Requester
     queries: Mapping[Page, int]
@@ -48,13 +49,13 @@ class Bench:
     process: SecondProcess | None = None
 
     def make_targets(self, count: int) -> list[Target]:
-        """Unseen by any strategy: nobody has asked for their pages."""
+        """No strategy invalidates anything for them: nobody has asked for their pages."""
         with only_invalidation_of(UNCACHED):
-            return make_targets(self.mark, count, admin=self.admin, process=self.process)
+            return make_targets(self.label, count, admin=self.admin, process=self.process)
 
     @contextmanager
     def only_invalidation_of(self, strategy: Strategy) -> Iterator[None]:
-        """In the second process, too."""
+        """In the second process, too, no other invalidation is connected inside."""
         if self.process:
             self.process.strategy = strategy
         with only_invalidation_of(strategy):
@@ -64,38 +65,38 @@ class Bench:
 @contextmanager
 def opened_bench(*, needs_process: bool) -> Iterator[Bench]:
     with ExitStack() as stack:
-        # A slow database changes nothing of what is found out, and would be waited for at each page.
+        # The simulated latency would slow down every page and change no finding.
         stack.enter_context(override_settings(SIMULATED_LATENCY_SECONDS=0))
-        mark = stack.enter_context(own_mark())
-        admin = stack.enter_context(own_admin(mark))
+        label = stack.enter_context(scratch_label())
+        admin = stack.enter_context(scratch_admin(label))
         requester = Requester()
-        queries = _count_queries(mark, admin, requester)
+        queries = _count_queries(label, admin, requester)
         others: dict[str, Any] = {}
         if not is_in_memory():
             others["readers"] = stack.enter_context(readers(len(ASKED)))
             if needs_process:
                 others["process"] = stack.enter_context(second_process())
-        yield Bench(mark=mark, admin=admin, requester=requester, queries=queries, **others)
+        yield Bench(label=label, admin=admin, requester=requester, queries=queries, **others)
 
 
-def _count_queries(mark: str, admin: Admin, requester: Requester) -> dict[Page, int]:
+def _count_queries(label: str, admin: Admin, requester: Requester) -> dict[Page, int]:
     with only_invalidation_of(UNCACHED):
-        [target] = make_targets(mark, 1, admin=admin)
+        [target] = make_targets(label, 1, admin=admin)
     paths = zip(ASKED, _paths(target, ASKED), strict=True)
     return {page: requester.ask(UNCACHED, path).queries for page, path in paths}
 
 
 def is_in_memory() -> bool:
-    """Whether the database is one that no other connection can read while a transaction is open."""
+    """Whether no other connection can read the database while a transaction is open."""
     return connection.vendor == "sqlite" and connection.is_in_memory_db()  # type: ignore[attr-defined]
 
 
 def time_write(bench: Bench, strategy: Strategy, kind: Kind, target: Target) -> float:
-    """Seconds. One of the pages that it changes is warm before it."""
+    """Seconds. One of the pages that the write changes is warm before it."""
     paths = _paths(target, kind.changes)[:1]
     _show(bench, strategy, paths)
-    # The same for all right before the write, which would be slower after one strategy's work than
-    # after another's.
+    # All strategies do the same right before the write, which would be slower after the work of one of
+    # them than of another.
     _show(bench, UNCACHED, paths)
     with garbage_collector_off(collects_first=False):
         started = time.perf_counter_ns()
@@ -104,9 +105,10 @@ def time_write(bench: Bench, strategy: Strategy, kind: Kind, target: Target) -> 
 
 
 def find_stale_pages(bench: Bench, strategy: Strategy, kind: Kind, target: Target) -> dict[Page, bool]:
-    """For each page that is asked for and changes, whether its next answer is stale.
+    """For each page in ``ASKED`` that the write changes, whether the next response is stale.
 
-    Raises ``BenchmarkError`` where the write does not change what its kind says."""
+    Raises ``BenchmarkError`` if the write does not change a page that its kind names.
+    """
     paths = _paths(target, kind.changes)
     before = _show(bench, strategy, paths)
     kind.write(target)
@@ -118,18 +120,18 @@ def find_stale_pages(bench: Bench, strategy: Strategy, kind: Kind, target: Targe
 
 
 def is_stale_after_a_read_before_commit(bench: Bench, strategy: Strategy, kind: Kind, target: Target) -> bool:
-    """A reader asks for the pages, which were warm, when all is written and not committed."""
-    visitors, paths = _require_readers(bench), _paths(target, kind.changes)
+    """A reader asks for the pages, which are warm, after the write and before its COMMIT."""
+    others, paths = _require_readers(bench), _paths(target, kind.changes)
     _show(bench, strategy, paths)
-    kind.write_in_a_transaction(target, before_commit=lambda: visitors.read(strategy, paths))
+    kind.write_in_a_transaction(target, before_commit=lambda: others.read(strategy, paths))
     return _is_stale(bench, strategy, paths)
 
 
 def is_stale_after_a_late_fill(bench: Bench, strategy: Strategy, kind: Kind, target: Target) -> bool:
-    """Readers find nothing cached, query, and store their pages when the write was acknowledged."""
-    visitors, paths = _require_readers(bench), _paths(target, kind.changes)
+    """Readers find nothing cached, send their queries, and store the pages after the write."""
+    others, paths = _require_readers(bench), _paths(target, kind.changes)
     queries = dict(zip(paths, (bench.queries[page] for page in _asked(kind.changes)), strict=True))
-    with visitors.after_their_queries(strategy, queries):
+    with others.after_their_queries(strategy, queries):
         kind.write(target)
     return _is_stale(bench, strategy, paths)
 
@@ -145,7 +147,7 @@ def _asked(pages: Collection[Page]) -> list[Page]:
 
 
 def _paths(target: Target, pages: Collection[Page]) -> list[str]:
-    """Of those of the pages that are asked for, in the order of ``ASKED``."""
+    """The paths of those of the pages that are in ``ASKED``, in that order."""
     slug = quote(target.category.slug)
     paths: dict[Page, str] = {
         "list": f"/products/?category={slug}",

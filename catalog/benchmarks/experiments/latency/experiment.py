@@ -17,7 +17,8 @@ import random
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from catalog.benchmarks.clients.in_process import BenchmarkError, Requester, other_body
+from catalog.benchmarks.clients.in_process import Requester, other_body
+from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.experiments.latency.mix import ZIPF_EXPONENT, draw_mix
 from catalog.benchmarks.figures.results import ExperimentResult, Figure, Series
 from catalog.benchmarks.figures.statistics import NANOSECONDS, median_interval, median_ratio, summarise

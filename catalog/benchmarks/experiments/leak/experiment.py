@@ -23,14 +23,14 @@ from dataclasses import dataclass
 from functools import partial
 
 from catalog.benchmarks.clients.in_process import Requester
-from catalog.benchmarks.experiments.leak.disclosures import FAULTS, Personal, faults_of
-from catalog.benchmarks.experiments.leak.visits import describe, meet, read_answers
+from catalog.benchmarks.experiments.leak.disclosures import FAULTS, Disclosure, faults_of
+from catalog.benchmarks.experiments.leak.visits import ask_in_turn
 from catalog.benchmarks.figures.results import ExperimentResult, Figure
 from catalog.benchmarks.figures.tables import Cell, Table, tabulate
 from catalog.benchmarks.options import Options
-from catalog.benchmarks.sandbox.accounts import VISITOR, Person, own_people
+from catalog.benchmarks.sandbox.accounts import VISITOR, Account, scratch_accounts
 from catalog.benchmarks.sandbox.isolation import empty_cache
-from catalog.benchmarks.sandbox.rows import own_rows
+from catalog.benchmarks.sandbox.rows import scratch_rows
 
 QUESTION = "Can one person see another's page?"
 WRITES = True
@@ -43,19 +43,19 @@ AFTER_LOGOUT = "logout"
 CASE = "leak"
 
 Page = tuple[str, str]  # the names of a strategy and a path
-Answers = dict[Page, Personal]
+Answers = dict[Page, Disclosure]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
     """Who asks first and who then; nobody else where the first has logged out meanwhile."""
 
-    first: Person
-    then: Person | None
+    first: Account
+    then: Account | None
     renderer: str
 
     @property
-    def second(self) -> Person:
+    def second(self) -> Account:
         return self.then or VISITOR
 
     @property
@@ -78,10 +78,10 @@ def estimate_seconds(options: Options) -> float:
 
 def measure(options: Options) -> ExperimentResult:
     visits = []
-    with own_rows(1) as rows, own_people() as people, Requester() as requester:
+    with scratch_rows(1) as rows, scratch_accounts() as accounts, Requester() as requester:
         paths = ("/products/", rows.detail_path(), "/products/stats/")
-        for order in orders(people):
-            visits.append(_visit(order, options, requester, paths, people))
+        for order in orders(accounts):
+            visits.append(_visit(order, options, requester, paths, accounts))
             options.on_progress(estimate_seconds(options) / (ORDERS * len(ACCEPT)))
     leaks = list(find_leaks(visits))
     figures = [figure for strategy in options.strategies for figure in _figures(strategy.name, visits, leaks)]
@@ -107,10 +107,10 @@ def tables(result: ExperimentResult) -> list[Table]:
     return [totals, *_matrix(result)]
 
 
-def orders(people: Sequence[Person]) -> Iterator[Order]:
+def orders(accounts: Sequence[Account]) -> Iterator[Order]:
     for renderer in ACCEPT:
-        for first in people:
-            for then in people:
+        for first in accounts:
+            for then in accounts:
                 if then is not first:
                     yield Order(first=first, then=then, renderer=renderer)
             if first.user:
@@ -136,14 +136,14 @@ def find_leaks(visits: Sequence[Visit]) -> Iterator[Leak]:
     for visit in visits:
         second = visit.order.second
         for page, answer in visit.then.items():
-            mine = own.get((second.role, visit.order.renderer, page), Personal())
-            kinds = faults_of(second, answer, before=visit.first.get(page, Personal()), own=mine)
+            mine = own.get((second.role, visit.order.renderer, page), Disclosure())
+            kinds = faults_of(second, answer, before=visit.first.get(page, Disclosure()), own=mine)
             if kinds:
                 yield Leak(strategy=page[0], case=visit.order.case, kinds=kinds)
 
 
 def _visit(
-    order: Order, options: Options, requester: Requester, paths: Sequence[str], people: Sequence[Person]
+    order: Order, options: Options, requester: Requester, paths: Sequence[str], accounts: Sequence[Account]
 ) -> Visit:
     visit = Visit(order=order, first={}, then={})
     for strategy in options.strategies:
@@ -152,15 +152,15 @@ def _visit(
         pages = {strategy.url(path): (strategy.name, path) for path in paths}
         found = requester.run(
             strategy,
-            meet,
-            first=describe(order.first),
-            then=describe(order.then) if order.then else None,
+            ask_in_turn,
+            first=order.first,
+            then=order.then,
             accept=ACCEPT[order.renderer],
             urls=list(pages),
-            usernames=[person.username for person in people if person.username],
+            usernames=[account.username for account in accounts if account.username],
         )
-        for answers, known in zip(read_answers(found), (visit.first, visit.then), strict=True):
-            known.update({pages[url]: personal for url, personal in answers.items()})
+        for disclosures, known in zip(found, (visit.first, visit.then), strict=True):
+            known.update({pages[url]: disclosure for url, disclosure in disclosures.items()})
     return visit
 
 

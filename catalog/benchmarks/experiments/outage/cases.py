@@ -1,4 +1,4 @@
-"""The outages: each begins and ends for all sites at once, and is the same for all."""
+"""The outages. Each begins and ends for all sites at the same time."""
 
 from __future__ import annotations
 
@@ -7,34 +7,35 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from catalog.benchmarks.errors import BenchmarkError
+from catalog.benchmarks.experiments.outage import faults
 from catalog.benchmarks.experiments.outage.observations import Observation, OutageTimes
 from catalog.benchmarks.experiments.outage.requests import PATIENCE_SECONDS, Request
-from catalog.benchmarks.experiments.outage.scratch_server import SacrificialRedis, sacrificial_redis
 from catalog.benchmarks.experiments.outage.sites import Site, running_sites
-from catalog.benchmarks.sandbox.rows import own_rows
+from catalog.benchmarks.experiments.outage.writers import Save, Writer
+from catalog.benchmarks.processes.scratch_redis import ScratchRedis, scratch_redis
+from catalog.benchmarks.sandbox.rows import scratch_rows
 from catalog.benchmarks.strategies.registry import Strategy
 from catalog.models import Product
 
 REFUSED, HUNG, RESTARTED = "refused", "hung", "restarted"
-BREAKS: dict[str, Callable[[SacrificialRedis], AbstractContextManager[None]]] = {
-    REFUSED: SacrificialRedis.refused,
-    HUNG: SacrificialRedis.hung,
-    RESTARTED: SacrificialRedis.restarted,
+FAULTS: dict[str, Callable[[ScratchRedis], AbstractContextManager[None]]] = {
+    REFUSED: faults.refused,
+    HUNG: faults.hung,
+    RESTARTED: faults.restarted,
 }
-CASES = tuple(BREAKS)
-# Between two saves: the first may hold a lock of the database that the second would wait for.
+CASES = tuple(FAULTS)
+# The pause between two saves: the first may hold a database lock for which the second would wait.
 BETWEEN_SAVES_SECONDS = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """Seconds. An outage lasts longer than ``outage`` where saves do, but never than ``longest_outage``.
+    """Seconds. An outage lasts ``outage``, or until the saves have ended, but at most ``longest_outage``.
 
-    ``noticing`` is how much of an outage passes before the first save. ``recovery`` is how long
-    visitors are watched after it, and ``longest_recovery`` where they still get nothing cached.
+    ``noticing`` passes between the beginning of the outage and the first save. ``recovery`` is how long
+    clients are watched after the outage, and ``longest_recovery`` if they still get nothing cached.
     """
 
     steady: float = 0.4
@@ -49,47 +50,48 @@ def observe_outages(
     strategies: Sequence[Strategy],
     timing: Timing,
     *,
-    program: Path,
     cases: Sequence[str] = CASES,
     on_start: Callable[[], None] = lambda: None,
     on_case: Callable[[str], None] = lambda _: None,
 ) -> list[Observation]:
-    """By case and strategy. Within ``isolated_cache()``. Raises ``BenchmarkError``.
+    """An observation of each strategy in each case. Call it within ``isolated_cache()``.
 
-    ``on_start`` is called when everything runs, and ``on_case`` with each case after it.
+    ``on_start`` is called when everything runs, and ``on_case`` after each case. Raises ``BenchmarkError``.
     """
     limit_seconds = 2 * PATIENCE_SECONDS + len(cases) * (
         PATIENCE_SECONDS + timing.longest_outage + timing.longest_recovery
     )
     observations = []
     with (
-        own_rows(len(strategies)) as rows,
-        sacrificial_redis(program, limit_seconds=2 * limit_seconds) as redis,
-        running_sites(strategies, rows, redis_url=redis.url, seconds=limit_seconds) as sites,
+        scratch_rows(len(strategies)) as rows,
+        scratch_redis(limit_seconds=2 * limit_seconds, maxmemory="64mb") as redis,
+        running_sites(
+            strategies, rows, redis_url=redis.url(database=faults.DATABASE), seconds=limit_seconds
+        ) as sites,
     ):
         on_start()
         for number, case in enumerate(cases):
-            # Stocks that none of the products has had.
+            # No product has had this stock before.
             observations += _observe(case, redis, sites, timing, stock=100 * (number + 1))
             on_case(case)
     return observations
 
 
 def _observe(
-    case: str, redis: SacrificialRedis, sites: Sequence[Site], timing: Timing, *, stock: int
+    case: str, redis: ScratchRedis, sites: Sequence[Site], timing: Timing, *, stock: int
 ) -> list[Observation]:
     steady_since = _reach_steady_state(redis, sites, stock)
     time.sleep(timing.steady)
     for site in sites:
-        site.visitor.waits_for(Request.is_any, since=steady_since, until=steady_since + PATIENCE_SECONDS)
-    steady = [tuple(site.visitor.since(steady_since)) for site in sites]
+        site.client.waits_for(Request.is_any, since=steady_since, until=steady_since + PATIENCE_SECONDS)
+    steady = [tuple(site.client.since(steady_since)) for site in sites]
     times = _go_through(case, redis, sites, timing, stock + 1)
-    saves = [site.writer.collect() for site in sites]
+    saves = [_collect(site) for site in sites]
     _sleep_until(times.returned + timing.recovery)
     for site in sites:
         if site.strategy.caches:
             until = times.returned + timing.longest_recovery
-            site.visitor.waits_for(Request.is_cached, since=times.returned, until=until)
+            site.client.waits_for(Request.is_cached, since=times.returned, until=until)
     with _paused(sites, until=time.monotonic() + PATIENCE_SECONDS):
         observations = [
             Observation(
@@ -97,7 +99,7 @@ def _observe(
                 case=case,
                 times=times,
                 steady=calm,
-                requests=tuple(site.visitor.since(times.began)),
+                requests=tuple(site.client.since(times.began)),
                 save=save,
                 saved_stock=stock + 1,
                 written_stock=Product.objects.values_list("stock", flat=True).get(pk=site.product),
@@ -117,26 +119,25 @@ def _require_requests(observations: Sequence[Observation]) -> None:
             )
 
 
-def _reach_steady_state(redis: SacrificialRedis, sites: Sequence[Site], stock: int) -> float:
-    """Save once, so that writers are connected too, and wait until answers come from the cache.
+def _reach_steady_state(redis: ScratchRedis, sites: Sequence[Site], stock: int) -> float:
+    """Save once, so that writers are connected, too, and wait until responses come from the cache.
 
-    Returns since when they do. Raises ``BenchmarkError``.
+    Returns the time from which on they do. Raises ``BenchmarkError``.
     """
-    # A page that was filled late would hide this save, which is another experiment's matter.
+    # A fill that began before the save would hide it. That is the subject of another experiment.
     with _paused(sites, until=time.monotonic() + PATIENCE_SECONDS):
         for site in sites:
-            site.writer.order(stock)
-            if error := site.writer.collect().error:
+            if error := site.writer.ask(Writer.save, stock=stock).error:
                 raise BenchmarkError(f"{site.strategy.name} cannot save although Redis is there. {error}")
-        # Also for a strategy that does not notice the save.
-        redis.empty()
+        # For strategies that do not notice the save.
+        faults.empty(redis)
         saved = time.monotonic()
     for site in sites:
         caches = site.strategy.caches
         wanted = partial(_shows, stock=stock, from_cache=caches)
-        if not site.visitor.waits_for(wanted, since=saved, until=saved + PATIENCE_SECONDS):
+        if not site.client.waits_for(wanted, since=saved, until=saved + PATIENCE_SECONDS):
             raise BenchmarkError(
-                f"{site.strategy.name} does not answer {site.visitor.url} as it was saved"
+                f"{site.strategy.name} does not answer {site.client.url} as it was saved"
                 f"{', from its cache,' if caches else ''} within {PATIENCE_SECONDS:g} s although Redis "
                 "is there. Try a lower --simulate-latency."
             )
@@ -144,13 +145,13 @@ def _reach_steady_state(redis: SacrificialRedis, sites: Sequence[Site], stock: i
 
 
 def _go_through(
-    case: str, redis: SacrificialRedis, sites: Sequence[Site], timing: Timing, stock: int
+    case: str, redis: ScratchRedis, sites: Sequence[Site], timing: Timing, stock: int
 ) -> OutageTimes:
-    # No request is under way when it begins, and none when it ends if that can be waited for: each
-    # is of before, of the outage, or of after.
+    # No request is under way when the outage begins, nor, if it is answered in time, when it ends. So
+    # each request belongs to the time before, during or after the outage.
     with ExitStack() as outage, ExitStack() as pause:
         with _paused(sites, until=time.monotonic() + PATIENCE_SECONDS):
-            outage.enter_context(BREAKS[case](redis))
+            outage.enter_context(FAULTS[case](redis))
             if case == RESTARTED:
                 _order_saves(sites, stock, time.monotonic() + timing.longest_outage)
             began = time.monotonic()
@@ -170,17 +171,22 @@ def _go_through(
 def _paused(sites: Sequence[Site], *, until: float) -> Iterator[None]:
     with ExitStack() as stack:
         for site in sites:
-            stack.enter_context(site.visitor.pausing(within_seconds=until - time.monotonic()))
+            stack.enter_context(site.client.pausing(within_seconds=until - time.monotonic()))
         yield
 
 
 def _order_saves(sites: Sequence[Site], stock: int, deadline: float) -> None:
-    """One after the other where they are quick, and wait for all of them until the deadline."""
+    """Order one save after the other, a pause apart if they are slow, and wait until the deadline."""
     for site in sites:
-        site.writer.order(stock)
-        site.writer.has_ended(within_seconds=BETWEEN_SAVES_SECONDS)
+        site.writer.order(Writer.save, stock=stock)
+        site.writer.has_answered(within_seconds=BETWEEN_SAVES_SECONDS)
     for site in sites:
-        site.writer.has_ended(within_seconds=deadline - time.monotonic())
+        site.writer.has_answered(within_seconds=deadline - time.monotonic())
+
+
+def _collect(site: Site) -> Save:
+    save: Save = site.writer.answer()
+    return save
 
 
 def _shows(request: Request, *, stock: int, from_cache: bool) -> bool:

@@ -53,8 +53,7 @@ def estimate_seconds(options: Options) -> float:
 
 
 def measure(options: Options) -> ExperimentResult:
-    program = find_server()
-    if program is None:
+    if find_server() is None:
         options.on_progress(estimate_seconds(options))
         return ExperimentResult(experiment="outage", parameters={}, figures=(), warnings=(NO_SERVER,))
     timing = TIMING.at(options.effort)
@@ -62,7 +61,6 @@ def measure(options: Options) -> ExperimentResult:
         observations = observe_outages(
             options.strategies,
             timing,
-            program=program,
             on_start=lambda: options.on_progress(_starting_seconds(options)),
             on_case=lambda case: options.on_progress(_case_seconds(options, case)),
         )

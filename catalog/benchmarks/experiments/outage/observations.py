@@ -1,4 +1,4 @@
-"""What was seen of one strategy in one outage, and what follows from it."""
+"""What clients and a writer of one strategy saw in one outage, and what follows from it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from catalog.benchmarks.strategies.registry import Strategy
 
 @dataclass(frozen=True, kw_only=True)
 class OutageTimes:
-    """When it began, when its end began, and when Redis answered again, in monotonic time.
+    """Monotonic times: when it began, when its end began, and when Redis answered again.
 
-    A restarted Redis is back from the start; the time that follows counts as the outage.
+    A restarted Redis has returned at the beginning, and the time that follows counts as the outage.
     """
 
     began: float
@@ -23,7 +23,7 @@ class OutageTimes:
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """``steady`` are requests of before the outage, ``requests`` all that were asked since it began."""
+    """``steady`` are requests before the outage, ``requests`` all requests since it began."""
 
     strategy: Strategy
     case: str
@@ -56,18 +56,18 @@ class Observation:
 
     @property
     def recovery_seconds(self) -> float | None:
-        """From the return of Redis to the first answer from the cache; ``None`` if there was none."""
+        """From the return of Redis to the first hit; ``None`` if there was none."""
         found = (each for each in self.requests if each.asked >= self.times.returned and each.is_cached())
         first = next(found, None)
         return first.answered - self.times.returned if first else None
 
     @property
     def stale(self) -> list[Request]:
-        """Asked after the save had ended, but not showing it although its row was written."""
+        """The requests after the save that do not show it although its row was written."""
         since_save = (each for each in self.requests if each.is_ok and each.asked >= self.save.ended)
         return [each for each in since_save if self.is_written and each.stock != self.saved_stock]
 
     @property
     def last_stale_seconds(self) -> float:
-        """How long after the return of Redis the last stale answer was asked for; 0 for none."""
+        """From the return of Redis to the last request with a stale response; 0 if there was none."""
         return max((each.asked - self.times.returned for each in self.stale), default=0.0)

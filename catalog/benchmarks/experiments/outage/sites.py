@@ -1,17 +1,18 @@
-"""One strategy's site for the time of the outages: server, visitor and writer, with a product of its own."""
+"""One strategy's site during the outages: a server, a client and a writer, with one scratch product."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from functools import partial
 
-from catalog.benchmarks.experiments.outage.requests import SteadyVisitor
-from catalog.benchmarks.experiments.outage.writers import Writer, running_writer
+from catalog.benchmarks.clients.http import wait_until_ready
+from catalog.benchmarks.experiments.outage.requests import SteadyClient
+from catalog.benchmarks.experiments.outage.writers import Writer, writing
+from catalog.benchmarks.processes.children import Child, running_child
 from catalog.benchmarks.processes.servers import running_server
-from catalog.benchmarks.sandbox.rows import OwnRows
+from catalog.benchmarks.sandbox.rows import ScratchRows
 from catalog.benchmarks.strategies.registry import Strategy
 
 
@@ -19,23 +20,21 @@ from catalog.benchmarks.strategies.registry import Strategy
 class Site:
     strategy: Strategy
     product: int
-    visitor: SteadyVisitor
-    writer: Writer
+    client: SteadyClient
+    writer: Child[Writer]
 
 
 @contextmanager
 def running_sites(
-    strategies: Sequence[Strategy], rows: OwnRows, *, redis_url: str, seconds: float
+    strategies: Sequence[Strategy], rows: ScratchRows, *, redis_url: str, seconds: float
 ) -> Iterator[list[Site]]:
-    """All of them at once, on one Redis, with a visitor each who asks already."""
+    """All sites at once, on one Redis. Each client has begun to send requests."""
     # The read cache's URL follows from the first. The time limits are the shop's.
     environment = {"REDIS_URL": redis_url, "READ_REDIS_URL": "", "BENCH_IS_PATIENT": "off"}
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory()))
         sites, servers = [], []
         for place, strategy in enumerate(strategies):
-            # One worker, that waits for nothing but what it was asked for; whether it is there is
-            # what the one visitor finds out.
+            # One worker serves one client: a request waits for nothing but the outage.
             server = stack.enter_context(
                 running_server(
                     workers=1,
@@ -45,16 +44,19 @@ def running_sites(
                     strategy=strategy,
                 )
             )
-            product, log = rows.products[place], folder / f"log-{place}"
-            writer = stack.enter_context(running_writer(strategy, product, log, environment))
-            visitor = SteadyVisitor(strategy, server.port, rows.detail_path(place))
-            sites.append(Site(strategy=strategy, product=product, visitor=visitor, writer=writer))
+            product = rows.products[place]
+            open_writer = partial(writing, strategy.name, product)
+            writer = stack.enter_context(
+                running_child(open_writer, environment=environment, strategy=strategy)
+            )
+            client = SteadyClient(strategy, server.port, rows.detail_path(place))
+            sites.append(Site(strategy=strategy, product=product, client=client, writer=writer))
             servers.append(server)
         # They start side by side.
         for site, server in zip(sites, servers, strict=True):
-            server.wait_until_ready(site.visitor.url)
+            wait_until_ready(server, site.client.url)
             site.writer.wait_until_ready()
         for site in sites:
-            stack.callback(site.visitor.end)
-            site.visitor.start()
+            stack.callback(site.client.end)
+            site.client.start()
         yield sites

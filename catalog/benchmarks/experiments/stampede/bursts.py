@@ -1,26 +1,25 @@
-"""Many requests for one page at the same moment, each by a visitor of its own."""
+"""A burst: many requests for one page at the same moment, each on a connection of its own."""
 
 from __future__ import annotations
 
-import http.client
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
-from catalog.benchmarks.clients.http import Visitor
-from catalog.benchmarks.clients.in_process import BenchmarkError
+from catalog.benchmarks.clients.http import HTTPClient
+from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.processes.servers import Server
 
 STARTING_PATIENCE_SECONDS = 60
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
-    """One request. ``queries`` is 0 where nothing was answered or the server does not count them.
+class BurstRequest:
+    """``queries`` is 0 if there was no response, or the server does not count them.
 
-    Nanoseconds are of ``time.perf_counter_ns``, from the sending to the last byte of the answer.
+    Nanoseconds are of ``time.perf_counter_ns``, from sending to the last byte of the response.
     """
 
     is_error: bool
@@ -29,24 +28,24 @@ class Asked:
     ended_ns: int
 
 
-def ask_at_once(server: Server, url: str, requests: int) -> list[Asked]:
-    """The connections are made before. Raises ``BenchmarkError`` where nobody listens."""
+def send_burst(server: Server, url: str, requests: int) -> list[BurstRequest]:
+    """All connections exist before the first request. Raises ``BenchmarkError`` if nobody listens."""
     barrier = threading.Barrier(requests)
     with ExitStack() as stack:
-        visitors = [stack.enter_context(closing(Visitor(server.port))) for _ in range(requests)]
+        clients = [stack.enter_context(closing(HTTPClient(server.port))) for _ in range(requests)]
         executor = stack.enter_context(ThreadPoolExecutor(max_workers=requests))
-        # After Ctrl-C those who still wait are let go, or else the executor would wait for them.
+        # After Ctrl-C this releases the waiting threads, for which the executor would wait.
         stack.callback(barrier.abort)
         try:
-            for visitor in visitors:
-                visitor.connect()
+            for client in clients:
+                client.connect()
         except OSError as error:
             raise server.process.failed() from error
-        futures = [executor.submit(_ask, visitor, url, barrier) for visitor in visitors]
+        futures = [executor.submit(_send, client, url, barrier) for client in clients]
         return [future.result() for future in futures]
 
 
-def _ask(visitor: Visitor, url: str, barrier: threading.Barrier) -> Asked:
+def _send(client: HTTPClient, url: str, barrier: threading.Barrier) -> BurstRequest:
     try:
         barrier.wait(STARTING_PATIENCE_SECONDS)
     except threading.BrokenBarrierError:
@@ -54,9 +53,11 @@ def _ask(visitor: Visitor, url: str, barrier: threading.Barrier) -> Asked:
     is_error, queries = True, 0
     started_ns = time.perf_counter_ns()
     try:
-        answer = visitor.get(url)
-        is_error, queries = answer.status != 200, max(0, answer.queries)
-    except (OSError, http.client.HTTPException):
-        # No answer is an error too, and its wait ends here.
-        pass
-    return Asked(is_error=is_error, queries=queries, started_ns=started_ns, ended_ns=time.perf_counter_ns())
+        response = client.get(url)
+    except OSError:
+        # A request without a response ends here.
+        ended_ns = time.perf_counter_ns()
+    else:
+        ended_ns = time.perf_counter_ns()
+        is_error, queries = response.status != 200, response.queries or 0
+    return BurstRequest(is_error=is_error, queries=queries, started_ns=started_ns, ended_ns=ended_ns)

@@ -1,11 +1,11 @@
-"""How many more connections the database takes."""
+"""How many more connections the database accepts."""
 
 from __future__ import annotations
 
 from django.db import connection
 
-# Each with what is in use of it: the server's limit, the database's and the role's. -1 is none. A
-# superuser is bound by the first alone, and to him what is reserved is open.
+# What is free of each limit: of the server, the database and the role, where -1 is no limit. Only the first
+# binds a superuser, who can also use the reserved connections.
 LIMITS = """
 SELECT setting, free FROM (
     SELECT 'max_connections in postgresql.conf' AS setting,
@@ -28,7 +28,7 @@ SELECT setting, free FROM (
 
 
 def least_room() -> tuple[str, int] | None:
-    """The setting that bounds them most, and the number; ``None`` where nothing does."""
+    """The limit that leaves fewest free, and how many; ``None`` for a database without limits."""
     if connection.vendor != "postgresql":
         return None
     with connection.cursor() as cursor:

@@ -25,7 +25,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 
-from catalog.benchmarks.experiments.stampede.bursts import Asked, ask_at_once
+from catalog.benchmarks.clients.http import wait_until_ready
+from catalog.benchmarks.experiments.stampede.bursts import BurstRequest, send_burst
 from catalog.benchmarks.experiments.stampede.database_room import least_room
 from catalog.benchmarks.figures.results import ExperimentResult, Figure, Series
 from catalog.benchmarks.figures.statistics import NANOSECONDS, summarise
@@ -67,7 +68,7 @@ class Tally:
         """A round without a computation had no cold page."""
         return all(self.computations)
 
-    def add(self, asked: Sequence[Asked], *, complaint: Callable[[], str] = str) -> None:
+    def add(self, asked: Sequence[BurstRequest], *, complaint: Callable[[], str] = str) -> None:
         first_end_ns = min(each.ended_ns for each in asked)
         self.computations.append(sum(each.queries > 0 for each in asked))
         self.overlapping.append(sum(each.started_ns < first_end_ns for each in asked))
@@ -92,13 +93,13 @@ def measure(options: Options) -> ExperimentResult:
     tallies = {strategy.name: Tally() for strategy in options.strategies}
     with _servers(options) as servers, garbage_collector_off():
         for strategy in options.strategies:
-            servers[strategy.name].wait_until_ready(strategy.url(options.path))
+            wait_until_ready(servers[strategy.name], strategy.url(options.path))
         options.on_progress(STARTING_SECONDS)
         for is_counted, strategy in _turns(options):
             # So that every round begins with a cold page.
             empty_cache()
             server = servers[strategy.name]
-            asked = ask_at_once(server, strategy.url(options.path), REQUESTS)
+            asked = send_burst(server, strategy.url(options.path), REQUESTS)
             if is_counted:
                 tallies[strategy.name].add(asked, complaint=server.process.last_words)
             options.on_progress(SECONDS_PER_ROUND)

@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from statistics import median
 
-from catalog.benchmarks.experiments.throughput.answers import require_equal_answers, require_hits
+from catalog.benchmarks.experiments.throughput.checks import require_equal_answers, require_hits
 from catalog.benchmarks.experiments.throughput.generator import running_load_generator
 from catalog.benchmarks.experiments.throughput.rounds import WARM_UP_SECONDS, Rounds, Setting, turn_seconds
 from catalog.benchmarks.experiments.throughput.summary import (

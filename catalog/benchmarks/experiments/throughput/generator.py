@@ -1,33 +1,38 @@
-"""The load generator as an experiment sees it: windows of load, one after the other."""
+"""The load generator: child processes that make one window of load after the other."""
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from dataclasses import dataclass
 
 from hdrh.histogram import HdrHistogram
 
-from catalog.benchmarks.experiments.throughput.clients import NANOSECONDS, Report, Window, new_histogram
-from catalog.benchmarks.processes.children import EXIT_PATIENCE_SECONDS, Process, running_process
+from catalog.benchmarks.experiments.throughput.load import (
+    LoadMaker,
+    Report,
+    Window,
+    making_load,
+    new_histogram,
+)
+from catalog.benchmarks.figures.statistics import NANOSECONDS
+from catalog.benchmarks.processes.children import Child, running_child
 
-COMMAND = "from catalog.benchmarks.experiments.throughput.clients import serve; serve()"
 MAX_PROCESSES = 4
 MICROSECOND = 1e-6
 FEWEST_SAMPLES_FOR_P99 = 100
-# Until every process has read its window and made its threads.
+# Enough for every process to read its window and start its threads.
 HEAD_START_SECONDS = 0.02
-# How long after the end of a window a request that was due in it may still be sent.
+# A request that was due in a window may still be sent so long after its end.
 PATIENCE_SECONDS = 1.0
+# Longer than any window with its unanswered requests.
+WINDOW_PATIENCE_SECONDS = 60.0
 
 
 class Latencies:
-    """Times from when a request was due to its answer, in an HDR histogram: exact to 0.1 %."""
+    """Times from when a request was due until it was answered, in an HDR histogram: exact to 0.1 %."""
 
     def __init__(self) -> None:
         self._histogram: HdrHistogram = new_histogram()
@@ -43,7 +48,7 @@ class Latencies:
         return int(self._histogram.get_total_count())
 
     def percentile(self, percent: float) -> float | None:
-        """Seconds; ``None`` where there are too few samples: none, or below 100 for a p99."""
+        """Seconds; ``None`` with too few samples, which is none at all, or fewer than 100 for a p99."""
         if self.count < (FEWEST_SAMPLES_FOR_P99 if percent >= 99 else 1):
             return None
         return float(self._histogram.get_value_at_percentile(percent)) * MICROSECOND
@@ -51,8 +56,8 @@ class Latencies:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of a window. ``ceiling_per_second`` is how many requests a second the generator
-    could send if it never waited; ``None`` where it sent none."""
+    """The result of a window. ``ceiling_per_second`` is how many requests a second the generator could
+    send if it never waited; ``None`` if it sent none."""
 
     requests: int
     requests_per_second: float
@@ -63,12 +68,11 @@ class Outcome:
 
 
 class LoadGenerator:
-    def __init__(self, processes: Sequence[Process]) -> None:
-        self._processes = processes
+    """``processes`` is how many make the load."""
 
-    @property
-    def processes(self) -> int:
-        return len(self._processes)
+    def __init__(self, children: Sequence[Child[LoadMaker]]) -> None:
+        self._children = children
+        self.processes = len(children)
 
     def load(
         self,
@@ -80,45 +84,43 @@ class LoadGenerator:
         lead_seconds: float,
         rate: float | None = None,
     ) -> Outcome:
-        """``lead_seconds`` of load that does not count, then a window that does.
+        """Make ``lead_seconds`` of load that does not count, then ``seconds`` of load that does.
 
-        With a ``rate``, so many requests a second are due, in all; without, the loop is closed. It
-        returns when every request was answered. Raises ``BenchmarkError``.
+        With a ``rate``, so many requests a second are due from all clients together; without, the loop is
+        closed. It returns when every request was answered. Raises ``BenchmarkError``.
         """
         starts_ns = time.monotonic_ns() + _nanoseconds(HEAD_START_SECONDS)
         counts_from_ns = starts_ns + _nanoseconds(lead_seconds)
         ends_ns = counts_from_ns + _nanoseconds(seconds)
-        for number, process in enumerate(self._processes):
+        for number, child in enumerate(self._children):
             window = Window(
                 port=port,
                 url=url,
                 clients=clients,
                 first=number,
-                step=len(self._processes),
+                step=self.processes,
                 starts_ns=starts_ns,
                 counts_from_ns=counts_from_ns,
                 ends_ns=ends_ns,
                 gives_up_ns=ends_ns + _nanoseconds(PATIENCE_SECONDS),
                 rate=rate,
             )
-            process.send(json.dumps(asdict(window)))
-        patience_seconds = seconds + EXIT_PATIENCE_SECONDS
-        reports = [process.answer(timeout_seconds=patience_seconds) for process in self._processes]
-        return _sum_up([Report(**json.loads(report)) for report in reports], seconds)
+            child.order(LoadMaker.load, window)
+        return _sum_up([child.answer() for child in self._children], seconds)
 
 
 @contextmanager
 def running_load_generator() -> Iterator[LoadGenerator]:
     """A process for every two cores, so that a server has the others."""
     count = min(max((os.cpu_count() or 1) // 2, 1), MAX_PROCESSES)
-    with TemporaryDirectory() as folder, ExitStack() as stack:
-        processes = [
-            stack.enter_context(running_process(["-c", COMMAND], Path(folder) / f"log-{number}"))
-            for number in range(count)
+    with ExitStack() as stack:
+        children = [
+            stack.enter_context(running_child(making_load, patience_seconds=WINDOW_PATIENCE_SECONDS))
+            for _ in range(count)
         ]
-        for process in processes:
-            process.wait_until_ready()
-        yield LoadGenerator(processes)
+        for child in children:
+            child.wait_until_ready()
+        yield LoadGenerator(children)
 
 
 def _sum_up(reports: Sequence[Report], seconds: float) -> Outcome:

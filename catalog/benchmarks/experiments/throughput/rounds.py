@@ -1,4 +1,4 @@
-"""Rounds of load in which every strategy has its turn, on servers that run at the same time."""
+"""Rounds of load in which every strategy has a turn, on servers that run at the same time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LEAD_SECONDS = 0.04
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """How many workers serve and how many clients ask."""
+    """How many workers serve, and how many clients send requests."""
 
     workers: int
     clients: int
@@ -32,11 +32,11 @@ Outcomes = Mapping[tuple[str, str], Sequence[Outcome]]
 
 @dataclass(frozen=True, kw_only=True)
 class Rounds:
-    """Only one server is loaded at a time, with one strategy's requests.
+    """Only one server at a time is under load, with requests for one strategy.
 
-    The strategies of a setting follow each other at once, in an order that is drawn for each round,
-    so that a busy moment of the machine hits all alike. ``servers`` is by the number of workers and
-    the strategy's name.
+    The strategies of a setting follow each other without a pause, in an order drawn for each round, so
+    that a busy moment of the machine affects all alike. ``servers`` maps the number of workers and the
+    strategy's name to a server.
     """
 
     generator: LoadGenerator
@@ -48,7 +48,7 @@ class Rounds:
     on_progress: Callable[[float], None]
 
     def warm_up(self) -> None:
-        """More clients than workers, so that none of the workers is left cold."""
+        """With more clients than workers, so that every worker gets requests."""
         for workers in self.servers:
             for strategy in self.strategies:
                 setting = Setting(workers=workers, clients=4 * workers)
@@ -56,11 +56,11 @@ class Rounds:
                 self.on_progress(turn_seconds(WARM_UP_SECONDS))
 
     def closed(self, *, rounds: int, seconds: float) -> Outcomes:
-        """By strategy and case: an outcome a round."""
+        """The outcomes by strategy and case, one for each round."""
         return self._take_turns(rounds=rounds, seconds=seconds, rate_of=lambda _, __: None)
 
     def open(self, *, rounds: int, seconds: float, rate_of: Callable[[Strategy, Setting], float]) -> Outcomes:
-        """The same with requests that are due at a constant rate; without those whose rate is 0."""
+        """The same with requests that are due at a constant rate. A turn with the rate 0 is left out."""
         return self._take_turns(rounds=rounds, seconds=seconds, rate_of=rate_of)
 
     def _take_turns(
@@ -90,11 +90,11 @@ class Rounds:
             lead_seconds=LEAD_SECONDS,
             rate=rate,
         )
-        if server.process.popen.poll() is not None:
+        if server.process.has_ended():
             raise server.process.failed()
         return outcome
 
 
 def turn_seconds(seconds: float) -> float:
-    """About what one turn with a window of so many seconds takes, waiting for the last answers too."""
+    """About how long one turn with a window of so many seconds takes, including the last responses."""
     return HEAD_START_SECONDS + LEAD_SECONDS + seconds + 0.03

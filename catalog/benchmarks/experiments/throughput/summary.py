@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from statistics import median
 
-from catalog.benchmarks.clients.in_process import BenchmarkError
+from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.experiments.throughput.generator import Latencies, Outcome
 from catalog.benchmarks.figures.results import Figure, Series, Unit
 from catalog.benchmarks.figures.statistics import median_interval

@@ -1,18 +1,22 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Iterator
-from pathlib import Path
+from functools import partial
 
+import psutil
 import pytest
 from django.db import connection
 
-from catalog.benchmarks.clients.in_process import BenchmarkError
-from catalog.benchmarks.processes.children import database_environment, running_process
+from catalog.benchmarks.errors import BenchmarkError
+from catalog.benchmarks.processes.children import Child, database_environment, running_child
 from catalog.benchmarks.sandbox.isolation import isolated_cache
+from catalog.tests.benchmarks.conftest import children
+from catalog.tests.benchmarks.processes.services import Service, failing, hanging, serving
 
-SAY_DATABASE = "import json; from django.conf import settings; print(json.dumps(settings.DATABASES), end='')"
-HANG = "import sys; sys.stderr.write('I am thinking.'); sys.stderr.flush(); sys.stdin.read()"
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
@@ -21,44 +25,109 @@ def _isolated() -> Iterator[None]:
         yield
 
 
-@pytest.mark.django_db
-def test_a_process_has_the_database_with_its_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # As a URL has them that says ?sslmode=require&conn_max_age=7, or names a socket.
+@pytest.fixture
+def child() -> Iterator[Child[Service]]:
+    with running_child(partial(serving, "Ada")) as child:
+        child.wait_until_ready()
+        yield child
+
+
+def test_a_child_answers_one_order_after_the_other(child: Child[Service]) -> None:
+    assert child.ask(Service.greet, greeting="Hello") == "Hello, Ada"
+    child.order(Service.greet, greeting="Goodbye")
+    assert child.answer() == "Goodbye, Ada"
+    assert child.ask(Service.pid) == child.process.popen.pid != os.getpid()
+
+
+def test_it_is_known_whether_an_order_was_carried_out(child: Child[Service]) -> None:
+    assert not child.has_answered(within_seconds=0)
+    child.order(Service.pid)
+    assert child.has_answered(within_seconds=30)
+    assert child.answer() == child.process.popen.pid
+
+
+def test_what_a_child_prints_is_no_answer(child: Child[Service]) -> None:
+    assert child.ask(Service.print_something) == "printed"
+    assert child.ask(Service.greet, greeting="Hello") == "Hello, Ada"
+
+
+def test_children_are_gone_at_the_end() -> None:
+    before = children()
+    with running_child(serving) as child:
+        child.wait_until_ready()
+        assert children() - before == {child.process.popen.pid}
+    assert children() <= before
+
+
+def test_an_error_in_a_child_is_reported_with_its_message(child: Child[Service]) -> None:
+    with pytest.raises(BenchmarkError, match=r"A process of the benchmark failed\. .*Nothing adds up\."):
+        child.ask(Service.fail)
+    with pytest.raises(BenchmarkError, match=r"Nothing adds up\."):
+        child.ask(Service.pid)
+
+
+def test_a_child_that_exits_is_reported(child: Child[Service]) -> None:
+    with pytest.raises(BenchmarkError, match=r"failed\. It logged nothing\."):
+        child.ask(Service.exit_without_a_word)
+
+
+def test_a_child_that_fails_while_it_starts_is_not_waited_for() -> None:
+    with (
+        running_child(failing) as child,
+        pytest.raises(BenchmarkError, match=r"failed\. No more ink\."),
+    ):
+        child.wait_until_ready()
+
+
+def test_a_child_that_hangs_while_it_starts_is_given_up() -> None:
+    with running_child(hanging) as child:
+        with pytest.raises(BenchmarkError, match=r"did not answer within 0\.5 s\."):
+            child.wait_until_ready(timeout_seconds=0.5)
+        assert not child.process.has_ended()
+
+
+def test_an_order_that_nobody_waits_for_any_more_ends_the_child() -> None:
+    with running_child(serving, patience_seconds=0.3) as child:
+        child.wait_until_ready()
+        with pytest.raises(BenchmarkError, match=r"did not answer within 0\.3 s\."):
+            child.ask(Service.hang)
+        assert child.process.popen.wait(timeout=30) == -signal.SIGALRM
+
+
+def test_between_orders_a_child_waits_as_long_as_the_benchmark_lives() -> None:
+    with running_child(serving, patience_seconds=0.3) as child:
+        child.wait_until_ready()
+        child.ask(Service.pid)
+        with pytest.raises(psutil.TimeoutExpired):
+            psutil.Process(child.process.popen.pid).wait(timeout=1)
+
+
+def test_a_child_ends_when_the_benchmark_has_ended(child: Child[Service]) -> None:
+    child._channel.close()
+
+    assert child.process.popen.wait(timeout=30) == 0
+
+
+def test_a_child_has_the_database_with_its_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    # As in a URL with ?sslmode=require&conn_max_age=7, or with the path of a socket.
     database = connection.settings_dict
     monkeypatch.setitem(database, "OPTIONS", {"sslmode": "require", "pool": {"min_size": 2}})
     monkeypatch.setitem(database, "CONN_MAX_AGE", 7)
     monkeypatch.setitem(database, "HOST", "/Var/run")
     monkeypatch.setitem(database, "NAME", "shop")
 
-    with running_process(["-c", SAY_DATABASE], tmp_path / "log") as process:
-        found = process.report(timeout_seconds=30)["default"]
+    with running_child(serving) as child:
+        child.wait_until_ready()
+        found = child.ask(Service.setting, "DATABASES")["default"]
 
-    wanted = ("ENGINE", "NAME", "USER", "PASSWORD", "HOST", "PORT", "OPTIONS", "CONN_MAX_AGE")
-    assert {name: found[name] for name in wanted} == {name: database[name] for name in wanted}
+    names = ("ENGINE", "NAME", "USER", "PASSWORD", "HOST", "PORT", "OPTIONS", "CONN_MAX_AGE")
+    assert {name: found[name] for name in names} == {name: database[name] for name in names}
 
 
-@pytest.mark.django_db
-def test_what_is_changed_is_changed_for_the_process_alone() -> None:
+def test_changed_settings_of_the_database_are_changed_for_the_child_alone() -> None:
     before = json.dumps(connection.settings_dict, default=str)
 
-    told = json.loads(database_environment(NAME="elsewhere")["BENCH_DATABASE"])
+    changed = json.loads(database_environment(NAME="elsewhere")["BENCH_DATABASE"])
 
-    assert told["NAME"] == "elsewhere"
+    assert changed["NAME"] == "elsewhere"
     assert json.dumps(connection.settings_dict, default=str) == before
-
-
-def test_a_process_that_hangs_at_its_start_is_given_up(tmp_path: Path) -> None:
-    with (
-        running_process(["-c", HANG], tmp_path / "log") as process,
-        pytest.raises(BenchmarkError, match=r"did not answer within 0\.5 s\."),
-    ):
-        process.wait_until_ready(timeout_seconds=0.5)
-
-
-@pytest.mark.parametrize("code", ["", "print('hello', flush=True); import sys; sys.stdin.read()"])
-def test_a_process_that_is_not_ready_is_an_error_and_is_not_waited_for(code: str, tmp_path: Path) -> None:
-    with (
-        running_process(["-c", code], tmp_path / "log") as process,
-        pytest.raises(BenchmarkError, match="A process of the benchmark failed"),
-    ):
-        process.wait_until_ready()

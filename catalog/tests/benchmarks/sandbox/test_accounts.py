@@ -7,26 +7,26 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from catalog.benchmarks.sandbox.accounts import VISITOR, browsing, own_people
+from catalog.benchmarks.sandbox.accounts import VISITOR, browsing, scratch_accounts
 
 pytestmark = pytest.mark.django_db
 
 
-def test_there_are_a_visitor_a_user_and_an_admin_without_passwords_until_the_end() -> None:
-    with own_people() as people:
-        assert [(each.role, each.is_admin, bool(each.username)) for each in people] == [
+def test_there_are_a_visitor_a_user_and_an_admin_and_their_accounts_are_removed() -> None:
+    with scratch_accounts() as accounts:
+        assert [(each.role, each.is_admin, bool(each.username)) for each in accounts] == [
             ("visitor", False, False),
             ("user", False, True),
             ("admin", True, True),
         ]
-        assert {user.username for user in User.objects.all()} == {each.username for each in people[1:]}
+        assert {user.username for user in User.objects.all()} == {each.username for each in accounts[1:]}
         assert not any(user.has_usable_password() for user in User.objects.all())
 
     assert not User.objects.exists()
 
 
-def test_a_browser_that_logged_out_has_no_session_and_keeps_its_cookie_against_csrf() -> None:
-    with own_people() as (_, user, _), browsing(user, accept="text/html") as browser:
+def test_a_browser_that_logged_out_has_no_session_and_keeps_its_csrf_cookie() -> None:
+    with scratch_accounts() as (_, user, _), browsing(user, accept="text/html") as browser:
         browser.client.get("/uncached/products/")
         assert Session.objects.count() == 1
         cookies = {name: morsel.value for name, morsel in browser.client.cookies.items()}
@@ -38,11 +38,11 @@ def test_a_browser_that_logged_out_has_no_session_and_keeps_its_cookie_against_c
         assert left == {"csrftoken": cookies["csrftoken"]}
 
 
-def test_the_sessions_of_these_people_go_with_them_and_others_stay() -> None:
+def test_the_sessions_of_scratch_accounts_are_removed_with_them_and_others_stay() -> None:
     other = Client()
     other.force_login(User.objects.create(username="bench-cache-of-somebody-else"))
-    with own_people() as (_, user, _):
-        # As a process of a strategy's own leaves it that is interrupted.
+    with scratch_accounts() as (_, user, _):
+        # An interrupted child process leaves such a session.
         assert user.user
         Client().force_login(user.user)
         assert Session.objects.count() == 2

@@ -11,9 +11,10 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from catalog.benchmarks.clients import workers
-from catalog.benchmarks.clients.http import Visitor
-from catalog.benchmarks.clients.in_process import BenchmarkError, Requester
+from catalog.benchmarks.clients.http import HTTPClient, wait_until_ready
+from catalog.benchmarks.clients.in_process import Requester
 from catalog.benchmarks.clients.workers import Worker
+from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.experiments.latency import experiment
 from catalog.benchmarks.options import Effort, Options
 from catalog.benchmarks.processes.servers import running_server
@@ -119,13 +120,13 @@ def test_a_server_serves_strategies_of_a_users_own() -> None:
     product = ProductFactory.create()
     remembering, apart = select_strategies([f"{HERE}:Remembering", f"{HERE}:Apart"])[1:]
     with isolated_cache(), running_server(workers=1, counts_queries=True, strategy=apart) as server:
-        visitor = Visitor(server.port)
-        answers = [visitor.get(strategy.url(PAGE)) for strategy in (remembering, apart, apart)]
-        visitor.close()
+        client = HTTPClient(server.port)
+        responses = [client.get(strategy.url(PAGE)) for strategy in (remembering, apart, apart)]
+        client.close()
 
-    assert [answer.status for answer in answers] == [200] * 3
-    assert all(product.name in answer.body.decode() for answer in answers)
-    assert answers[1].queries > answers[2].queries == 0
+    assert [response.status for response in responses] == [200] * 3
+    assert all(product.name in response.content.decode() for response in responses)
+    assert [response.queries for response in responses[1:]] == [3, 0]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -134,7 +135,7 @@ def test_a_server_whose_worker_does_not_hear_that_it_is_to_end_is_not_waited_for
     deaf = find_strategy(f"{HERE}:Deaf")
     with isolated_cache():
         with running_server(workers=1, strategy=deaf) as server:
-            server.wait_until_ready(deaf.url(PAGE))
+            wait_until_ready(server, deaf.url(PAGE))
             began = time.monotonic()
         assert time.monotonic() - began < 15
 

@@ -1,4 +1,4 @@
-"""What a kind of write is, and the list of all of them."""
+"""What a kind of write is, and the list of all kinds."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Write: TypeAlias = Callable[[Target], object]
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """``changes`` are the pages that show something else after it, and no others do.
+    """``changes`` are all pages that show something else after the write.
 
-    ``is_elsewhere`` where another process writes: it cannot take part in a transaction of this one.
+    ``is_elsewhere`` means that another process writes, which takes no part in transactions of this one.
     """
 
     name: str
@@ -35,12 +35,12 @@ class Kind:
             before_commit()
 
 
-# In the order in which Python comes by them.
+# In the order in which the modules are imported.
 REGISTERED: list[Kind] = []
 
 
 def kind(*changes: Page, is_elsewhere: bool = False) -> Callable[[Write], Write]:
-    """Put the function into the list of all kinds, under its own name."""
+    """Add the function to the list of all kinds, under its own name."""
 
     def register(write: Write) -> Write:
         name = write.__name__

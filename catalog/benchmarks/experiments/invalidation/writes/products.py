@@ -1,4 +1,4 @@
-"""Products written by way of Django's models: one at a time, by a query, and in bulk."""
+"""Writes of products through Django's models: one at a time, with a query, and in bulk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tags of products, and tags and categories themselves, by way of Django's models."""
+"""Writes of tags, categories and the tags of products, through Django's models."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def add_a_tag_from_its_side(target: Target) -> None:
 
 @kind("list", "detail")
 def add_a_tag_and_remove_it(target: Target) -> None:
-    """From a product that has lost it without a signal."""
+    """The product had the tag before, and lost it without a signal."""
     Product.tags.through.objects.filter(product_id=target.product.pk).delete()
     target.product.tags.add(target.tag)
     target.product.tags.remove(target.tag)
@@ -53,7 +53,7 @@ def rename_the_tag(target: Target) -> None:
 
 @kind("list", "detail")
 def delete_the_tag(target: Target) -> None:
-    """The rows that join it to products are deleted with it."""
+    """The rows that join the tag to products are deleted with it."""
     Tag.objects.get(pk=target.tag.pk).delete()
 
 
@@ -65,12 +65,12 @@ def rename_the_category(target: Target) -> None:
 
 @kind("list", "detail", "statistics", "category")
 def change_the_slug(target: Target) -> None:
-    """Of the category, by which its page and its products' list are found."""
-    Category.objects.filter(pk=target.category.pk).update(slug=f"{target.mark}-new")
+    """The URLs of the category's page and of its list of products contain the slug."""
+    Category.objects.filter(pk=target.category.pk).update(slug=f"{target.label}-new")
 
 
 @kind("list", "detail", "statistics", "category")
 def delete_the_category(target: Target) -> None:
-    """With its products, which protect it."""
+    """Together with its products, which protect it from being deleted alone."""
     Product.objects.filter(category=target.category).delete()
     Category.objects.get(pk=target.category.pk).delete()

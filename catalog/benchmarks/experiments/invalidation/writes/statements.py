@@ -1,4 +1,4 @@
-"""SQL of a program's own, by a cursor."""
+"""Writes with SQL that a program runs through a cursor."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def executemany(target: Target) -> None:
 
 @kind("list", "detail")
 def cte(target: Target) -> None:
-    """PostgreSQL's may write before the SELECT at the end; SQLite's come before an UPDATE."""
+    """On PostgreSQL, the write is in the CTE, before a SELECT. On SQLite, a CTE precedes an UPDATE."""
     if connection.vendor == "postgresql":
         sql = (
             "WITH changed AS (UPDATE catalog_product SET name = %s WHERE id = %s RETURNING id) "
@@ -55,7 +55,7 @@ def cte(target: Target) -> None:
 
 @kind("list", "detail")
 def cte_after_a_literal(target: Target) -> None:
-    """The literal looks like the start of a comment."""
+    """The string literal looks like the start of a comment."""
     if connection.vendor == "postgresql":
         sql = (
             "WITH a AS (SELECT '--'), "

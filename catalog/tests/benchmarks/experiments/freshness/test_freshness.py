@@ -1,4 +1,4 @@
-"""A short soak of real servers, readers and writers. Its mechanics by themselves are below it."""
+"""A short soak of real servers, readers and writers, and the versions that its pages show."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from catalog.benchmarks.clients.in_process import BenchmarkError
+from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.experiments.freshness import FreshnessResult, experiment, measure_freshness, soak
 from catalog.benchmarks.experiments.freshness.readers import shown_versions
-from catalog.benchmarks.experiments.freshness.shelves import POISON, Shelf, gray, ungray
+from catalog.benchmarks.experiments.freshness.shelves import ROLLED_BACK, Shelf, gray, ungray
 from catalog.benchmarks.options import Options, Scale
 from catalog.benchmarks.sandbox.isolation import isolated_cache
 from catalog.benchmarks.strategies.registry import READ_CACHE, find_strategy
@@ -20,6 +20,7 @@ from catalog.factories import ProductFactory, TagFactory
 from catalog.models import Category, Product, Tag
 from catalog.options import InvalidOption
 from catalog.tests.benchmarks.conftest import children
+from catalog.tests.benchmarks.processes.services import failing
 
 SECONDS = 1.5
 ENOUGH_READS, ENOUGH_WRITES = 100, 6
@@ -53,7 +54,7 @@ def test_the_read_cache_is_always_fresh_and_the_textbook_is_not(redis: Any, read
     assert read_cache.hit_share > 0.5
     assert textbook.stale_reads > textbook.reads / 20
     assert textbook.oldest_stale_seconds > 0
-    # All that was made for it is gone, and nothing else.
+    # Everything that was made for it is gone, and nothing else.
     assert list(Product.objects.all()) == [bystander]
     assert list(Category.objects.all()) == [bystander.category]
     assert list(Tag.objects.all()) == list(bystander.tags.all())
@@ -93,9 +94,9 @@ def test_a_planted_fault_is_counted_and_said(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_fails_leaves_no_process_and_no_row(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_soak_that_fails_leaves_no_process_and_no_row(monkeypatch: pytest.MonkeyPatch) -> None:
     before = children()
-    monkeypatch.setattr(soak, "WORK", "import sys; print('ready', flush=True); sys.exit('No more ink.')")
+    monkeypatch.setattr(soak, "participating", failing)
 
     with isolated_cache(), pytest.raises(BenchmarkError, match=r"No more ink\."):
         measure_freshness(strategies=[READ_CACHE], seconds=SECONDS, readers=1, writers=1, workers=1)
@@ -117,7 +118,7 @@ def test_what_fails_leaves_no_process_and_no_row(monkeypatch: pytest.MonkeyPatch
         ({"workers": 0}, "--workers must be at least 1, got 0."),
     ],
 )
-def test_bad_options_are_named(options: dict[str, Any], message: str) -> None:
+def test_an_invalid_option_is_named(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidOption) as raised:
         measure_freshness(**options)
     assert str(raised.value) == message
@@ -132,7 +133,16 @@ def test_one_tag_is_added_or_removed_from_one_version_to_the_next() -> None:
 
 @pytest.fixture
 def shelf() -> Shelf:
-    return Shelf(mark="soak-1", number=0, first=0, products=[7, 8], category=1, label=1, bits=[1], poison=2)
+    return Shelf(
+        label="soak-1",
+        number=0,
+        first=0,
+        products=[7, 8],
+        category=1,
+        name_tag=1,
+        bit_tags=[1],
+        rolled_back_tag=2,
+    )
 
 
 def row(**fields: Any) -> dict[str, Any]:
@@ -141,28 +151,32 @@ def row(**fields: Any) -> dict[str, Any]:
 
 
 def test_every_fact_of_a_product_has_its_version(shelf: Shelf) -> None:
-    assert shown_versions(row(), [shelf]) == {0: 3, 1: 4, 2: 2, 6: 6, 7: 5}
+    assert shown_versions([row()], [shelf], {7}) == {0: 3, 1: 4, 2: 2, 6: 6, 7: 5}
 
 
-def test_a_product_that_a_list_does_not_have_is_older_than_any(shelf: Shelf) -> None:
-    shown = shown_versions({"results": [row()]}, [shelf])
+def test_a_product_that_a_list_does_not_show_is_missing(shelf: Shelf) -> None:
+    shown = shown_versions([row()], [shelf], {7, 8})
 
     assert {register for register, version in shown.items() if version < 0} == {3, 4, 5}
+
+
+def test_a_product_that_a_page_need_not_show_is_ignored(shelf: Shelf) -> None:
+    assert shown_versions([row(), row(id=8), row(id=9)], [shelf], {7}) == {0: 3, 1: 4, 2: 2, 6: 6, 7: 5}
 
 
 @pytest.mark.parametrize(
     ("fields", "register"),
     [
-        ({"price": f"{POISON}.00"}, 0),
-        ({"stock": POISON + 5}, 1),
-        ({"tags": ["soak-1_label0_5", f"soak-1_bit_{POISON}"]}, 2),
-        ({"category": f"soak-1_category0_{POISON}"}, 6),
-        ({"tags": [f"soak-1_label0_{POISON}"]}, 7),
+        ({"price": f"{ROLLED_BACK}.00"}, 0),
+        ({"stock": ROLLED_BACK + 5}, 1),
+        ({"tags": ["soak-1_label0_5", f"soak-1_bit_{ROLLED_BACK}"]}, 2),
+        ({"category": f"soak-1_category0_{ROLLED_BACK}"}, 6),
+        ({"tags": [f"soak-1_label0_{ROLLED_BACK}"]}, 7),
     ],
 )
 def test_a_value_that_was_rolled_back_is_recognised(
     shelf: Shelf, fields: dict[str, Any], register: int
 ) -> None:
-    shown = shown_versions(row(**fields), [shelf])
+    shown = shown_versions([row(**fields)], [shelf], {7})
 
-    assert {each for each, version in shown.items() if version >= POISON} == {register}
+    assert {each for each, version in shown.items() if version >= ROLLED_BACK} == {register}

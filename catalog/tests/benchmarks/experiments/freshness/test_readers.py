@@ -14,8 +14,9 @@ import pytest
 
 from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.experiments.freshness import readers
-from catalog.benchmarks.experiments.freshness.readers import read
-from catalog.benchmarks.experiments.freshness.shelves import POISON, Shelf, Task, gray
+from catalog.benchmarks.experiments.freshness.readers import MISSING, read
+from catalog.benchmarks.experiments.freshness.results import ReadReport
+from catalog.benchmarks.experiments.freshness.shelves import ROLLED_BACK, Shelf, Task, gray
 from catalog.tests.benchmarks.small_server import Reply, send, serving
 
 READS = 40
@@ -24,14 +25,14 @@ SECOND_NS = 1_000_000_000
 # What the writers have acknowledged of every register.
 ACKNOWLEDGED = 5
 SHELF = Shelf(
-    mark="soak-1",
+    label="soak-1",
     number=0,
     first=0,
     products=[7, 8],
     category=1,
-    label=1,
-    bits=list(range(1, 17)),
-    poison=99,
+    name_tag=1,
+    bit_tags=list(range(1, 17)),
+    rolled_back_tag=99,
 )
 PRICE, STOCK, TAGS, CATEGORY, LABEL = 0, 1, 2, 6, 7
 FACTS = {"price": PRICE, "stock": STOCK, "tags": TAGS, "category": CATEGORY, "label": LABEL}
@@ -43,7 +44,7 @@ def row(key: int, versions: dict[str, int]) -> dict[str, Any]:
     """A product as the API shows it, all of whose facts are current unless ``versions`` has them."""
     shown = dict.fromkeys(FACTS, ACKNOWLEDGED) | versions
     tags = shown["tags"]
-    bits = [POISON] if tags == POISON else [bit for bit in range(16) if gray(tags) >> bit & 1]
+    bits = [ROLLED_BACK] if tags == ROLLED_BACK else [bit for bit in range(16) if gray(tags) >> bit & 1]
     return {
         "id": key,
         "price": f"{shown['price']}.00",
@@ -103,7 +104,6 @@ def board() -> memoryview[int]:
 def task_at(server: Reply, *, seed: int = 0, number: int = 1) -> Iterator[Task]:
     with serving(server) as port:
         yield Task(
-            reads=True,
             number=number,
             strategy="uncached",
             seed=seed,
@@ -115,19 +115,15 @@ def task_at(server: Reply, *, seed: int = 0, number: int = 1) -> Iterator[Task]:
         )
 
 
-def counted(server: Reply, board: memoryview[int], **options: Any) -> dict[str, Any]:
+def counted(server: Reply, board: memoryview[int], **options: Any) -> ReadReport:
     with task_at(server, **options) as task:
         return read(task, board)
 
 
 def test_current_answers_are_counted_as_reads_and_nothing_else(board: memoryview[int]) -> None:
-    assert counted(Server(), board) == {
-        "reads": READS,
-        "hits": 0,
-        "stale_reads": 0,
-        "uncommitted_reads": 0,
-        "stale": [],
-    }
+    assert counted(Server(), board) == ReadReport(
+        reads=READS, hits=0, stale_reads=0, uncommitted_reads=0, stale={}
+    )
 
 
 @pytest.mark.parametrize("fact", FACTS)
@@ -139,10 +135,10 @@ def test_an_answer_one_version_behind_in_one_fact_is_one_stale_read(
 
     found = counted(Server(lambda number: planted if number == 3 else {}), board)
 
-    assert (found["reads"], found["stale_reads"], found["uncommitted_reads"]) == (READS, 1, 0)
-    assert {version for _, version, _ in found["stale"]} == {ACKNOWLEDGED - behind}
+    assert (found.reads, found.stale_reads, found.uncommitted_reads) == (READS, 1, 0)
+    assert {version for _, version in found.stale} == {ACKNOWLEDGED - behind}
     # Asked at the fourth second.
-    assert {asked_ns for *_, asked_ns in found["stale"]} == {4 * SECOND_NS}
+    assert set(found.stale.values()) == {4 * SECOND_NS}
 
 
 def test_every_stale_answer_counts_once_however_many_facts_are_behind(board: memoryview[int]) -> None:
@@ -150,30 +146,30 @@ def test_every_stale_answer_counts_once_however_many_facts_are_behind(board: mem
 
     found = counted(Server(lambda number: planted if number % 4 == 0 else {}), board)
 
-    assert found["stale_reads"] == READS / 4
+    assert found.stale_reads == READS / 4
 
 
 def test_the_last_request_that_saw_an_old_version_is_reported_for_its_age(board: memoryview[int]) -> None:
     found = counted(Server(lambda number: {"category": 3} if number in (2, 9) else {}), board)
 
-    assert found["stale_reads"] == 2
-    assert found["stale"] == [[CATEGORY, 3, 10 * SECOND_NS]]
+    assert found.stale_reads == 2
+    assert found.stale == {(CATEGORY, 3): 10 * SECOND_NS}
 
 
 @pytest.mark.parametrize("fact", FACTS)
 def test_an_answer_that_shows_a_value_that_was_rolled_back_is_one_uncommitted_read(
     board: memoryview[int], fact: str
 ) -> None:
-    found = counted(Server(lambda number: {fact: POISON} if number == 5 else {}), board)
+    found = counted(Server(lambda number: {fact: ROLLED_BACK} if number == 5 else {}), board)
 
-    assert (found["stale_reads"], found["uncommitted_reads"]) == (0, 1)
+    assert (found.stale_reads, found.uncommitted_reads) == (0, 1)
 
 
 def test_a_version_ahead_of_the_acknowledged_one_is_no_fault(board: memoryview[int]) -> None:
     """A write may show before its writer was told that it succeeded."""
     found = counted(Server(lambda _: dict.fromkeys(FACTS, ACKNOWLEDGED + 1)), board)
 
-    assert (found["stale_reads"], found["uncommitted_reads"]) == (0, 0)
+    assert (found.stale_reads, found.uncommitted_reads) == (0, 0)
 
 
 def test_a_write_acknowledged_after_the_request_began_may_be_missing(board: memoryview[int]) -> None:
@@ -184,17 +180,17 @@ def test_a_write_acknowledged_after_the_request_began_may_be_missing(board: memo
         Server(on_request=acknowledge, versions_of=lambda n: {"price": 5 if n == 0 else 6}), board
     )
 
-    assert found["stale_reads"] == 0
+    assert found.stale_reads == 0
 
 
 def test_an_answer_without_a_query_is_a_hit(board: memoryview[int]) -> None:
     found = counted(Server(queries_of=lambda number: 0 if number < 7 else 2), board)
 
-    assert found["hits"] == 7
+    assert found.hits == 7
 
 
 def test_an_answer_that_does_not_say_how_many_queries_it_took_is_no_hit(board: memoryview[int]) -> None:
-    assert counted(Server(queries_of=lambda _: -1), board)["hits"] == 0
+    assert counted(Server(queries_of=lambda _: -1), board).hits == 0
 
 
 def test_a_reader_counts_its_reads_on_the_board_in_its_own_place(board: memoryview[int]) -> None:
@@ -225,9 +221,9 @@ def test_an_answer_that_lacks_a_product_is_stale_in_all_of_its_facts(board: memo
     found = counted(server, board)
 
     # The list without it, and its own page, which is not found.
-    assert found["stale_reads"] == READS - server.paths.count("/uncached/products/7/")
-    assert 0 < server.paths.count("/uncached/products/8/") < found["stale_reads"]
-    assert {(register, version) for register, version, _ in found["stale"]} == {(3, -1), (4, -1), (5, -1)}
+    assert found.stale_reads == READS - server.paths.count("/uncached/products/7/")
+    assert 0 < server.paths.count("/uncached/products/8/") < found.stale_reads
+    assert set(found.stale) == {(3, MISSING), (4, MISSING), (5, MISSING)}
 
 
 def test_an_error_of_the_server_ends_the_reader(board: memoryview[int]) -> None:

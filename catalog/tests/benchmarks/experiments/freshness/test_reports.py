@@ -8,23 +8,26 @@ import pytest
 
 from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.experiments.freshness import FreshnessResult, experiment
-from catalog.benchmarks.experiments.freshness.soak import _sum_up
+from catalog.benchmarks.experiments.freshness.results import ReadReport, WriteReport
+from catalog.benchmarks.experiments.freshness.soak import sum_up as sum_up_reports
 from catalog.benchmarks.figures.results import ExperimentResult
 from catalog.benchmarks.strategies.registry import READ_CACHE
 
 SECOND_NS = 1_000_000_000
 
 
-def reader(**counts: Any) -> dict[str, Any]:
-    return {"reads": 10, "hits": 0, "stale_reads": 0, "uncommitted_reads": 0, "stale": [], **counts}
+def reader(*stale: tuple[int, int, int], **counts: int) -> ReadReport:
+    fields = {"reads": 10, "hits": 0, "stale_reads": 0, "uncommitted_reads": 0, **counts}
+    return ReadReport(**fields, stale={(register, version): ns for register, version, ns in stale})
 
 
-def writer(*acknowledged: tuple[int, int, int], writes: int = 1, rollbacks: int = 0) -> dict[str, Any]:
-    return {"writes": writes, "rollbacks": rollbacks, "acknowledged": acknowledged}
+def writer(*acknowledged: tuple[int, int, int], writes: int = 1, rollbacks: int = 0) -> WriteReport:
+    times = {(register, version): ns for register, version, ns in acknowledged}
+    return WriteReport(writes=writes, rollbacks=rollbacks, acknowledged=times)
 
 
-def sum_up(written: list[Any], read: list[Any]) -> FreshnessResult:
-    return _sum_up(READ_CACHE, written, read)
+def sum_up(written: list[WriteReport], read: list[ReadReport]) -> FreshnessResult:
+    return sum_up_reports(READ_CACHE, written, read)
 
 
 # The first write of register 0 was acknowledged in second 10, the second one in second 12.
@@ -35,7 +38,7 @@ def test_the_counts_of_all_processes_are_added_up() -> None:
     found = sum_up(
         [WRITER, writer((9, 1, SECOND_NS), writes=3, rollbacks=4)],
         [
-            reader(hits=6, stale_reads=1, stale=[(0, 1, 13 * SECOND_NS)]),
+            reader((0, 1, 13 * SECOND_NS), hits=6, stale_reads=1),
             reader(reads=30, hits=10, uncommitted_reads=5),
         ],
     )
@@ -71,19 +74,20 @@ def test_the_counts_of_all_processes_are_added_up() -> None:
 def test_the_age_is_that_of_the_first_write_that_an_answer_lacks(
     stale: list[tuple[int, int, int]], seconds: float
 ) -> None:
-    found = sum_up([WRITER], [reader(stale=stale), reader(stale=[(0, 1, 12 * SECOND_NS)] if stale else [])])
+    other = [(0, 1, 12 * SECOND_NS)] if stale else []
+    found = sum_up([WRITER], [reader(*stale), reader(*other)])
 
     assert found.oldest_stale_seconds == seconds
 
 
-def test_without_an_answer_there_is_no_result() -> None:
-    with pytest.raises(BenchmarkError, match="Not one answer was read"):
+def test_without_a_response_there_is_no_result() -> None:
+    with pytest.raises(BenchmarkError, match="No response was read"):
         sum_up([WRITER], [reader(reads=0)])
 
 
 def test_without_an_acknowledged_write_there_is_no_result() -> None:
     """All answers would be fresh where nobody writes."""
-    with pytest.raises(BenchmarkError, match="Not one write was acknowledged"):
+    with pytest.raises(BenchmarkError, match="No write was acknowledged"):
         sum_up([writer(writes=0, rollbacks=3), writer(writes=0)], [reader()])
 
 

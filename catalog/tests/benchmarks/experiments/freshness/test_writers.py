@@ -13,15 +13,16 @@ from django.db import connection
 from catalog.benchmarks.clients.in_process import Requester
 from catalog.benchmarks.experiments.freshness import writers
 from catalog.benchmarks.experiments.freshness.readers import shown_versions
+from catalog.benchmarks.experiments.freshness.results import WriteReport
 from catalog.benchmarks.experiments.freshness.shelves import (
-    POISON,
     PRODUCTS_PER_WRITER,
+    ROLLED_BACK,
     Shelf,
     Task,
     pages,
     stocked_shelves,
 )
-from catalog.benchmarks.experiments.freshness.writers import KINDS, _roll_back, _Writer, write
+from catalog.benchmarks.experiments.freshness.writers import KINDS, ShelfWriter, _roll_back, write
 from catalog.benchmarks.strategies.registry import UNCACHED
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -30,7 +31,7 @@ WRITING_KINDS = [kind for kind in KINDS if kind is not _roll_back]
 REGISTERS = 3 * PRODUCTS_PER_WRITER + 2
 SECOND_NS = 1_000_000_000
 
-Kind = Callable[[_Writer, int], None]
+Kind = Callable[[ShelfWriter, int], None]
 
 
 @pytest.fixture
@@ -41,9 +42,9 @@ def shelf() -> Iterator[Shelf]:
 
 def shown(*shelves: Shelf) -> dict[int, int]:
     """The version of each register that the database has."""
-    status, body = Requester().see(UNCACHED, pages(shelves)[0])
-    assert status == 200
-    return shown_versions(body, shelves)
+    listing = pages(shelves)[0]
+    body = Requester().ask(UNCACHED, listing.path).body
+    return shown_versions(body["results"], shelves, listing.products)
 
 
 def test_a_shelf_begins_with_version_0_of_everything(shelf: Shelf) -> None:
@@ -55,7 +56,7 @@ def test_a_shelf_begins_with_version_0_of_everything(shelf: Shelf) -> None:
 def test_every_kind_of_write_shows_the_versions_that_it_acknowledges(
     shelf: Shelf, kind: Kind, place: int
 ) -> None:
-    writer, versions = _Writer(shelf), dict.fromkeys(range(REGISTERS), 0)
+    writer, versions = ShelfWriter(shelf), dict.fromkeys(range(REGISTERS), 0)
 
     # Often enough for tags to be removed as well as added.
     for number in range(1, 5):
@@ -67,7 +68,7 @@ def test_every_kind_of_write_shows_the_versions_that_it_acknowledges(
 
 
 def test_all_kinds_together_write_every_register(shelf: Shelf) -> None:
-    writer, written = _Writer(shelf), set()
+    writer, written = ShelfWriter(shelf), set()
 
     for kind in WRITING_KINDS:
         for place in range(PRODUCTS_PER_WRITER):
@@ -78,7 +79,7 @@ def test_all_kinds_together_write_every_register(shelf: Shelf) -> None:
 
 
 def test_what_was_acknowledged_is_told_once(shelf: Shelf) -> None:
-    writer = _Writer(shelf)
+    writer = ShelfWriter(shelf)
     writers._save(writer, 0)
 
     assert writer.acknowledged() == {0: 1}
@@ -87,7 +88,7 @@ def test_what_was_acknowledged_is_told_once(shelf: Shelf) -> None:
 
 @pytest.mark.parametrize("place", range(PRODUCTS_PER_WRITER))
 def test_a_roll_back_acknowledges_and_leaves_nothing(shelf: Shelf, place: int) -> None:
-    writer = _Writer(shelf)
+    writer = ShelfWriter(shelf)
 
     _roll_back(writer, place)
 
@@ -96,7 +97,7 @@ def test_a_roll_back_acknowledges_and_leaves_nothing(shelf: Shelf, place: int) -
 
 
 @pytest.mark.parametrize("place", range(PRODUCTS_PER_WRITER))
-def test_before_a_roll_back_every_fact_of_a_product_is_poison(
+def test_before_a_roll_back_every_fact_of_a_product_is_recognised_as_uncommitted(
     shelf: Shelf, place: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[dict[int, int]] = []
@@ -107,13 +108,13 @@ def test_before_a_roll_back_every_fact_of_a_product_is_poison(
             seen.append(shown(shelf))
 
     monkeypatch.setattr(writers, "_Undo", Undo)
-    _roll_back(_Writer(shelf), place)
+    _roll_back(ShelfWriter(shelf), place)
 
     [inside] = seen
     facts = {shelf.register(place, fact) for fact in range(3)}
     # Those of the category and of the tag are every product's.
-    shared = {shelf.category_register, shelf.label_register}
-    assert {register for register, version in inside.items() if version >= POISON} == facts | shared
+    shared = {shelf.category_register, shelf.name_tag_register}
+    assert {register for register, version in inside.items() if version >= ROLLED_BACK} == facts | shared
 
 
 class Board(list[int]):
@@ -160,7 +161,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def task(shelf: Shelf, *, seconds: float = 30, number: int = 0, seed: int = 0, readers: int = 3) -> Task:
     return Task(
-        reads=False,
         number=number,
         strategy="uncached",
         seed=seed,
@@ -172,7 +172,7 @@ def task(shelf: Shelf, *, seconds: float = 30, number: int = 0, seed: int = 0, r
     )
 
 
-def report_of(given: Task, board: Board) -> Any:
+def report_of(given: Task, board: Board) -> WriteReport:
     return write(given, board)  # type: ignore[arg-type]
 
 
@@ -183,11 +183,11 @@ def test_a_writer_acknowledges_on_the_board_what_the_database_has_committed(shel
     report = report_of(task(shelf), board)
 
     # One a second; each but the rolled-back ones acknowledges something.
-    assert report["writes"] + report["rollbacks"] == 30
-    assert len({ns for *_, ns in report["acknowledged"]}) == report["writes"] > report["rollbacks"] > 0
+    assert report.writes + report.rollbacks == 30
+    assert len(set(report.acknowledged.values())) == report.writes > report.rollbacks > 0
     # Each version of each register once, in their order, and on the board the last.
     for register in range(REGISTERS):
-        versions = [version for each, version, _ in report["acknowledged"] if each == register]
+        versions = [version for each, version in report.acknowledged if each == register]
         assert versions == list(range(1, len(versions) + 1))
         assert board[register] == len(versions)
     assert shown(shelf) == dict(enumerate(board[:REGISTERS]))
@@ -199,7 +199,7 @@ def test_a_write_is_acknowledged_when_it_has_returned(shelf: Shelf, monkeypatch:
 
     report = report_of(task(shelf, seconds=3), Board(shelf))
 
-    assert [ns for *_, ns in report["acknowledged"]] == [SECOND_NS, 2 * SECOND_NS, 3 * SECOND_NS]
+    assert list(report.acknowledged.values()) == [SECOND_NS, 2 * SECOND_NS, 3 * SECOND_NS]
 
 
 @pytest.mark.usefixtures("clock")
@@ -209,15 +209,15 @@ def test_only_whole_roll_backs_are_counted_as_such(shelf: Shelf, monkeypatch: py
     monkeypatch.setattr(writers, "KINDS", [writers._roll_back_savepoint_last])
     half_undone = report_of(task(shelf, seconds=3), Board(shelf))
 
-    assert (only_undone["writes"], only_undone["rollbacks"]) == (0, 3)
-    assert (half_undone["writes"], half_undone["rollbacks"]) == (3, 0)
+    assert (only_undone.writes, only_undone.rollbacks) == (0, 3)
+    assert (half_undone.writes, half_undone.rollbacks) == (3, 0)
 
 
 @pytest.mark.usefixtures("clock")
 def test_a_writer_stops_at_its_last_write(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writers, "MAX_WRITES", 4)
 
-    assert report_of(task(shelf), Board(shelf))["writes"] == 4
+    assert report_of(task(shelf), Board(shelf)).writes == 4
 
 
 @pytest.mark.usefixtures("clock")
@@ -228,7 +228,7 @@ def test_the_kinds_and_the_products_are_drawn_by_the_seed_and_the_writers_number
             given = replace(task(shelves[number], seconds=8, seed=seed, number=number), shelves=shelves)
             report = report_of(given, Board(*shelves))
         first = shelves[number].first
-        drawn.append([(register - first, version) for register, version, _ in report["acknowledged"]])
+        drawn.append([(register - first, version) for register, version in report.acknowledged])
 
     assert drawn[0] == drawn[1]
     assert drawn[2] != drawn[0] != drawn[3]

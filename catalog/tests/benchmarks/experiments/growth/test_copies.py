@@ -7,7 +7,7 @@ import pytest
 
 from catalog.benchmarks.clients.in_process import Requester
 from catalog.benchmarks.experiments.growth.copies import look_at_page
-from catalog.benchmarks.experiments.growth.scratch_servers import redis_server
+from catalog.benchmarks.experiments.growth.redis_servers import redis_server
 from catalog.benchmarks.sandbox.isolation import isolated_cache
 from catalog.benchmarks.strategies.registry import (
     READ_CACHE,
@@ -30,7 +30,7 @@ def paths() -> Iterator[tuple[str, str]]:
         yield f"/products/{page.pk}/", f"/products/{other.pk}/"
 
 
-def test_the_textbooks_copies_are_two_keys_a_page_and_all_go_at_one_save(
+def test_the_textbooks_copies_have_two_keys_for_each_page_and_one_save_deletes_all(
     paths: tuple[str, str], redis: Any
 ) -> None:
     page = look_at_page(Requester(), TEXTBOOK, *paths, [redis])
@@ -43,7 +43,7 @@ def test_the_textbooks_copies_are_two_keys_a_page_and_all_go_at_one_save(
     assert len(keys) == 3_000
     assert sum(b".cache_page.product_list.GET." in key for key in keys) == 1_500
     assert len({len(key) for key in keys}) == 2
-    # Two pages and what both vary on.
+    # Two pages, and the list of headers on which both vary.
     assert len({redis.get(key) for key in keys}) == 3
     assert redis.pttl(page.own[0].key) > 890_000
     assert all(890_000 < redis.pttl(key) <= 900_000 for key in keys[::100])
@@ -54,7 +54,7 @@ def test_the_textbooks_copies_are_two_keys_a_page_and_all_go_at_one_save(
     assert not page.is_there()
 
 
-def test_the_read_caches_copies_are_entries_that_one_rotation_kills(
+def test_the_read_caches_copies_are_entries_that_one_rotation_invalidates(
     paths: tuple[str, str], read_redis: Any
 ) -> None:
     page = look_at_page(Requester(), READ_CACHE, *paths, [read_redis])
@@ -73,21 +73,21 @@ def test_the_read_caches_copies_are_entries_that_one_rotation_kills(
     assert Requester().ask(READ_CACHE, paths[0]).queries > 0
 
 
-def test_what_a_page_weighs_is_the_memory_of_its_keys(paths: tuple[str, str], redis: Any) -> None:
+def test_the_size_of_a_page_is_the_memory_of_its_keys(paths: tuple[str, str], redis: Any) -> None:
     page = look_at_page(Requester(), TEXTBOOK, *paths, [redis])
 
     assert page.bytes() == sum(redis.memory_usage(each.key) for each in page.own)
     assert page.bytes() > 1_000
 
 
-def test_uncached_keeps_nothing(paths: tuple[str, str], redis: Any) -> None:
+def test_uncached_stores_nothing(paths: tuple[str, str], redis: Any) -> None:
     page = look_at_page(Requester(), UNCACHED, *paths, [redis])
 
     assert page.own == ()
     assert page.pages_of(1_000) == 0
 
 
-def test_every_strategy_that_caches_is_looked_at(paths: tuple[str, str], redis: Any) -> None:
+def test_every_strategy_that_caches_stores_keys_for_a_page(paths: tuple[str, str], redis: Any) -> None:
     with redis_server(seconds=10) as server:
         for strategy in STRATEGIES.values():
             server.empty()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from django.db import connection
 
-from catalog.benchmarks.clients.in_process import BenchmarkError
+from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.experiments.growth.databases import (
     NoScratchDatabase,
     require_scratch,
@@ -52,14 +52,14 @@ def test_a_scratch_database_is_gone_at_the_end(interrupt: type[BaseException] | 
     assert not is_there(names[0])
 
 
-def test_the_users_database_is_not_taken_for_the_scratch_database() -> None:
+def test_the_users_database_is_not_accepted_as_the_scratch_database() -> None:
     with scratch_database() as database, pytest.raises(BenchmarkError) as raised:
         require_scratch(database.name)
 
     assert str(raised.value).startswith(f"A process must fill the database {database.name}, but it is")
 
 
-def test_a_session_that_may_not_make_a_schema_is_told_so() -> None:
+def test_without_the_right_to_create_a_schema_there_is_no_scratch_database() -> None:
     if connection.vendor != "postgresql":
         pytest.skip("Only PostgreSQL has schemas.")
     with connection.cursor() as cursor:
@@ -73,7 +73,7 @@ def test_a_session_that_may_not_make_a_schema_is_told_so() -> None:
 
 
 class PoolerThatRefusesOptions(socketserver.BaseRequestHandler):
-    """Answers a connection as PgBouncer does that was not told to let them pass."""
+    """Refuses a connection as PgBouncer does unless it is configured to ignore the option."""
 
     WORDS = b"SFATAL\0C08P01\0Munsupported startup parameter in options: search_path\0\0"
 
@@ -81,7 +81,7 @@ class PoolerThatRefusesOptions(socketserver.BaseRequestHandler):
         while length := struct.unpack("!i", self.request.recv(4))[0]:
             if length > 8:
                 break
-            # Whether it speaks TLS, or GSSAPI.
+            # The client asks for TLS, and then for GSSAPI.
             self.request.recv(4)
             self.request.sendall(b"N")
         assert b"search_path=bench_cache" in self.request.recv(length)
@@ -101,7 +101,7 @@ def pooler() -> Iterator[int]:
             thread.join()
 
 
-def test_behind_a_pooler_that_refuses_options_is_no_scratch_database(
+def test_a_pooler_that_refuses_options_allows_no_scratch_database(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if connection.vendor != "postgresql":
@@ -119,7 +119,7 @@ def test_behind_a_pooler_that_refuses_options_is_no_scratch_database(
     assert not bench_schemas()
 
 
-def test_options_of_the_users_own_go_on_to_hold() -> None:
+def test_options_of_the_users_connection_stay_in_force() -> None:
     if connection.vendor != "postgresql":
         pytest.skip("Only PostgreSQL has schemas.")
     options = connection.settings_dict["OPTIONS"]

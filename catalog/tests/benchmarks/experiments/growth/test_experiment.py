@@ -16,7 +16,7 @@ from catalog.benchmarks.experiments.growth.products import ProductTimes
 from catalog.benchmarks.figures.results import ExperimentResult
 from catalog.benchmarks.options import Effort, Options, Scale
 from catalog.benchmarks.sandbox.isolation import isolated_cache
-from catalog.benchmarks.sandbox.run_lock import RUN
+from catalog.benchmarks.sandbox.run_lock import RUN_ID
 from catalog.benchmarks.strategies.registry import STRATEGIES
 from catalog.factories import ProductFactory
 from catalog.models import Category, Product, Tag
@@ -31,7 +31,7 @@ def left_behind() -> tuple[Any, ...]:
     """Whatever an experiment can leave but processes: rows, folders and schemas."""
     rows = [list(model.objects.order_by("pk").values()) for model in (Product, Category, Tag)]
     # Others may run meanwhile.
-    folders = set(Path(tempfile.gettempdir()).glob(f"bench_cache.{RUN}*"))
+    folders = set(Path(tempfile.gettempdir()).glob(f"bench_cache.{RUN_ID}*"))
     schemas = []
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:

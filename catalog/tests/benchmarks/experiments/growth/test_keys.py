@@ -10,7 +10,7 @@ from django.db.models.signals import post_save
 from django.test.utils import override_settings
 from redis.exceptions import TimeoutError as RedisTimeout
 
-from catalog.benchmarks.clients.in_process import BenchmarkError
+from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.experiments.growth import keys
 from catalog.benchmarks.experiments.growth.copies import StoredPage
 from catalog.benchmarks.experiments.growth.keys import measure_keys, time_invalidation

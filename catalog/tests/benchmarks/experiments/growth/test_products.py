@@ -5,20 +5,21 @@ import shutil
 import pytest
 from django.db import connection
 
-from catalog.benchmarks.clients.in_process import BenchmarkError
+from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.experiments.growth import products
 from catalog.benchmarks.experiments.growth.databases import NoScratchDatabase
 from catalog.benchmarks.experiments.growth.products import measure_products
 from catalog.benchmarks.options import Effort, Options
 from catalog.benchmarks.sandbox.isolation import isolated_cache
 from catalog.benchmarks.strategies.registry import READ_CACHE, UNCACHED
+from catalog.tests.benchmarks.processes.services import failing
 
 PLAN = Options(strategies=(UNCACHED, READ_CACHE), effort=Effort.QUICK)
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_process_that_fails_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(products, "WORK", "import sys; sys.exit('No more ink.')")
+    monkeypatch.setattr(products, "taking_turns", failing)
 
     with isolated_cache(), pytest.raises(BenchmarkError, match=r"No more ink\."):
         measure_products(PLAN, [10])

@@ -18,7 +18,8 @@ from django.db.models.signals import post_save
 from pytest_django import Settings
 
 from catalog import signals
-from catalog.benchmarks.clients.in_process import BenchmarkError, Requester
+from catalog.benchmarks.clients.in_process import Requester
+from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.experiments.invalidation import experiment, trials
 from catalog.benchmarks.experiments.invalidation.writes import KINDS, Kind, Target
 from catalog.benchmarks.figures.results import ExperimentResult

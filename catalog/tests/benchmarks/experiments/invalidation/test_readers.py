@@ -20,8 +20,8 @@ DETAIL_QUERIES = 2
 
 
 @pytest.fixture(autouse=True)
-def corner() -> Iterator[None]:
-    """Without the textbook's receivers: what its readers stored stays."""
+def _isolated() -> Iterator[None]:
+    """Without the textbook's receivers, its stale pages stay."""
     with signals.disconnected(), isolated_cache():
         yield
 
@@ -36,7 +36,7 @@ def path_of(product: Product) -> str:
     return f"/products/{product.pk}/"
 
 
-def test_a_reader_that_is_held_stores_what_it_saw_when_it_goes_on(two: Readers, redis: Any) -> None:
+def test_a_reader_that_is_held_stores_the_old_page_when_it_goes_on(two: Readers, redis: Any) -> None:
     product = ProductFactory.create(name="Old")
     queries = {path_of(product): DETAIL_QUERIES}
 
@@ -48,7 +48,7 @@ def test_a_reader_that_is_held_stores_what_it_saw_when_it_goes_on(two: Readers, 
     assert Requester().see(UNCACHED, path_of(product))[1]["name"] == "New"
 
 
-def test_readers_of_several_pages_are_held_at_once(two: Readers) -> None:
+def test_readers_of_several_pages_are_held_at_the_same_time(two: Readers) -> None:
     products = ProductFactory.create_batch(2, name="Old")
 
     with two.after_their_queries(TEXTBOOK, {path_of(each): DETAIL_QUERIES for each in products}):
@@ -58,7 +58,7 @@ def test_readers_of_several_pages_are_held_at_once(two: Readers) -> None:
     assert names == ["Old", "Old"]
 
 
-def test_a_reader_that_sends_no_query_is_not_waited_for(two: Readers) -> None:
+def test_nobody_waits_for_a_reader_that_sends_no_query(two: Readers) -> None:
     path = path_of(ProductFactory.create())
     two.read(READ_CACHE, [path])
 
@@ -66,7 +66,7 @@ def test_a_reader_that_sends_no_query_is_not_waited_for(two: Readers) -> None:
         pass
 
 
-def test_a_write_that_fails_lets_the_readers_go(two: Readers) -> None:
+def test_a_write_that_fails_releases_the_readers(two: Readers) -> None:
     product = ProductFactory.create(name="Old")
 
     with (

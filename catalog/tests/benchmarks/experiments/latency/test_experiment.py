@@ -5,7 +5,8 @@ import pytest
 from rest_framework.response import Response
 
 from catalog import textbook, views
-from catalog.benchmarks.clients.in_process import Answer, BenchmarkError, Requester
+from catalog.benchmarks.clients.in_process import Page, Requester
+from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.experiments.latency import experiment
 from catalog.benchmarks.experiments.latency.experiment import tables
 from catalog.benchmarks.experiments.latency.mix import draw_mix
@@ -183,7 +184,7 @@ def test_a_catalogue_that_is_written_meanwhile_is_told_as_such(
 ) -> None:
     ask, stocks = Requester.ask, count()
 
-    def write_and_ask(requester: Requester, strategy: Strategy, path: str) -> Answer:
+    def write_and_ask(requester: Requester, strategy: Strategy, path: str) -> Page:
         Product.objects.filter(pk=shelf[0].pk).update(stock=next(stocks))
         return ask(requester, strategy, path)
 

@@ -1,8 +1,6 @@
-"""What is personal in real pages, and when an answer to one person has what is another's."""
+"""What real pages disclose, and when a response discloses another account."""
 
 from __future__ import annotations
-
-import json
 
 import pytest
 from django.contrib.auth.models import User
@@ -11,22 +9,22 @@ from django.test import Client, RequestFactory
 
 from catalog.benchmarks.experiments.leak.disclosures import (
     FAULTS,
-    Personal,
+    Disclosure,
+    disclosure_of,
     faults_of,
     may_be_shared,
-    personal_in,
 )
-from catalog.benchmarks.sandbox.accounts import VISITOR, Person
+from catalog.benchmarks.sandbox.accounts import VISITOR, Account
 from catalog.factories import ProductFactory
 
-USER = Person(role="user", user=User(username="ursula"))
-ADMIN = Person(role="admin", user=User(username="wilhelmina", is_staff=True))
+USER = Account(role="user", user=User(username="ursula"))
+ADMIN = Account(role="admin", user=User(username="wilhelmina", is_staff=True))
 
 
-def page(client: Client, path: str) -> Personal:
+def page(client: Client, path: str) -> Disclosure:
     response = client.get(path, headers={"accept": "text/html"})
     assert response.status_code == 200
-    return personal_in(response, path=path, usernames=["ursula", "wilhelmina"])
+    return disclosure_of(response, path=path, usernames=["ursula", "wilhelmina"])
 
 
 def logged_in(username: str, *, is_staff: bool) -> Client:
@@ -36,7 +34,7 @@ def logged_in(username: str, *, is_staff: bool) -> Client:
 
 
 @pytest.mark.django_db
-def test_a_page_names_its_reader_and_has_the_forms_that_he_may_send() -> None:
+def test_a_page_names_its_reader_and_has_the_forms_that_the_reader_may_send() -> None:
     product = ProductFactory.create()
     visitor = Client()
     user = logged_in("ursula", is_staff=False)
@@ -54,19 +52,19 @@ def test_a_page_names_its_reader_and_has_the_forms_that_he_may_send() -> None:
 
 
 @pytest.mark.django_db
-def test_the_token_and_the_cookie_against_csrf_are_found() -> None:
+def test_the_csrf_token_and_the_csrf_cookie_are_found() -> None:
     client = logged_in("ursula", is_staff=False)
     first, again = page(client, "/uncached/products/"), page(client, "/uncached/products/")
     token, cookie = client.cookies["csrftoken"].value, ("csrftoken", client.cookies["csrftoken"].value)
 
     assert len(first.csrf_tokens) == len(again.csrf_tokens) == 1
-    # It is masked anew for each page.
+    # The token is masked anew for each page.
     assert first.csrf_tokens.isdisjoint({token} | again.csrf_tokens)
     assert cookie in first.cookies & again.sent_cookies
     assert cookie not in first.sent_cookies
 
 
-def test_a_token_in_an_old_fashioned_form_or_script_is_found() -> None:
+def test_a_token_in_a_form_or_a_script_is_found() -> None:
     tokens = [letter * 64 for letter in "abc"]
     html = f"""
         <input type="hidden" name="csrfmiddlewaretoken" value="{tokens[0]}">
@@ -76,10 +74,10 @@ def test_a_token_in_an_old_fashioned_form_or_script_is_found() -> None:
     response = HttpResponse(html)
     response.wsgi_request = RequestFactory().get("/")  # type: ignore[attr-defined]
 
-    assert personal_in(response, path="/", usernames=[]).csrf_tokens == set(tokens)
+    assert disclosure_of(response, path="/", usernames=[]).csrf_tokens == set(tokens)
 
 
-PAGE = Personal(
+PAGE = Disclosure(
     usernames=frozenset({"wilhelmina"}),
     csrf_tokens=frozenset({"a"}),
     forms=frozenset({"POST"}),
@@ -87,68 +85,51 @@ PAGE = Personal(
 )
 
 
-def test_a_page_of_another_has_every_fault() -> None:
-    assert faults_of(USER, PAGE, before=PAGE, own=Personal(usernames=frozenset({"ursula"}))) == set(FAULTS)
+def test_a_page_made_for_another_account_has_every_fault() -> None:
+    assert faults_of(USER, PAGE, before=PAGE, own=Disclosure(usernames=frozenset({"ursula"}))) == set(FAULTS)
 
 
-def test_a_page_of_ones_own_has_none() -> None:
-    assert faults_of(ADMIN, PAGE, before=Personal(csrf_tokens=frozenset({"c"})), own=PAGE) == set()
+def test_a_page_made_for_the_account_itself_has_no_fault() -> None:
+    assert faults_of(ADMIN, PAGE, before=Disclosure(csrf_tokens=frozenset({"c"})), own=PAGE) == set()
 
 
 @pytest.mark.parametrize(
-    ("person", "answer", "before", "own", "fault"),
+    ("account", "seen", "before", "own", "fault"),
     [
-        (VISITOR, Personal(usernames=frozenset({"ursula"})), Personal(), Personal(), "names"),
-        (VISITOR, Personal(csrf_tokens=PAGE.csrf_tokens), PAGE, Personal(), "csrf_tokens"),
-        (VISITOR, Personal(cookies=PAGE.cookies), PAGE, Personal(), "cookies"),
-        (USER, Personal(forms=frozenset({"DELETE"})), Personal(), Personal(), "forms"),
-        (ADMIN, Personal(usernames=PAGE.usernames), Personal(), PAGE, "lacking"),
-        (ADMIN, Personal(forms=PAGE.forms), Personal(), PAGE, "lacking"),
+        (VISITOR, Disclosure(usernames=frozenset({"ursula"})), Disclosure(), Disclosure(), "names"),
+        (VISITOR, Disclosure(csrf_tokens=PAGE.csrf_tokens), PAGE, Disclosure(), "csrf_tokens"),
+        (VISITOR, Disclosure(cookies=PAGE.cookies), PAGE, Disclosure(), "cookies"),
+        (USER, Disclosure(forms=frozenset({"DELETE"})), Disclosure(), Disclosure(), "forms"),
+        (ADMIN, Disclosure(usernames=PAGE.usernames), Disclosure(), PAGE, "lacking"),
+        (ADMIN, Disclosure(forms=PAGE.forms), Disclosure(), PAGE, "lacking"),
     ],
 )
-def test_each_fault_is_told_from_the_others(
-    person: Person, answer: Personal, before: Personal, own: Personal, fault: str
+def test_each_fault_is_distinguished_from_the_others(
+    account: Account, seen: Disclosure, before: Disclosure, own: Disclosure, fault: str
 ) -> None:
-    assert faults_of(person, answer, before=before, own=own) == {fault}
+    assert faults_of(account, seen, before=before, own=own) == {fault}
 
 
 @pytest.mark.parametrize(
     ("answer", "before"),
     [
-        (Personal(usernames=frozenset({"ursula"})), PAGE),
-        (Personal(csrf_tokens=frozenset({"z"})), PAGE),
-        (Personal(cookies=frozenset({("csrftoken", "z")})), PAGE),
-        (Personal(cookies=frozenset({("sessionid", "b")})), PAGE),
+        (Disclosure(usernames=frozenset({"ursula"})), PAGE),
+        (Disclosure(csrf_tokens=frozenset({"z"})), PAGE),
+        (Disclosure(cookies=frozenset({("csrftoken", "z")})), PAGE),
+        (Disclosure(cookies=frozenset({("sessionid", "b")})), PAGE),
         # What the answer before had is no fault where this answer does not have it.
-        (Personal(), PAGE),
+        (Disclosure(), PAGE),
     ],
 )
-def test_what_is_a_users_own_is_no_fault(answer: Personal, before: Personal) -> None:
-    assert faults_of(USER, answer, before=before, own=Personal()) == set()
+def test_a_disclosure_of_the_users_own_data_is_no_fault(answer: Disclosure, before: Disclosure) -> None:
+    assert faults_of(USER, answer, before=before, own=Disclosure()) == set()
 
 
 def test_a_name_or_a_form_that_the_user_has_on_no_page_is_not_lacking() -> None:
-    own = Personal(usernames=frozenset({"wilhelmina"}))
+    own = Disclosure(usernames=frozenset({"wilhelmina"}))
 
-    assert faults_of(USER, Personal(), before=Personal(), own=own) == set()
-    assert faults_of(ADMIN, Personal(forms=frozenset({"POST"})), before=PAGE, own=Personal()) == set()
-
-
-@pytest.mark.parametrize(
-    "found",
-    [
-        Personal(),
-        PAGE,
-        Personal(
-            usernames=frozenset({"a", "b"}),
-            cookies=frozenset({("x", "1"), ("y", "2")}),
-            sent_cookies=frozenset({("z", "3")}),
-            may_be_shared=True,
-        ),
-    ],
-)
-def test_what_was_found_is_the_same_after_a_journey_as_json(found: Personal) -> None:
-    assert Personal.from_json(json.loads(json.dumps(found.to_json()))) == found
+    assert faults_of(USER, Disclosure(), before=Disclosure(), own=own) == set()
+    assert faults_of(ADMIN, Disclosure(forms=frozenset({"POST"})), before=PAGE, own=Disclosure()) == set()
 
 
 def test_a_cookie_that_is_deleted_is_none() -> None:
@@ -157,7 +138,7 @@ def test_a_cookie_that_is_deleted_is_none() -> None:
     response.delete_cookie("sessionid")
     response.wsgi_request = RequestFactory().get("/")  # type: ignore[attr-defined]
 
-    assert personal_in(response, path="/", usernames=[]).cookies == {("basket", "full")}
+    assert disclosure_of(response, path="/", usernames=[]).cookies == {("basket", "full")}
 
 
 @pytest.mark.parametrize(
@@ -180,13 +161,13 @@ def test_the_forms_that_write_to_the_page_itself_are_found(html: str, methods: s
     response = HttpResponse(html)
     response.wsgi_request = RequestFactory().get("/")  # type: ignore[attr-defined]
 
-    assert personal_in(response, path="/here/", usernames=[]).forms == methods
+    assert disclosure_of(response, path="/here/", usernames=[]).forms == methods
 
 
-def test_a_cookie_that_the_browser_had_is_its_own() -> None:
-    renewed = Personal(cookies=PAGE.cookies, sent_cookies=PAGE.cookies)
+def test_a_cookie_that_the_browser_has_sent_is_no_fault() -> None:
+    renewed = Disclosure(cookies=PAGE.cookies, sent_cookies=PAGE.cookies)
 
-    assert faults_of(VISITOR, renewed, before=PAGE, own=Personal()) == set()
+    assert faults_of(VISITOR, renewed, before=PAGE, own=Disclosure()) == set()
 
 
 @pytest.mark.parametrize(
@@ -209,15 +190,15 @@ def test_a_cookie_that_the_browser_had_is_its_own() -> None:
         ({}, False),
     ],
 )
-def test_a_shared_cache_keeps_what_says_for_how_long_and_is_not_private(
+def test_a_shared_cache_keeps_a_response_with_a_lifetime_that_is_not_private(
     headers: dict[str, str], *, shared: bool
 ) -> None:
     assert may_be_shared(HttpResponse(headers=headers).headers) is shared
 
 
-def test_only_an_answer_that_names_somebody_is_shareable() -> None:
+def test_only_a_response_that_names_an_account_is_shareable() -> None:
     named = frozenset({"ursula"})
 
-    assert Personal(usernames=named, may_be_shared=True).is_shareable
-    assert not Personal(usernames=named).is_shareable
-    assert not Personal(may_be_shared=True).is_shareable
+    assert Disclosure(usernames=named, may_be_shared=True).is_shareable
+    assert not Disclosure(usernames=named).is_shareable
+    assert not Disclosure(may_be_shared=True).is_shareable

@@ -210,7 +210,7 @@ def test_an_interrupt_leaves_no_account_and_no_session(monkeypatch: pytest.Monke
             assert User.objects.count() == 2
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(visits, "personal_in", interrupt)
+    monkeypatch.setattr(visits, "disclosure_of", interrupt)
     with pytest.raises(KeyboardInterrupt):
         measure(UNCACHED)
 

@@ -10,35 +10,32 @@ from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 
 from catalog.benchmarks.experiments.leak import experiment
-from catalog.benchmarks.experiments.leak.disclosures import FAULTS, Personal
+from catalog.benchmarks.experiments.leak.disclosures import FAULTS, Disclosure
 from catalog.benchmarks.experiments.leak.experiment import Leak, Order, Visit, find_leaks, orders
-from catalog.benchmarks.experiments.leak.visits import describe, meet, read_answers
+from catalog.benchmarks.experiments.leak.visits import ask_in_turn
 from catalog.benchmarks.options import Options
-from catalog.benchmarks.sandbox.accounts import VISITOR, Person
+from catalog.benchmarks.sandbox.accounts import VISITOR, Account
 from catalog.benchmarks.strategies.registry import TEXTBOOK, UNCACHED
 from catalog.factories import ProductFactory
 
 LIST = "/uncached/products/"
-USER = Person(role="user", user=User(username="ursula"))
-ADMIN = Person(role="admin", user=User(username="wilhelmina", is_staff=True))
+USER = Account(role="user", user=User(username="ursula"))
+ADMIN = Account(role="admin", user=User(username="wilhelmina", is_staff=True))
 ACCOUNTS = (VISITOR, USER, ADMIN)
 
 
-def saved(person: Person) -> Person:
-    assert person.user
-    user = User.objects.create(username=person.user.username, is_staff=person.user.is_staff)
-    return Person(role=person.role, user=user)
+def saved(account: Account) -> Account:
+    assert account.user
+    user = User.objects.create(username=account.user.username, is_staff=account.user.is_staff)
+    return Account(role=account.role, user=user)
 
 
-def met(first: Person, then: Person | None, urls: Sequence[str] = (LIST,)) -> list[dict[str, Personal]]:
-    found = meet(
-        first=describe(first),
-        then=describe(then) if then else None,
-        accept="text/html",
-        urls=urls,
-        usernames=["ursula", "wilhelmina"],
+def seen_by(
+    first: Account, then: Account | None, urls: Sequence[str] = (LIST,)
+) -> tuple[dict[str, Disclosure], dict[str, Disclosure]]:
+    return ask_in_turn(
+        first=first, then=then, accept="text/html", urls=urls, usernames=["ursula", "wilhelmina"]
     )
-    return read_answers(found)
 
 
 @pytest.mark.django_db
@@ -46,7 +43,7 @@ def test_each_of_two_accounts_is_logged_in_when_it_asks_and_nobody_is_afterwards
     ProductFactory.create()
     user, admin = saved(USER), saved(ADMIN)
 
-    first, then = met(user, admin)
+    first, then = seen_by(user, admin)
 
     assert [each[LIST].usernames for each in (first, then)] == [{"ursula"}, {"wilhelmina"}]
     assert [each[LIST].forms for each in (first, then)] == [frozenset(), {"POST"}]
@@ -59,7 +56,7 @@ def test_each_of_two_accounts_is_logged_in_when_it_asks_and_nobody_is_afterwards
 def test_an_account_that_logs_out_asks_again_as_nobody_in_the_same_browser() -> None:
     ProductFactory.create()
 
-    first, then = met(saved(ADMIN), None)
+    first, then = seen_by(saved(ADMIN), None)
 
     assert first[LIST].usernames == {"wilhelmina"}
     assert (then[LIST].usernames, then[LIST].forms) == (frozenset(), frozenset())
@@ -71,14 +68,14 @@ def test_an_account_that_logs_out_asks_again_as_nobody_in_the_same_browser() -> 
 def test_a_visitor_is_nobody() -> None:
     ProductFactory.create()
 
-    first, then = met(VISITOR, saved(USER))
+    first, then = seen_by(VISITOR, saved(USER))
 
     assert [each[LIST].usernames for each in (first, then)] == [frozenset(), {"ursula"}]
 
 
 @pytest.mark.django_db
 def test_a_page_that_is_no_200_has_no_answer() -> None:
-    assert [set(answers) for answers in met(VISITOR, VISITOR, ["/uncached/products/7/", LIST])] == [
+    assert [set(answers) for answers in seen_by(VISITOR, VISITOR, ["/uncached/products/7/", LIST])] == [
         {LIST}
     ] * 2
 
@@ -103,13 +100,13 @@ def test_there_are_eight_orders_for_each_of_two_renderers() -> None:
 # Planted visits: each page of the second account has one fault, or none.
 
 PAGE = ("mine", "/products/")
-NAMED = {person.role: frozenset({person.username}) for person in (USER, ADMIN) if person.username}
+NAMED = {account.role: frozenset({account.username}) for account in (USER, ADMIN) if account.username}
 
 
-def visit(first: Person, then: Person | None, answer: Personal | None = None, **before: Any) -> Visit:
+def visit(first: Account, then: Account | None, answer: Disclosure | None = None, **before: Any) -> Visit:
     order = Order(first=first, then=then, renderer="html")
     forms = frozenset({"POST"}) if first.is_admin else frozenset()
-    firsts = {PAGE: Personal(usernames=NAMED.get(first.role, frozenset()), forms=forms, **before)}
+    firsts = {PAGE: Disclosure(usernames=NAMED.get(first.role, frozenset()), forms=forms, **before)}
     seconds = {} if answer is None else {PAGE: answer}
     return Visit(order=order, first=firsts, then=seconds)
 
@@ -126,19 +123,19 @@ def leak(case: str, *kinds: str) -> Leak:
 
 
 def test_a_page_of_ones_own_is_no_leak() -> None:
-    assert leaks(visit(USER, ADMIN, Personal(usernames=NAMED["admin"], forms=frozenset({"POST"})))) == []
+    assert leaks(visit(USER, ADMIN, Disclosure(usernames=NAMED["admin"], forms=frozenset({"POST"})))) == []
 
 
 def test_each_page_that_leaks_is_one_leak_of_its_kinds_and_its_case() -> None:
     found = leaks(
-        visit(USER, ADMIN, Personal(usernames=NAMED["user"] | NAMED["admin"], forms=frozenset({"POST"}))),
-        visit(USER, VISITOR, Personal(csrf_tokens=frozenset("t")), csrf_tokens=frozenset("t")),
-        visit(USER, VISITOR, Personal(cookies=frozenset({("a", "b")})), cookies=frozenset({("a", "b")})),
-        visit(VISITOR, USER, Personal(usernames=NAMED["user"], forms=frozenset({"POST"}))),
-        visit(VISITOR, ADMIN, Personal(forms=frozenset({"POST"}))),
-        visit(VISITOR, ADMIN, Personal(usernames=NAMED["admin"])),
+        visit(USER, ADMIN, Disclosure(usernames=NAMED["user"] | NAMED["admin"], forms=frozenset({"POST"}))),
+        visit(USER, VISITOR, Disclosure(csrf_tokens=frozenset("t")), csrf_tokens=frozenset("t")),
+        visit(USER, VISITOR, Disclosure(cookies=frozenset({("a", "b")})), cookies=frozenset({("a", "b")})),
+        visit(VISITOR, USER, Disclosure(usernames=NAMED["user"], forms=frozenset({"POST"}))),
+        visit(VISITOR, ADMIN, Disclosure(forms=frozenset({"POST"}))),
+        visit(VISITOR, ADMIN, Disclosure(usernames=NAMED["admin"])),
         # Whoever has logged out is a visitor.
-        visit(ADMIN, None, Personal(usernames=NAMED["admin"], forms=frozenset({"POST"}))),
+        visit(ADMIN, None, Disclosure(usernames=NAMED["admin"], forms=frozenset({"POST"}))),
     )
 
     assert found == [
@@ -154,9 +151,9 @@ def test_each_page_that_leaks_is_one_leak_of_its_kinds_and_its_case() -> None:
 
 def test_an_answer_of_one_strategy_is_not_compared_with_anothers() -> None:
     tokens = frozenset("t")
-    first = {("other", "/products/"): Personal(csrf_tokens=tokens)}
+    first = {("other", "/products/"): Disclosure(csrf_tokens=tokens)}
     order = Order(first=USER, then=VISITOR, renderer="html")
-    planted = Visit(order=order, first=first, then={PAGE: Personal(csrf_tokens=tokens)})
+    planted = Visit(order=order, first=first, then={PAGE: Disclosure(csrf_tokens=tokens)})
 
     assert leaks(planted) == []
 
@@ -164,14 +161,14 @@ def test_an_answer_of_one_strategy_is_not_compared_with_anothers() -> None:
 def test_what_is_shown_as_json_is_not_lacking_what_is_shown_as_html() -> None:
     order = Order(first=VISITOR, then=ADMIN, renderer="json")
 
-    assert leaks(Visit(order=order, first={}, then={PAGE: Personal()})) == []
+    assert leaks(Visit(order=order, first={}, then={PAGE: Disclosure()})) == []
 
 
 def test_the_figures_count_what_was_planted() -> None:
-    shareable = Personal(usernames=NAMED["admin"], may_be_shared=True)
+    shareable = Disclosure(usernames=NAMED["admin"], may_be_shared=True)
     visits = [
         visit(ADMIN, VISITOR, shareable, may_be_shared=True),
-        visit(USER, VISITOR, Personal(forms=frozenset({"POST"}), usernames=NAMED["user"])),
+        visit(USER, VISITOR, Disclosure(forms=frozenset({"POST"}), usernames=NAMED["user"])),
         Visit(order=Order(first=USER, then=ADMIN, renderer="html"), first={}, then={("other", "/"): PAGE_OF}),
     ]
     found = [
@@ -196,14 +193,14 @@ def test_the_figures_count_what_was_planted() -> None:
     }
 
 
-PAGE_OF = Personal(usernames=frozenset({"ursula"}))
+PAGE_OF = Disclosure(usernames=frozenset({"ursula"}))
 
 
 def test_pages_that_were_not_answered_are_warned_of_by_their_number() -> None:
     options = Options(strategies=(UNCACHED, TEXTBOOK))
-    answered = {("uncached", path): Personal() for path in ("/a/", "/b/", "/c/")}
+    answered = {("uncached", path): Disclosure() for path in ("/a/", "/b/", "/c/")}
     order = Order(first=USER, then=ADMIN, renderer="html")
-    textbook = {("textbook", "/a/"): Personal()}
+    textbook = {("textbook", "/a/"): Disclosure()}
     visits = [Visit(order=order, first={**answered, **textbook}, then=answered)]
 
     assert list(experiment._warnings(options, visits, paths=3)) == [

@@ -19,19 +19,20 @@ from catalog.benchmarks.experiments.outage import (
     Timing,
     cases,
     experiment,
-    scratch_server,
 )
 from catalog.benchmarks.experiments.outage.observations import OutageTimes
-from catalog.benchmarks.experiments.outage.requests import NO_ANSWER, Request
+from catalog.benchmarks.experiments.outage.requests import NO_RESPONSE, THREAD_NAME, Request
 from catalog.benchmarks.experiments.outage.writers import Save
 from catalog.benchmarks.figures.results import ExperimentResult
 from catalog.benchmarks.options import Effort, Options, Scale
+from catalog.benchmarks.processes import scratch_redis
 from catalog.benchmarks.sandbox.isolation import isolated_cache
 from catalog.benchmarks.strategies.registry import READ_CACHE, TEXTBOOK, UNCACHED, Strategy
 from catalog.factories import ProductFactory
 from catalog.models import Category, Product, Tag
 from catalog.tests.benchmarks.conftest import children
 from readcache.storage.breaker import PROBE_INTERVAL_SECONDS
+from readcache.testing import server
 
 SHORT = Timing(steady=0.1, noticing=0.1, outage=0.3, longest_outage=1.1, recovery=0.3, longest_recovery=8)
 # For a machine that has other work.
@@ -45,15 +46,15 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def folders(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Those of the Redis servers that were started for the test."""
+    """The folders of the Redis servers that were started for the test."""
     made: list[Path] = []
 
-    class Recorded(scratch_server.TemporaryDirectory):  # type: ignore[name-defined, misc]
+    class Recorded(scratch_redis.TemporaryDirectory):  # type: ignore[name-defined, misc]
         def __enter__(self) -> str:
             made.append(Path(self.name))
             return str(self.name)
 
-    monkeypatch.setattr(scratch_server, "TemporaryDirectory", Recorded)
+    monkeypatch.setattr(scratch_redis, "TemporaryDirectory", Recorded)
     return made
 
 
@@ -70,7 +71,7 @@ def assert_nothing_is_left(folders: list[Path], before: set[int]) -> None:
     assert len(folders) == 1
     assert not folders[0].exists()
     assert children() <= before
-    assert [thread.name for thread in threading.enumerate() if thread.name == "visitor"] == []
+    assert [thread.name for thread in threading.enumerate() if thread.name == THREAD_NAME] == []
 
 
 @pytest.mark.django_db(transaction=True)
@@ -143,7 +144,7 @@ def test_an_interrupt_in_the_midst_of_a_hang_leaves_nothing(
 @pytest.mark.usefixtures("short")
 def test_a_redis_that_does_not_start_is_named(monkeypatch: pytest.MonkeyPatch, folders: list[Path]) -> None:
     before = children()
-    monkeypatch.setattr(experiment, "find_server", lambda: Path("/bin/false"))
+    monkeypatch.setattr(server, "find_program", lambda names: Path("/bin/false"))
 
     with isolated_cache(), pytest.raises(BenchmarkError, match=r"/bin/false did not start\."):
         experiment.measure(Options(strategies=(UNCACHED,)))
@@ -205,7 +206,7 @@ def test_what_was_asked_after_the_outage_is_no_part_of_it() -> None:
 
 
 def test_a_request_without_an_answer_is_no_server_error_and_not_answered() -> None:
-    result = sum_up(observe(request(101), request(102, status=NO_ANSWER), request(103, status=503)))
+    result = sum_up(observe(request(101), request(102, status=NO_RESPONSE), request(103, status=503)))
 
     assert value(result, "readcache.refused.ok") == pytest.approx(1 / 3)
     assert value(result, "readcache.refused.server_errors") == 1
@@ -262,7 +263,7 @@ def test_every_figure_of_a_planted_outage_is_exact() -> None:
         request(101, seconds=0.5, status=503, stock=None),
         request(102, seconds=4, status=500, stock=None),
         request(103, seconds=0.75, stock=6),
-        request(104, seconds=2, status=NO_ANSWER, stock=None),
+        request(104, seconds=2, status=NO_RESPONSE, stock=None),
         # After the outage: an old answer that is no hit, and a current one that is.
         request(111, stock=6),
         request(112, seconds=0.5, is_hit=True),
@@ -381,9 +382,9 @@ def test_it_observes_without_garbage_collection_and_within_its_estimate(
     options = Options(strategies=(UNCACHED, READ_CACHE), seed=7)
     done: list[float] = []
 
-    def observe_outages(strategies: Any, timing: Any, *, program: Path, on_start: Any, on_case: Any) -> Any:
+    def observe_outages(strategies: Any, timing: Any, *, on_start: Any, on_case: Any) -> Any:
         assert not gc.isenabled()
-        assert (strategies, timing, program) == (options.strategies, experiment.TIMING.normal, Path("redis"))
+        assert (strategies, timing) == (options.strategies, experiment.TIMING.normal)
         on_start()
         for case in CASES:
             on_case(case)

@@ -1,4 +1,4 @@
-"""Requests at once, to a small HTTP server in this process."""
+"""A burst of requests to a small HTTP server in this process."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import Any, cast
 
 import pytest
 
-from catalog.benchmarks.clients.in_process import BenchmarkError
+from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.experiments.stampede import bursts
-from catalog.benchmarks.experiments.stampede.bursts import ask_at_once
+from catalog.benchmarks.experiments.stampede.bursts import send_burst
 from catalog.benchmarks.processes.servers import Server
 from catalog.tests.benchmarks.small_server import Reply, send, serving
 
@@ -30,7 +30,7 @@ def running(reply: Reply) -> Iterator[Server]:
         yield Server(process=cast("Any", process), port=port)
 
 
-def test_all_requests_are_under_way_together() -> None:
+def test_all_requests_of_a_burst_are_under_way_at_the_same_time() -> None:
     all_are_there = threading.Barrier(REQUESTS)
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
@@ -38,36 +38,36 @@ def test_all_requests_are_under_way_together() -> None:
         send(handler, 200, queries=3 if place == 0 else 0)
 
     with running(answer) as server:
-        asked = ask_at_once(server, "/", REQUESTS)
+        requests = send_burst(server, "/", REQUESTS)
 
-    assert not any(each.is_error for each in asked)
-    assert sorted(each.queries for each in asked) == [*[0] * (REQUESTS - 1), 3]
-    assert max(each.started_ns for each in asked) < min(each.ended_ns for each in asked)
+    assert not any(each.is_error for each in requests)
+    assert sorted(each.queries for each in requests) == [*[0] * (REQUESTS - 1), 3]
+    assert max(each.started_ns for each in requests) < min(each.ended_ns for each in requests)
 
 
-def test_an_error_status_and_no_answer_at_all_are_errors() -> None:
+def test_an_error_status_and_a_missing_response_are_errors() -> None:
     def answer(handler: BaseHTTPRequestHandler) -> None:
         if handler.path == "/broken":
             send(handler, 500, queries=2)
-        # Or else the connection is closed without a word.
+        # Any other connection is closed without a response.
         handler.close_connection = True
 
     with running(answer) as server:
-        broken, silent = ask_at_once(server, "/broken", 2), ask_at_once(server, "/silent", 2)
+        broken, silent = send_burst(server, "/broken", 2), send_burst(server, "/silent", 2)
 
     assert [(each.is_error, each.queries) for each in broken] == [(True, 2)] * 2
     assert [(each.is_error, each.queries) for each in silent] == [(True, 0)] * 2
 
 
-def test_a_server_that_has_ended_is_a_failure() -> None:
+def test_a_burst_at_a_server_that_has_ended_fails() -> None:
     with running(lambda _: None) as server:
         pass
 
     with pytest.raises(BenchmarkError, match="It has ended"):
-        ask_at_once(server, "/", REQUESTS)
+        send_burst(server, "/", REQUESTS)
 
 
-def test_nobody_asks_before_all_are_there_and_an_interrupt_lets_them_go(
+def test_no_request_is_sent_before_all_threads_are_ready_and_an_interrupt_releases_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     somebody_asked = threading.Event()
@@ -92,7 +92,7 @@ def test_nobody_asks_before_all_are_there_and_an_interrupt_lets_them_go(
     started = time.monotonic()
 
     with running(answer) as server, pytest.raises(KeyboardInterrupt):
-        ask_at_once(server, "/", REQUESTS)
+        send_burst(server, "/", REQUESTS)
 
     assert early == [False]
     assert time.monotonic() - started < PATIENCE_SECONDS / 2
@@ -115,11 +115,11 @@ def test_requests_that_this_machine_does_not_start_at_once_are_an_error(
         running(send) as server,
         pytest.raises(BenchmarkError, match=r"This machine did not start 20 requests at once\."),
     ):
-        ask_at_once(server, "/", REQUESTS)
+        send_burst(server, "/", REQUESTS)
 
 
 def test_a_server_that_does_not_count_its_queries_has_run_none(monkeypatch: pytest.MonkeyPatch) -> None:
     with running(lambda handler: send(handler, queries=-1)) as server:
-        [one] = ask_at_once(server, "/", 1)
+        [one] = send_burst(server, "/", 1)
 
     assert (one.is_error, one.queries) == (False, 0)

@@ -21,9 +21,9 @@ def role() -> Iterator[str]:
         cursor.execute("RESET SESSION AUTHORIZATION")
 
 
-def test_the_least_of_the_limits_is_told(role: str) -> None:
+def test_the_lowest_limit_is_found(role: str) -> None:
     with connection.cursor() as cursor:
-        # A superuser, as in CI, is bound by the server alone.
+        # Only the server's limit binds a superuser, such as the role of CI.
         cursor.execute("SHOW max_connections")
         most = int(cursor.fetchone()[0])
         cursor.execute("SET SESSION AUTHORIZATION few_connections")
@@ -45,6 +45,6 @@ def test_the_least_of_the_limits_is_told(role: str) -> None:
         assert 0 < found[1] < most
 
 
-def test_a_file_has_no_limit() -> None:
+def test_a_database_in_a_file_has_no_limit() -> None:
     if connection.vendor == "sqlite":
         assert least_room() is None

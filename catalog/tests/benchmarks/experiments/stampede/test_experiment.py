@@ -13,7 +13,7 @@ import pytest
 from django.core.cache import cache
 
 from catalog.benchmarks.experiments.stampede import experiment
-from catalog.benchmarks.experiments.stampede.bursts import Asked
+from catalog.benchmarks.experiments.stampede.bursts import BurstRequest
 from catalog.benchmarks.experiments.stampede.experiment import LATENCY_SECONDS, REQUESTS, Tally
 from catalog.benchmarks.figures.results import ExperimentResult
 from catalog.benchmarks.options import Effort, Options, Scale
@@ -89,11 +89,12 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
         found.started.append(options)
         process = SimpleNamespace(last_words=lambda: "It ran out of ink.")
         try:
-            yield SimpleNamespace(port=0, wait_until_ready=found.ready.append, process=process)
+            yield SimpleNamespace(port=0, process=process)
         finally:
             found.ended += 1
 
     monkeypatch.setattr(servers, "running_server", start)
+    monkeypatch.setattr(experiment, "wait_until_ready", lambda server, url: found.ready.append(url))
     monkeypatch.setattr(experiment, "least_room", lambda: None)
     with isolated_cache():
         yield found
@@ -105,7 +106,7 @@ def test_an_interrupt_ends_the_server_and_asks_no_more(
     def interrupt(*arguments: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(experiment, "ask_at_once", interrupt)
+    monkeypatch.setattr(experiment, "send_burst", interrupt)
     with pytest.raises(KeyboardInterrupt):
         experiment.measure(OPTIONS)
 
@@ -118,7 +119,7 @@ def test_each_counted_round_is_cold_and_without_garbage_collection(
 ) -> None:
     urls: list[str] = []
 
-    def ask(server: Any, url: str, requests: int) -> list[Asked]:
+    def ask(server: Any, url: str, requests: int) -> list[BurstRequest]:
         assert not gc.isenabled()
         assert redis.keys() == []
         assert requests == REQUESTS
@@ -127,7 +128,7 @@ def test_each_counted_round_is_cold_and_without_garbage_collection(
         # The first round of each strategy is a warm-up.
         return [asked(queries=len(urls), is_error=len(urls) <= len(STRATEGIES))] * requests
 
-    monkeypatch.setattr(experiment, "ask_at_once", ask)
+    monkeypatch.setattr(experiment, "send_burst", ask)
     monkeypatch.setattr(experiment, "ROUNDS", Scale(quick=2, normal=1, thorough=1))
 
     result = experiment.measure(OPTIONS)
@@ -147,11 +148,13 @@ def test_each_counted_round_is_cold_and_without_garbage_collection(
     assert options["seconds"] > experiment.estimate_seconds(OPTIONS)
 
 
-def asked(*, queries: int = 0, is_error: bool = False, started_ns: int = 0, ended_ns: int = 10) -> Asked:
-    return Asked(queries=queries, is_error=is_error, started_ns=started_ns, ended_ns=ended_ns)
+def asked(
+    *, queries: int = 0, is_error: bool = False, started_ns: int = 0, ended_ns: int = 10
+) -> BurstRequest:
+    return BurstRequest(queries=queries, is_error=is_error, started_ns=started_ns, ended_ns=ended_ns)
 
 
-def made_of(name: str, *rounds: list[Asked]) -> ExperimentResult:
+def made_of(name: str, *rounds: list[BurstRequest]) -> ExperimentResult:
     tally = Tally()
     for each in rounds:
         tally.add(each, complaint=lambda: "It ran out of ink.")
@@ -188,7 +191,7 @@ TWICE = [*[asked(queries=1)] * 2, *[asked()] * 48]
     ],
 )
 def test_a_page_that_is_computed_twice_is_a_stampede(
-    rounds: list[list[Asked]], median: float, worst: float, marked: set[str], words: str
+    rounds: list[list[BurstRequest]], median: float, worst: float, marked: set[str], words: str
 ) -> None:
     result = made_of("mine", *rounds)
 

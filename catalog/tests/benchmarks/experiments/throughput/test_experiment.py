@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from catalog import textbook, views
-from catalog.benchmarks.clients.in_process import BenchmarkError
+from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.experiments.throughput import experiment
-from catalog.benchmarks.experiments.throughput.answers import require_equal_answers
+from catalog.benchmarks.experiments.throughput.checks import require_equal_answers
 from catalog.benchmarks.figures.results import ExperimentResult
 from catalog.benchmarks.options import Effort, Options, Scale
 from catalog.benchmarks.processes.servers import running_server

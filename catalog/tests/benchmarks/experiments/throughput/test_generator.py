@@ -3,12 +3,12 @@ from __future__ import annotations
 import psutil
 import pytest
 
-from catalog.benchmarks.clients.in_process import BenchmarkError
-from catalog.benchmarks.experiments.throughput.clients import LOWEST_MICROSECONDS, new_histogram
+from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.experiments.throughput.generator import Latencies, running_load_generator
+from catalog.benchmarks.experiments.throughput.load import LOWEST_MICROSECONDS, new_histogram
 from catalog.benchmarks.sandbox.isolation import isolated_cache
+from catalog.tests.benchmarks.clients.scripted_server import KEPT, Serve
 from catalog.tests.benchmarks.conftest import children
-from catalog.tests.benchmarks.experiments.throughput.conftest import KEPT, Serve
 
 
 def latencies_of(*microseconds: int) -> Latencies:
@@ -21,7 +21,7 @@ def latencies_of(*microseconds: int) -> Latencies:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_processes_of_its_own_ask_and_are_gone_at_the_end(serve: Serve) -> None:
+def test_child_processes_make_the_load_and_are_gone_at_the_end(serve: Serve) -> None:
     before = children()
     server = serve([KEPT] * 100_000)
     with isolated_cache(), running_load_generator() as generator:
@@ -38,7 +38,7 @@ def test_processes_of_its_own_ask_and_are_gone_at_the_end(serve: Serve) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_process_of_it_that_dies_is_an_error_and_not_a_wait_for_ever(serve: Serve) -> None:
+def test_a_process_of_the_generator_that_dies_is_an_error(serve: Serve) -> None:
     before = children()
     server = serve()
     with isolated_cache(), running_load_generator() as generator:
@@ -64,11 +64,11 @@ def test_there_is_no_p99_of_fewer_than_a_hundred_requests(count: int, has_p99: b
     assert (latencies_of(*[5000] * count).percentile(99) is not None) is has_p99
 
 
-def test_nothing_has_no_percentile() -> None:
+def test_without_a_request_there_is_no_percentile() -> None:
     assert latencies_of().percentile(50) is None
 
 
-def test_merging_leaves_the_other_as_it_was() -> None:
+def test_merging_latencies_changes_only_one_of_them() -> None:
     one, other = latencies_of(1000, 1000), latencies_of(9000)
 
     one.merge(other)

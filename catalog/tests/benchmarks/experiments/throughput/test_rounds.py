@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from catalog.benchmarks.clients.in_process import BenchmarkError
+from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.experiments.throughput.rounds import Rounds, Setting
 from catalog.benchmarks.strategies.registry import READ_CACHE, TEXTBOOK, UNCACHED
 
@@ -14,7 +14,7 @@ SETTINGS = [Setting(workers=workers, clients=clients) for workers in (1, 2) for 
 
 
 class RecordingGenerator:
-    """Notes what it was asked to load, as ``(port, url, clients, rate)``."""
+    """Records each load as ``(port, url, clients, rate)``."""
 
     def __init__(self) -> None:
         self.loads: list[tuple[int, str, int, float | None]] = []
@@ -26,7 +26,7 @@ class RecordingGenerator:
 
 def server(port: int, *, exit_code: int | None = None) -> Any:
     process = SimpleNamespace(
-        popen=SimpleNamespace(poll=lambda: exit_code), failed=lambda: BenchmarkError("It went away.")
+        has_ended=lambda: exit_code is not None, failed=lambda: BenchmarkError("It has ended.")
     )
     return SimpleNamespace(port=port, process=process)
 
@@ -82,7 +82,7 @@ def test_the_same_seed_draws_the_same_order() -> None:
     assert orders[0] == orders[1] != orders[2]
 
 
-def test_an_open_loop_leaves_out_the_strategy_that_answered_nothing() -> None:
+def test_an_open_loop_leaves_out_a_strategy_with_the_rate_zero() -> None:
     rounds = new_rounds()
 
     outcomes = rounds.open(
@@ -103,12 +103,12 @@ def test_the_warm_up_has_more_clients_than_workers_in_every_strategy() -> None:
     ]  # fmt: skip
 
 
-def test_a_server_that_went_away_ends_the_measurement() -> None:
-    with pytest.raises(BenchmarkError, match=r"It went away\."):
+def test_a_server_that_has_ended_ends_the_measurement() -> None:
+    with pytest.raises(BenchmarkError, match=r"It has ended\."):
         new_rounds(exit_code=1).closed(rounds=1, seconds=0.1)
 
 
-def test_a_left_out_turn_is_progress_too() -> None:
+def test_a_turn_that_is_left_out_counts_as_progress() -> None:
     done: list[float] = []
     new_rounds(done=done).open(rounds=2, seconds=0.1, rate_of=lambda _, __: 0)
 

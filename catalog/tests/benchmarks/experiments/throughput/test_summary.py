@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from catalog.benchmarks.clients.in_process import BenchmarkError
-from catalog.benchmarks.experiments.throughput.clients import new_histogram
+from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.experiments.throughput.generator import Latencies, Outcome
+from catalog.benchmarks.experiments.throughput.load import new_histogram
 from catalog.benchmarks.experiments.throughput.summary import Turns, figures_of, series_of, verdict, warnings
 
 

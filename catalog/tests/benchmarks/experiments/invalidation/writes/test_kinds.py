@@ -1,4 +1,4 @@
-"""What every kind of write keeps to. What it changes: ``catalog/tests/caching/test_writes.py``."""
+"""Rules for every kind of write. What each changes is in ``catalog/tests/readcache/test_writes.py``."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 
-from catalog.benchmarks.experiments.invalidation.writes import KINDS, make_targets, own_admin
-from catalog.benchmarks.sandbox.rows import own_mark
+from catalog.benchmarks.experiments.invalidation.writes import KINDS, make_targets, scratch_admin
+from catalog.benchmarks.sandbox.rows import scratch_label
 from catalog.factories import ProductFactory, TagFactory
 from catalog.models import Category, Product, Tag
 
@@ -21,7 +21,7 @@ def rows() -> list[list[Any]]:
     return [list(model._default_manager.order_by("pk").values()) for model in TABLES]
 
 
-def test_every_kind_has_a_name_of_its_own_that_a_gate_can_say() -> None:
+def test_every_kind_has_a_unique_name_that_a_gate_can_contain() -> None:
     names = [kind.name for kind in KINDS]
 
     assert len(set(names)) == len(names) > 30
@@ -30,24 +30,24 @@ def test_every_kind_has_a_name_of_its_own_that_a_gate_can_say() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_no_kind_touches_what_is_somebody_else_s_or_leaves_anything() -> None:
+def test_no_kind_touches_other_rows_or_leaves_its_own() -> None:
     ProductFactory.create_batch(2, tags=[TagFactory.create(name="old")])
     User.objects.create_superuser("wilhelmina")
     before = rows()
 
-    with own_mark() as mark, own_admin(mark) as admin:
+    with scratch_label() as label, scratch_admin(label) as admin:
         here = [kind for kind in KINDS if not kind.is_elsewhere]
-        for kind, target in zip(here, make_targets(mark, len(here), admin=admin), strict=True):
+        for kind, target in zip(here, make_targets(label, len(here), admin=admin), strict=True):
             kind.write(target)
-            kind.write_in_a_transaction(make_targets(mark, 1, admin=admin)[0], before_commit=lambda: None)
+            kind.write_in_a_transaction(make_targets(label, 1, admin=admin)[0], before_commit=lambda: None)
 
     assert rows() == before
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_admin_is_gone_with_all_traces_after_an_error() -> None:
+def test_an_admin_is_removed_with_all_traces_after_an_error() -> None:
     def visit_and_fail() -> None:
-        with own_admin("bench-cache-1") as admin:
+        with scratch_admin("bench-cache-1") as admin:
             LogEntry.objects.create(user=admin.user, action_flag=1)
             assert admin.browser.get("/admin/").status_code == 200
             raise ZeroDivisionError

@@ -1,36 +1,33 @@
-"""What a process of the load generator runs: clients, each a thread with a connection of its own.
-
-A window of load comes as a line of stdin, and what became of it goes as a line to stdout.
-"""
+"""The load that one process of the generator makes: clients, each a thread with its own connection."""
 
 from __future__ import annotations
 
 import gc
-import json
-import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 
 from hdrh.histogram import HdrHistogram
 
-from catalog.benchmarks.experiments.throughput.connections import Connection
+from catalog.benchmarks.clients.http import HTTPClient
+from catalog.benchmarks.figures.statistics import NANOSECONDS
 
-NANOSECONDS = 1_000_000_000
 NANOSECONDS_PER_MICROSECOND = 1000
-# From a microsecond to a minute, three digits of it.
+# The histogram's range, a microsecond to a minute, and its precision.
 LOWEST_MICROSECONDS, HIGHEST_MICROSECONDS, DIGITS = 1, 60_000_000, 3
 PAUSE_SECONDS = 0.001
+TIMEOUT_SECONDS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
     """A time of load on one URL, by the clock ``time.monotonic_ns``, which all processes share.
 
-    Requests begin at ``starts_ns`` and count from ``counts_from_ns``. ``rate`` is how many requests
-    a second are due from all ``clients`` together; with ``None`` each client asks again as soon as
-    it is answered. The process has every ``step``-th client from the number ``first`` on.
+    Requests begin at ``starts_ns`` and count from ``counts_from_ns`` on. ``rate`` is how many requests a
+    second are due from all ``clients`` together. With ``None``, each client sends the next request as soon
+    as the last one is answered. The process has every ``step``-th client, from the number ``first`` on.
     """
 
     port: int
@@ -47,7 +44,7 @@ class Window:
 
 @dataclass(kw_only=True)
 class Tally:
-    """``completed`` and ``latencies_ns`` are of requests that count, the others of all."""
+    """``completed`` and ``latencies_ns`` are of requests that count, the other fields of all requests."""
 
     requests: int = 0
     completed: int = 0
@@ -55,14 +52,14 @@ class Tally:
     errors: int = 0
     first_error: str = ""
 
-    def fail(self, words: str) -> None:
+    def fail(self, message: str) -> None:
         self.errors += 1
-        self.first_error = self.first_error or words
+        self.first_error = self.first_error or message
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """``histogram`` is encoded, of microseconds; ``cpu_seconds`` are the process's own."""
+    """``histogram`` is encoded, and in microseconds. ``cpu_seconds`` are those of the process."""
 
     requests: int
     completed: int
@@ -76,17 +73,23 @@ def new_histogram() -> HdrHistogram:
     return HdrHistogram(LOWEST_MICROSECONDS, HIGHEST_MICROSECONDS, DIGITS)
 
 
-def serve() -> None:
-    """Until stdin ends, which it does when the benchmark ends, however it ends."""
-    # A collection in the middle of a request would be counted as its time.
-    gc.disable()
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
-    for line in sys.stdin:
-        json.dump(asdict(load(Window(**json.loads(line)))), sys.stdout)
-        sys.stdout.write("\n")
-        sys.stdout.flush()
+class LoadMaker:
+    """The service of a process of the generator."""
+
+    def load(self, window: Window) -> Report:
+        # The garbage of the last window.
         gc.collect()
+        return load(window)
+
+
+@contextmanager
+def making_load() -> Iterator[LoadMaker]:
+    # A collection during a request would be counted as the request's time. Frozen objects make those
+    # between windows short.
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    yield LoadMaker()
 
 
 def load(window: Window) -> Report:
@@ -107,37 +110,37 @@ def load(window: Window) -> Report:
 
 def ask(window: Window, client: int, tally: Tally) -> None:
     """One client's requests. The latency of each counts from the time at which it was due."""
-    connection = Connection(window.port, window.url)
-    for due_ns in _due_times(window, client):
-        if time.monotonic_ns() <= window.gives_up_ns:
-            answered = _ask_once(window, connection, tally)
-        else:
-            # Its latency would be more than this. To leave it out would be to omit the worst.
-            tally.fail("a request could not be sent within a second of the end")
-            answered = True
-        if answered and due_ns >= window.counts_from_ns:
-            tally.latencies_ns.append(time.monotonic_ns() - due_ns)
-    connection.close()
+    http = HTTPClient(window.port, accept_encoding="gzip", timeout_seconds=TIMEOUT_SECONDS)
+    with closing(http):
+        for due_ns in _due_times(window, client):
+            if time.monotonic_ns() <= window.gives_up_ns:
+                is_answered = _ask_once(window, http, tally)
+            else:
+                # Its latency would be longer still. Leaving it out would omit the worst latencies.
+                tally.fail("a request could not be sent within a second of the end")
+                is_answered = True
+            if is_answered and due_ns >= window.counts_from_ns:
+                tally.latencies_ns.append(time.monotonic_ns() - due_ns)
 
 
-def _ask_once(window: Window, connection: Connection, tally: Tally) -> bool:
+def _ask_once(window: Window, http: HTTPClient, tally: Tally) -> bool:
     tally.requests += 1
     try:
-        answer = connection.get()
+        response = http.get(window.url)
     except OSError as error:
         tally.fail(f"{type(error).__name__}: {error}")
-        # A server that refuses would be asked in a busy loop.
+        # Without a pause, a server that refuses connections would be asked in a busy loop.
         time.sleep(PAUSE_SECONDS)
         return False
-    if answer.status != 200:
-        tally.fail(f"an answer was {answer.status}")
+    if response.status != 200:
+        tally.fail(f"an answer was {response.status}")
         return False
     tally.completed += window.counts_from_ns <= time.monotonic_ns() < window.ends_ns
     return True
 
 
 def _due_times(window: Window, client: int) -> Iterator[int]:
-    """When each request of the client is due, at that time or, where the client is late, after it."""
+    """The time at which each request of the client is due. It is yielded then, or as soon as possible."""
     if window.rate is None:
         _sleep_until(window.starts_ns)
         while (now_ns := time.monotonic_ns()) < window.ends_ns:

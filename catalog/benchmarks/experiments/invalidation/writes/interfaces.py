@@ -1,4 +1,4 @@
-"""What people and their tools do: the admin, the API, a fixture, a shell in another process."""
+"""Writes through the admin, the API, a fixture, and another process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.forms import model_to_dict
 from django.urls import reverse
 from rest_framework.test import APIClient
 
-from catalog.benchmarks.clients.in_process import BenchmarkError
+from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.experiments.invalidation.writes.kinds import kind
 from catalog.benchmarks.experiments.invalidation.writes.targets import Target
 
@@ -23,20 +23,20 @@ def save_in_the_admin(target: Target) -> None:
     product = target.product
     form = model_to_dict(product, fields=["description", "price", "stock", "category"])
     url = reverse("admin:catalog_product_change", args=[product.pk])
-    answer = target.admin.browser.post(url, {**form, "name": target.new_name, "tags": [target.tag.pk]})
-    _require(answer, 302)
+    response = target.admin.browser.post(url, {**form, "name": target.new_name, "tags": [target.tag.pk]})
+    _require(response, 302)
 
 
 @kind("list", "detail", "statistics", "category")
 def delete_in_the_admin(target: Target) -> None:
-    """By the action that deletes the selected rows of the list."""
+    """With the action that deletes the selected rows of the list."""
     form = {"action": "delete_selected", "_selected_action": [target.product.pk], "post": "yes"}
     _require(target.admin.browser.post(reverse("admin:catalog_product_changelist"), form), 302)
 
 
 @kind("list", "detail")
 def save_through_the_api(target: Target) -> None:
-    """The name with the product, and then its tags."""
+    """The request saves the product with its name, and then its tags."""
     client = APIClient()
     client.force_authenticate(target.admin.user)
     changes = {"name": target.new_name, "tags": []}
@@ -60,8 +60,8 @@ def second_process(target: Target) -> None:
     target.process.rename(target.product.pk, target.new_name)
 
 
-def _require(answer: Any, status: int) -> None:
-    if answer.status_code != status:
+def _require(response: Any, status: int) -> None:
+    if response.status_code != status:
         raise BenchmarkError(
-            f"A write was answered {answer.status_code} and not {status}: {answer.content[:200]!r}"
+            f"A write was answered {response.status_code}, not {status}: {response.content[:200]!r}"
         )

@@ -1,7 +1,7 @@
 import pytest
 from django.db import connection
 
-from catalog.benchmarks.clients.query_counting import counted_queries
+from catalog.benchmarks.processes.query_counting import counted_queries
 from catalog.models import Product
 
 

@@ -5,15 +5,16 @@ from typing import Any
 
 import pytest
 
-from catalog.benchmarks.experiments.throughput.clients import NANOSECONDS, Report, Window, load
 from catalog.benchmarks.experiments.throughput.generator import Latencies
-from catalog.tests.benchmarks.experiments.throughput.conftest import KEPT, OK, Serve
+from catalog.benchmarks.experiments.throughput.load import Report, Window, load
+from catalog.benchmarks.figures.statistics import NANOSECONDS
+from catalog.tests.benchmarks.clients.scripted_server import KEPT, OK, Serve
 
 STALL_SECONDS = 0.2
 
 
 def window(port: int, *, seconds: float = 0.1, ago: float = 0.0, **fields: Any) -> Window:
-    """So many seconds that begin so many seconds ago, with one client in one process."""
+    """A window that began ``ago`` seconds ago and lasts ``seconds``, with one client in one process."""
     starts_ns = time.monotonic_ns() - round(ago * NANOSECONDS)
     return Window(
         **{
@@ -59,7 +60,7 @@ def test_a_stall_counts_for_every_request_that_was_due_meanwhile(serve: Serve) -
     assert percentile(report, 50) >= STALL_SECONDS / 2
 
 
-def test_a_closed_loop_leaves_out_the_requests_that_a_stall_kept_away(serve: Serve) -> None:
+def test_a_closed_loop_leaves_out_the_requests_that_a_stall_prevented(serve: Serve) -> None:
     server = serve([KEPT] * 100_000, before_answer=stall_once())
 
     report = load(window(server.port, seconds=2 * STALL_SECONDS))
@@ -67,7 +68,7 @@ def test_a_closed_loop_leaves_out_the_requests_that_a_stall_kept_away(serve: Ser
     assert percentile(report, 50) < STALL_SECONDS / 2
 
 
-def test_requests_are_due_at_a_constant_rate_whoever_asks(serve: Serve) -> None:
+def test_requests_are_due_at_a_constant_rate_from_all_processes_together(serve: Serve) -> None:
     server = serve([OK])
     began = time.monotonic()
 
@@ -75,7 +76,7 @@ def test_requests_are_due_at_a_constant_rate_whoever_asks(serve: Serve) -> None:
 
     assert sum(report.requests for report in reports) == 10
     assert reports[1].requests == 3
-    # Each window is 0.1 s, and its last request is not due before its last hundredth or three.
+    # In the first window of 0.1 s the last request is due after 0.09 s, in the second after 0.07 s.
     assert time.monotonic() - began > 0.13
 
 
@@ -91,7 +92,7 @@ def test_requests_before_the_window_do_not_count(serve: Serve) -> None:
     assert report.completed == 0
 
 
-def test_what_could_not_be_sent_in_time_counts_as_slow_and_as_an_error(serve: Serve) -> None:
+def test_a_request_that_could_not_be_sent_in_time_counts_as_slow_and_as_an_error(serve: Serve) -> None:
     server = serve([OK])
     asked = window(server.port, seconds=1, ago=3, rate=10)
 
@@ -103,7 +104,7 @@ def test_what_could_not_be_sent_in_time_counts_as_slow_and_as_an_error(serve: Se
     assert "could not be sent" in report.first_error
 
 
-def test_a_refusal_of_the_server_is_an_error(serve: Serve) -> None:
+def test_a_response_with_another_status_is_an_error(serve: Serve) -> None:
     server = serve([OK.replace(b"200", b"503")])
 
     report = load(window(server.port, rate=50))
@@ -124,7 +125,7 @@ def test_a_server_that_is_not_there_is_an_error(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("rate", [None, 50])
-def test_answers_within_the_window_are_completed(rate: float | None, serve: Serve) -> None:
+def test_requests_that_are_answered_within_the_window_are_completed(rate: float | None, serve: Serve) -> None:
     server = serve([KEPT] * 100_000)
 
     report = load(window(server.port, rate=rate))

@@ -1,22 +1,21 @@
-"""A server that answers by a script, so that what it does to a client is known exactly."""
+"""A server that answers by a script, so that a test knows exactly what a client gets."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
-
-import pytest
+from collections.abc import Callable, Sequence
 
 OK = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}"
 KEPT = b"HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\n{}"
 
 
 class ScriptedServer:
-    """Each connection gets the next list of answers, the last list again and again, and is then closed.
+    """The first connection gets the answers of the first list and is then closed, and so on.
 
-    It serves one connection after the other, as one synchronous worker does.
+    Further connections get the last list again. Like a synchronous worker, it serves one connection after
+    the other.
     """
 
     def __init__(self, script: Sequence[Sequence[bytes]], before_answer: Callable[[], None]) -> None:
@@ -31,7 +30,7 @@ class ScriptedServer:
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
-            # Closing alone would not wake a thread that accepts; a second time there is nothing to wake.
+            # Closing alone would not wake a thread that accepts. A second call has nothing to wake.
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._thread.join()
@@ -62,16 +61,3 @@ class ScriptedServer:
 
 
 Serve = Callable[..., ScriptedServer]
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    running: list[ScriptedServer] = []
-
-    def start(*script: Sequence[bytes], before_answer: Callable[[], None] = lambda: None) -> ScriptedServer:
-        running.append(ScriptedServer(script or ([OK],), before_answer))
-        return running[-1]
-
-    yield start
-    for server in running:
-        server.close()

@@ -1,0 +1,83 @@
+"""A real Redis that is refused, hung and restarted."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.retry import Retry
+
+from catalog.benchmarks.experiments.outage.faults import DATABASE, empty, hung, refused, restarted
+from catalog.benchmarks.processes.scratch_redis import ScratchRedis, scratch_redis
+from catalog.benchmarks.sandbox.isolation import isolated_cache
+
+
+@pytest.fixture
+def server() -> Iterator[ScratchRedis]:
+    with isolated_cache(), scratch_redis(limit_seconds=60) as server:
+        yield server
+
+
+@pytest.fixture
+def client(server: ScratchRedis) -> Iterator[Any]:
+    """It has connected and stored a key, and repeats no command."""
+    url = server.url(database=DATABASE)
+    client: Any = Redis.from_url(url, socket_timeout=5, retry=Retry(NoBackoff(), 0))
+    client.set("page", "old")
+    yield client
+    client.close()
+
+
+def test_a_refused_server_comes_back_with_its_data(server: ScratchRedis, client: Any) -> None:
+    with refused(server):
+        for _ in range(3):
+            with pytest.raises(RedisConnectionError, match="connecting to"):
+                client.get("page")
+
+    assert client.get("page") == b"old"
+
+
+def test_a_hung_server_accepts_connections_and_goes_on_with_its_data(
+    server: ScratchRedis, client: Any
+) -> None:
+    with hung(server), socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(server.socket_path))
+        connection.settimeout(0.1)
+        connection.sendall(b"PING\r\n")
+        with pytest.raises(TimeoutError):
+            connection.recv(100)
+
+    assert client.get("page") == b"old"
+
+
+def test_an_error_during_a_hang_ends_the_hang(server: ScratchRedis, client: Any) -> None:
+    with pytest.raises(ZeroDivisionError), hung(server):
+        raise ZeroDivisionError
+
+    assert client.get("page") == b"old"
+
+
+def test_a_restarted_server_has_lost_its_data_and_closed_its_connections(
+    server: ScratchRedis, client: Any
+) -> None:
+    # It saves its data when it is refused. The restart must lose them all the same.
+    with refused(server):
+        pass
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(server.socket_path))
+        connection.sendall(b"PING\r\n")
+        assert connection.recv(100) == b"+PONG\r\n"
+        with restarted(server):
+            assert connection.recv(1) == b""
+            assert client.get("page") is None
+
+
+def test_a_server_is_emptied(server: ScratchRedis, client: Any) -> None:
+    empty(server)
+
+    assert client.get("page") is None

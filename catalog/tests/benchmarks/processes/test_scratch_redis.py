@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+import psutil
+import pytest
+from redis import Redis
+
+from catalog.benchmarks.errors import BenchmarkError
+from catalog.benchmarks.processes.scratch_redis import scratch_redis
+from catalog.benchmarks.sandbox.isolation import isolated_cache
+from catalog.tests.benchmarks.conftest import children
+from readcache.testing import server
+
+
+def test_it_is_a_child_of_this_process_and_gone_at_the_end() -> None:
+    before = children()
+    with isolated_cache(), scratch_redis(limit_seconds=60) as redis:
+        assert children() - before == {redis.pid}
+        assert redis.answers()
+    assert children() <= before
+    assert not redis.directory.exists()
+
+
+def test_its_options_are_those_of_redis() -> None:
+    with isolated_cache(), scratch_redis(limit_seconds=60, maxmemory="7mb") as redis:
+        client: Any = Redis.from_url(redis.url(database=0))
+        assert client.config_get("maxmemory") == {"maxmemory": str(7 * 2**20)}
+        client.close()
+
+
+def test_it_ends_by_itself_if_nobody_ends_it() -> None:
+    before = children()
+    with isolated_cache(), scratch_redis(limit_seconds=0.5) as redis:
+        psutil.Process(redis.pid).wait(timeout=10)
+    assert children() <= before
+
+
+def test_a_program_that_does_not_start_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = shutil.which("false")
+    monkeypatch.setattr(server, "find_program", lambda names: program)
+
+    with (
+        isolated_cache(),
+        pytest.raises(BenchmarkError, match=r"false did not start\. It logged nothing\."),
+        scratch_redis(limit_seconds=60),
+    ):
+        pass
+
+
+def test_a_bad_option_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with (
+        isolated_cache(),
+        pytest.raises(BenchmarkError, match="did not start"),
+        scratch_redis(limit_seconds=60, nonsense="7"),
+    ):
+        pass
+
+
+def test_a_machine_without_the_program_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "find_program", lambda names: None)
+
+    with isolated_cache(), pytest.raises(BenchmarkError, match="install"), scratch_redis(limit_seconds=60):
+        pass
+
+
+def test_it_has_no_process_before_its_start_and_after_its_end() -> None:
+    with isolated_cache(), scratch_redis(limit_seconds=60) as redis:
+        assert redis.stop()
+        assert not redis.stop()
+        with pytest.raises(RuntimeError, match="only after it was started"):
+            _ = redis.pid
