@@ -10,11 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT
-from readcache.testing import PrivateRedis, PrivateRedisError
-from readcache.testing import server as server_module
-from shop.tests.private_redis.servers import (
+from instruments.servers import (
     DEADLINE_SECONDS,
+    ENGINE_FOLDER,
     SHORT_TIMEOUT_SECONDS,
     STARTER,
     connect,
@@ -31,21 +29,28 @@ from shop.tests.private_redis.servers import (
     wait_until,
     write_program,
 )
+from readcache.testing import PrivateRedis, PrivateRedisError
+from readcache.testing import server as server_module
 
-NO_PROCESS = "99999999"  # above any system's largest pid
+NO_PROCESS = "99999999"  # above the largest pid of any system
+
+
+def starter_of(server: PrivateRedis) -> list[str]:
+    """The command of a process that starts this server when it reads a line or the end of its input."""
+    return [sys.executable, str(STARTER), str(server.directory), str(ENGINE_FOLDER)]
 
 
 # Starting
 
 
-def test_making_the_object_starts_nothing_and_touches_no_file(server: PrivateRedis) -> None:
+def test_creating_the_object_starts_nothing_and_touches_no_file(server: PrivateRedis) -> None:
     server.url(database=1)
 
     assert not server.is_running()
     assert not server.directory.exists()
 
 
-def test_the_server_has_no_port_keeps_nothing_and_is_bounded(server: PrivateRedis) -> None:
+def test_the_server_opens_no_port_stores_nothing_on_disk_and_bounds_its_memory(server: PrivateRedis) -> None:
     server.ensure_running()
 
     with closing(connect(server)) as client:
@@ -58,10 +63,10 @@ def test_the_server_has_no_port_keeps_nothing_and_is_bounded(server: PrivateRedi
     assert configured["maxmemory-policy"] == "allkeys-lru"
 
 
-def test_a_start_is_over_when_the_pid_file_is_there(
+def test_a_start_is_over_when_the_pid_file_exists(
     server: PrivateRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Redis listens before it writes that file, which it cannot write here until somebody reads it."""
+    """Redis listens before it writes that file. Here it cannot write it until somebody reads it."""
     end_orphan, connect = PrivateRedis._end_orphan, PrivateRedis._connect
     pid_file = server.directory / "redis.pid"
     listening: list[bool] = []
@@ -87,10 +92,10 @@ def test_a_start_is_over_when_the_pid_file_is_there(
     assert written == [process_id(server)]
 
 
-# One server for all
+# One server for all processes
 
 
-def test_a_second_start_is_none(server: PrivateRedis) -> None:
+def test_a_second_start_changes_nothing(server: PrivateRedis) -> None:
     server.ensure_running()
     first = process_id(server)
 
@@ -101,16 +106,11 @@ def test_a_second_start_is_none(server: PrivateRedis) -> None:
     assert len(servers_in(server.directory)) == 1
 
 
-def test_ten_processes_that_start_at_once_share_one_server(server: PrivateRedis) -> None:
+def test_ten_processes_that_start_it_at_once_share_one_server(server: PrivateRedis) -> None:
+    # All of them read the same pipe, and go on together when it is closed.
     reading_end, writing_end = os.pipe()
     starters = [
-        subprocess.Popen(
-            [sys.executable, "-c", STARTER, str(server.directory)],
-            cwd=ROOT,
-            stdin=reading_end,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        subprocess.Popen(starter_of(server), stdin=reading_end, stdout=subprocess.PIPE, text=True)
         for _ in range(10)
     ]
     os.close(reading_end)
@@ -124,7 +124,7 @@ def test_ten_processes_that_start_at_once_share_one_server(server: PrivateRedis)
     assert len(servers_in(server.directory)) == 1
 
 
-def test_left_as_found_stops_what_was_started_inside(server: PrivateRedis) -> None:
+def test_left_as_found_stops_a_server_that_was_started_inside(server: PrivateRedis) -> None:
     with suppress(KeyboardInterrupt), server.left_as_found():
         server.ensure_running()
         raise KeyboardInterrupt
@@ -145,7 +145,7 @@ def test_left_as_found_leaves_a_server_that_ran_before(server: PrivateRedis) -> 
 # Killed and hung servers
 
 
-def test_a_socket_left_by_a_killed_server_counts_as_none(server: PrivateRedis) -> None:
+def test_the_socket_of_a_killed_server_counts_as_no_server(server: PrivateRedis) -> None:
     server.ensure_running()
     kill(server)
 
@@ -176,7 +176,7 @@ def test_a_hung_server_with_a_full_backlog_counts_as_running(server: PrivateRedi
 # Stopping
 
 
-def test_stop_ends_the_server_and_says_so(server: PrivateRedis) -> None:
+def test_stop_ends_the_server_and_returns_true(server: PrivateRedis) -> None:
     server.ensure_running()
     pid = process_id(server)
 
@@ -184,16 +184,16 @@ def test_stop_ends_the_server_and_says_so(server: PrivateRedis) -> None:
 
     assert not server.is_running()
     wait_until(lambda: not is_alive(pid))
-    # A server that was asked to end takes its socket with it; a killed one cannot.
+    # A server that was asked to end removes its socket; a killed one cannot.
     assert not server.socket_path.exists()
 
 
-def test_stop_says_that_nothing_runs_and_makes_nothing(server: PrivateRedis) -> None:
+def test_stop_returns_false_where_nothing_runs_and_creates_nothing(server: PrivateRedis) -> None:
     assert server.stop() is False
     assert not server.directory.exists()
 
 
-def test_stop_after_a_kill_says_that_nothing_runs(server: PrivateRedis) -> None:
+def test_stop_returns_false_after_a_kill(server: PrivateRedis) -> None:
     server.ensure_running()
     kill(server)
 
@@ -220,17 +220,15 @@ def test_stop_kills_a_hung_server_with_a_full_backlog(server: PrivateRedis) -> N
 
 
 @pytest.mark.usefixtures("short_timeouts")
-def test_stop_does_not_kill_an_innocent_process(server: PrivateRedis) -> None:
-    with hung(server) as pid, subprocess.Popen(["sleep", "60"]) as innocent:
-        (server.directory / "redis.pid").write_text(f"{innocent.pid}\n")
+def test_stop_does_not_kill_another_process(server: PrivateRedis) -> None:
+    with hung(server) as pid, subprocess.Popen(["sleep", "60"]) as other:
+        (server.directory / "redis.pid").write_text(f"{other.pid}\n")
         try:
-            with pytest.raises(
-                PrivateRedisError, match=rf"process {innocent.pid} is not it\. End it by hand"
-            ):
+            with pytest.raises(PrivateRedisError, match=rf"process {other.pid} is not it\. End it by hand"):
                 server.stop()
         finally:
-            innocent.terminate()
-        assert innocent.wait() == -signal.SIGTERM
+            other.terminate()
+        assert other.wait() == -signal.SIGTERM
         assert is_alive(pid)
 
 
@@ -239,8 +237,7 @@ def test_stop_does_not_kill_an_innocent_process(server: PrivateRedis) -> None:
 def test_stop_kills_a_hung_server_that_was_started_with_a_small_environment(tmp_path: Path) -> None:
     with ended(PrivateRedis(longest_folder(tmp_path))) as server:
         subprocess.run(
-            [sys.executable, "-c", STARTER, str(server.directory)],
-            cwd=ROOT,
+            starter_of(server),
             env={},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -251,7 +248,7 @@ def test_stop_kills_a_hung_server_that_was_started_with_a_small_environment(tmp_
             wait_until(lambda: not is_alive(pid))
 
 
-def test_an_interrupt_waits_until_the_server_that_starts_can_be_found(
+def test_an_interrupt_waits_until_the_server_has_started(
     server: PrivateRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start = PrivateRedis.start
@@ -289,22 +286,22 @@ def test_stop_ends_a_server_whose_socket_was_removed(server: PrivateRedis) -> No
     assert server.stop() is False
 
 
-def test_an_innocent_process_is_taken_for_no_server(server: PrivateRedis) -> None:
+def test_another_process_in_the_pid_file_is_not_taken_for_the_server(server: PrivateRedis) -> None:
     server.ensure_running()
     kill(server)
-    with subprocess.Popen(["sleep", "60"]) as innocent:
-        (server.directory / "redis.pid").write_text(f"{innocent.pid}\n")
+    with subprocess.Popen(["sleep", "60"]) as other:
+        (server.directory / "redis.pid").write_text(f"{other.pid}\n")
         try:
             assert server.stop() is False
             server.ensure_running()
-            assert is_alive(innocent.pid)
+            assert is_alive(other.pid)
         finally:
-            innocent.terminate()
+            other.terminate()
 
 
 @pytest.mark.usefixtures("short_timeouts")
 @pytest.mark.parametrize("content", [None, "", "no number", NO_PROCESS])
-def test_stop_without_a_usable_pid_file_is_one_error(content: str | None, server: PrivateRedis) -> None:
+def test_stop_without_a_usable_pid_file_is_an_error(content: str | None, server: PrivateRedis) -> None:
     with hung(server):
         pid_file = server.directory / "redis.pid"
         pid_file.unlink() if content is None else pid_file.write_text(content)
@@ -316,7 +313,7 @@ def test_stop_without_a_usable_pid_file_is_one_error(content: str | None, server
 # Servers that cannot start
 
 
-def test_a_server_that_fails_is_one_error_with_its_reason(server: PrivateRedis, empty_path: Path) -> None:
+def test_a_server_that_fails_is_an_error_with_its_reason(server: PrivateRedis, empty_path: Path) -> None:
     program = empty_path / "redis-server"
     write_program(program, "#!/bin/sh\necho starting\necho first >&2\necho no such luck >&2\nexit 1\n")
     server.directory.mkdir()
@@ -331,7 +328,7 @@ def test_a_server_that_fails_is_one_error_with_its_reason(server: PrivateRedis, 
 
 
 @pytest.mark.usefixtures("short_timeouts")
-def test_a_server_that_logs_why_it_fails_is_one_error_with_that_reason(server: PrivateRedis) -> None:
+def test_a_server_that_logs_why_it_fails_is_an_error_with_that_reason(server: PrivateRedis) -> None:
     server.socket_path.mkdir(parents=True)
 
     with pytest.raises(PrivateRedisError, match=r"(?i)unix socket.*Set REDIS_URL to use another Redis\.$"):
@@ -339,7 +336,7 @@ def test_a_server_that_logs_why_it_fails_is_one_error_with_that_reason(server: P
 
 
 @pytest.mark.usefixtures("short_timeouts")
-def test_a_server_that_ends_without_a_word_is_one_error(server: PrivateRedis, empty_path: Path) -> None:
+def test_a_server_that_ends_without_a_message_is_an_error(server: PrivateRedis, empty_path: Path) -> None:
     write_program(empty_path / "redis-server", "#!/bin/sh\n")
 
     with pytest.raises(PrivateRedisError, match="it gave no reason"):
@@ -357,7 +354,7 @@ def test_a_server_that_ends_without_a_word_is_one_error(server: PrivateRedis, em
     ],
     ids=["never ends", "misses its interpreter", "is no program", "speaks Latin-1"],
 )
-def test_a_server_that_cannot_be_run_is_one_error(
+def test_a_program_that_cannot_be_run_is_an_error(
     program: str, server: PrivateRedis, empty_path: Path
 ) -> None:
     write_program(empty_path / "redis-server", program)

@@ -9,9 +9,7 @@ from pathlib import Path
 import pytest
 from redis import Redis, exceptions
 
-from readcache.testing import PrivateRedis, PrivateRedisError
-from readcache.testing.directory import SOCKET_PATH_MAX_BYTES
-from shop.tests.private_redis.servers import (
+from instruments.servers import (
     connect,
     ended,
     longest_folder,
@@ -19,6 +17,8 @@ from shop.tests.private_redis.servers import (
     raw_client,
     servers_in,
 )
+from readcache.testing import PrivateRedis, PrivateRedisError
+from readcache.testing.directory import SOCKET_PATH_MAX_BYTES
 
 NOBODY = 65534
 
@@ -58,7 +58,7 @@ def test_a_link_to_a_folder_is_refused(server: PrivateRedis, tmp_path: Path) -> 
     assert not [*elsewhere.iterdir()]
 
 
-def test_a_folder_of_somebody_else_is_refused(server: PrivateRedis) -> None:
+def test_a_folder_of_another_user_is_refused(server: PrivateRedis) -> None:
     if os.getuid() == 0:
         server.directory.mkdir()
         os.chown(server.directory, NOBODY, NOBODY)
@@ -69,7 +69,7 @@ def test_a_folder_of_somebody_else_is_refused(server: PrivateRedis) -> None:
         server.ensure_running()
 
 
-def test_a_server_behind_a_link_is_refused_too(server: PrivateRedis, tmp_path: Path) -> None:
+def test_a_server_whose_folder_is_reached_by_a_link_is_refused(server: PrivateRedis, tmp_path: Path) -> None:
     link = PrivateRedis(tmp_path / "link")
     server.ensure_running()
     link.directory.symlink_to(server.directory)
@@ -83,7 +83,7 @@ def test_a_server_behind_a_link_is_refused_too(server: PrivateRedis, tmp_path: P
 
 
 @pytest.mark.parametrize("name", ["a b", "a#b", "a%20b", "a?b=c&d", "é", "a'b"])
-def test_any_folder_name_works_through_the_url(name: str, tmp_path: Path) -> None:
+def test_any_folder_name_works_in_the_url(name: str, tmp_path: Path) -> None:
     with ended(PrivateRedis(tmp_path / name)) as server:
         server.ensure_running()
         with closing(Redis.from_url(server.url(database=3))) as client:
@@ -93,7 +93,7 @@ def test_any_folder_name_works_through_the_url(name: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", ['a"b', "a\\b", "a\\x41b"])
-def test_quotes_and_backslashes_in_a_folder_name_work_too(name: str, tmp_path: Path) -> None:
+def test_a_folder_name_may_have_quotes_and_backslashes(name: str, tmp_path: Path) -> None:
     with ended(PrivateRedis(tmp_path / name)) as server:
         server.ensure_running()
 
@@ -105,14 +105,14 @@ def test_quotes_and_backslashes_in_a_folder_name_work_too(name: str, tmp_path: P
     [("x" * 91, True), ("x" * 92, False), ("é" * 45, True), ("é" * 46, False)],
     ids=["103 bytes", "104 bytes", "102 bytes of é", "104 bytes of é"],
 )
-def test_a_socket_path_of_103_bytes_is_the_longest(name: str, fits: bool) -> None:
+def test_a_socket_path_may_have_103_bytes_and_no_more(name: str, fits: bool) -> None:
     directory = Path("/") / name
 
     assert SOCKET_PATH_MAX_BYTES == 103
     assert (PrivateRedis(directory).directory == directory) is fits
 
 
-def test_a_path_of_103_bytes_works(tmp_path: Path) -> None:
+def test_a_socket_path_of_103_bytes_works(tmp_path: Path) -> None:
     with ended(PrivateRedis(longest_folder(tmp_path))) as server:
         server.ensure_running()
 
@@ -121,7 +121,7 @@ def test_a_path_of_103_bytes_works(tmp_path: Path) -> None:
         assert len(servers_in(server.directory)) == 1
 
 
-def test_a_folder_too_deep_for_a_socket_gives_way_to_a_short_one(tmp_path: Path) -> None:
+def test_a_folder_whose_path_is_too_long_is_replaced_by_one_with_a_short_path(tmp_path: Path) -> None:
     deep = tmp_path / ("x" * 120)
     with ended(PrivateRedis(deep)) as server:
         server.ensure_running()
@@ -135,7 +135,7 @@ def test_a_folder_too_deep_for_a_socket_gives_way_to_a_short_one(tmp_path: Path)
             assert client.ping()
 
 
-def test_a_temporary_folder_too_deep_for_a_socket_is_one_error(
+def test_a_temporary_folder_whose_path_is_too_long_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("t" * 100)))
@@ -154,7 +154,7 @@ def test_a_folder_that_others_may_write_to_is_refused(server: PrivateRedis) -> N
         client.ping()
 
 
-def test_a_folder_of_other_things_is_refused_and_keeps_its_mode(server: PrivateRedis) -> None:
+def test_a_folder_with_other_files_is_refused_and_keeps_its_mode(server: PrivateRedis) -> None:
     server.directory.mkdir(mode=0o755)
     (server.directory / "letters").write_text("")
 
@@ -164,13 +164,13 @@ def test_a_folder_of_other_things_is_refused_and_keeps_its_mode(server: PrivateR
 
 
 @pytest.mark.parametrize("below", [".", "below"])
-def test_a_file_in_the_place_of_the_folder_is_one_error(below: str, tmp_path: Path) -> None:
+def test_a_file_in_the_place_of_the_folder_is_an_error(below: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
     with pytest.raises(PrivateRedisError, match="PRIVATE_REDIS_DIR"):
         PrivateRedis(tmp_path / "file" / below).ensure_running()
 
 
-def test_a_folder_that_cannot_be_made_is_one_error() -> None:
+def test_a_folder_that_cannot_be_made_is_an_error() -> None:
     with pytest.raises(PrivateRedisError, match="PRIVATE_REDIS_DIR"):
         PrivateRedis(Path("/proc/redis")).ensure_running()

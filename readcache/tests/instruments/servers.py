@@ -1,4 +1,4 @@
-"""Private servers of a test's own, looked at and harmed past the code under test."""
+"""Private servers that a test inspects and breaks without the code under test."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import shutil
 import signal
 import socket
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
@@ -21,36 +20,25 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+import readcache
+from instruments.waiting import wait_until
 from readcache.testing import SERVER_NAMES, PrivateRedis
 from readcache.testing.directory import SOCKET_PATH_MAX_BYTES
 
 DEADLINE_SECONDS = 10.0
-POLL_INTERVAL_SECONDS = 0.01
 SHORT_TIMEOUT_SECONDS = 0.2
 BACKLOG_LIMIT = 4096
 
 linux_only = pytest.mark.skipif(
-    sys.platform != "linux", reason="Elsewhere a full backlog looks like no server at all."
+    sys.platform != "linux", reason="Elsewhere a full backlog looks like no server."
 )
-
-# All that read the same pipe start together, when it is closed.
-STARTER = """
-import sys
-from pathlib import Path
-from redis import Redis
-from readcache.testing import PrivateRedis
-
-server = PrivateRedis(Path(sys.argv[1]))
-print("ready", flush=True)
-sys.stdin.read()
-server.ensure_running()
-print(Redis(unix_socket_path=str(server.socket_path)).info("server")["run_id"])
-"""
+STARTER = Path(__file__).parent / "processes" / "starter.py"
+ENGINE_FOLDER = Path(readcache.__file__).parents[1]
 
 
 @contextmanager
 def ended(server: PrivateRedis) -> Iterator[PrivateRedis]:
-    """End what runs without the code under test, and remove the folder, wherever it was put."""
+    """In the end, kill the server without the code under test, and remove its folder, wherever it is."""
     try:
         yield server
     finally:
@@ -74,7 +62,7 @@ def hung(server: PrivateRedis) -> Iterator[int]:
 
 @contextmanager
 def full_backlog(server: PrivateRedis) -> Iterator[None]:
-    """So many connections to a hung server that it accepts no further one."""
+    """So many connections to a hung server that it accepts no other."""
     with ExitStack() as held:
         for _ in range(BACKLOG_LIMIT):
             connection = held.enter_context(socket.socket(socket.AF_UNIX))
@@ -88,17 +76,17 @@ def full_backlog(server: PrivateRedis) -> Iterator[None]:
 
 
 def connect(server: PrivateRedis, **options: Any) -> Redis:
-    """A client whose connections are made and retried as those of the ``default`` cache."""
+    """A client whose connections are made and retried as those of the read cache."""
     pool = cache_options()["CONNECTION_POOL_KWARGS"]
     return Redis.from_url(server.url(database=1), **{**pool, "server": server, **options})
 
 
 def cache_options() -> dict[str, Any]:
-    return cast("dict[str, Any]", settings.CACHES["default"]["OPTIONS"])
+    return cast("dict[str, Any]", settings.CACHES["read"]["OPTIONS"])
 
 
 def info(server: PrivateRedis) -> dict[str, Any]:
-    """What the server says of itself, asked past the code under test."""
+    """``INFO server``, without the code under test."""
     with closing(raw_client(server)) as client:
         found: dict[str, Any] = client.info("server")
         return found
@@ -127,7 +115,7 @@ def is_alive(pid: int) -> bool:
 
 
 def servers_in(directory: Path) -> list[int]:
-    """The pids of the Redis processes that work in this folder, as the private one does in its own."""
+    """The pids of the Redis processes whose working directory this is, as it is of the private one."""
     return [
         process.pid
         for process in psutil.process_iter(["cwd", "name", "status"])
@@ -149,20 +137,13 @@ def is_refused(server: PrivateRedis) -> bool:
         return connection.connect_ex(str(server.socket_path)) == errno.ECONNREFUSED
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(POLL_INTERVAL_SECONDS)
-
-
 def write_program(path: Path, text: str) -> None:
     path.write_text(text)
     path.chmod(0o755)
 
 
 def longest_folder(parent: Path) -> Path:
-    """A folder whose socket's path is as long as can be."""
+    """A folder in which the path of the socket has the greatest length."""
     room = SOCKET_PATH_MAX_BYTES - len(os.fsencode(parent / "redis.sock")) - 1
     if room < 1:
         pytest.skip(f"{parent} has no room for a folder.")
