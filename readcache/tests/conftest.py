@@ -23,6 +23,14 @@ from readcache.testing import PrivateRedis
 pytest_plugins = ["readcache.testing.pytest_plugin"]
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    if config.inipath != Path(__file__).parent / "pytest.ini":
+        raise pytest.UsageError(
+            "Run the engine's tests alone, since they have settings of their own: "
+            "python -m pytest readcache/tests"
+        )
+
+
 def pytest_report_header() -> str:
     return f"readcache: {readcache.__version__} in {Path(readcache.__file__).parent}"
 

@@ -26,9 +26,9 @@ from instruments.servers import (
     longest_folder,
     process_id,
     servers_in,
-    wait_until,
     write_program,
 )
+from instruments.waiting import wait_until
 from readcache.testing import PrivateRedis, PrivateRedisError
 from readcache.testing import server as server_module
 
