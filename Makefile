@@ -6,6 +6,7 @@
 #   make redis-cli    open redis-cli on the private Redis
 #   make stop         end the private Redis
 #   make test         run the tests
+#   make wheel-test try the wheel of the read cache in a new project
 #   make lint         ruff, mypy, and Django's own checks
 #   make mutants      plant 300 faults in engine and detectors, count those the tests notice (an hour)
 #   make measurements measure docs/measurements.md and its pictures anew
@@ -53,6 +54,9 @@ bench: $(VENV)/run.stamp
 
 redis-cli: $(VENV)/run.stamp
 	$(MANAGE) private_redis cli
+
+wheel-test: $(VENV)/dev.stamp
+	$(BIN)/python -m tools.wheel
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

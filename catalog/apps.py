@@ -6,10 +6,8 @@ class CatalogConfig(AppConfig):
     name = "catalog"
 
     def ready(self) -> None:
-        # Importing the views registers their ReadCache declarations. Every process that writes needs
-        # them: it rotates only the tags that it knows.
-        from catalog import signals, views  # noqa: F401
-        from readcache.invalidation.rotations import rotated
+        from catalog import signals
+        from readcache import rotated
 
         if settings.TEXTBOOK:
             signals.connect()

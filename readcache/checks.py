@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
+from importlib import import_module
 from typing import Any
 
 from django.apps import apps
+from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import URLPattern, URLResolver, get_resolver
@@ -49,6 +52,7 @@ KNOWN_VERSIONS = (
 
 
 def check_declarations(**kwargs: Any) -> list[checks.CheckMessage]:
+    _import_views()
     if not declarations():
         return []
     return [*_settings(), *_unknown_models(), *_shared_prefixes()]
@@ -56,6 +60,8 @@ def check_declarations(**kwargs: Any) -> list[checks.CheckMessage]:
 
 def check_views(**kwargs: Any) -> list[checks.CheckMessage]:
     """Look at every view with a read cache that a URL leads to."""
+    if not getattr(settings, "ROOT_URLCONF", None):
+        return []
     found: list[checks.CheckMessage] = []
     for fast_path in dict.fromkeys(_fast_paths(get_resolver().url_patterns)):
         view = fast_path.view
@@ -70,6 +76,12 @@ def check_views(**kwargs: Any) -> list[checks.CheckMessage]:
                 )
             )
     return found
+
+
+def _import_views() -> None:
+    """Django's own checks report a URLconf that cannot be imported."""
+    with suppress(Exception):
+        import_module(settings.ROOT_URLCONF)
 
 
 def _guards(view: Any) -> Iterator[checks.CheckMessage]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from readcache.declarations import ReadCache, declarations
+from readcache.discovery import import_views
 from readcache.storage.current import store
 from readcache.storage.entries import Entry, decode
 from readcache.storage.store import Store
@@ -40,6 +41,7 @@ class Swept:
 
 def stored_entries() -> Iterator[StoredEntry]:
     """Every entry, in the order in which SCAN finds it. Raises redis-py's errors."""
+    import_views()
     chosen = store()
     keys = _entry_keys(chosen, "")
     while batch := list(islice(keys, READ_STEP)):
@@ -48,6 +50,7 @@ def stored_entries() -> Iterator[StoredEntry]:
 
 def stored_entry(key: str) -> StoredEntry | None:
     """The entry under a key as ``stored_entries`` gives it, or without its beginning."""
+    import_views()
     chosen = store()
     whole = key if key.startswith(chosen.entry_key("")) else chosen.entry_key(key)
     if not chosen.client.exists(whole):

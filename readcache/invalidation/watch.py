@@ -19,6 +19,7 @@ from django.db.models import Model
 
 from readcache.conf import configuration
 from readcache.declarations import declared_tags
+from readcache.discovery import import_views
 from readcache.invalidation import rotations
 from readcache.invalidation.drivers import commit_by_fetching, is_in_transaction
 from readcache.invalidation.recording import this_thread
@@ -79,6 +80,8 @@ class Watch:
         if this_thread.tables is not None:
             this_thread.tables.update(statement.tables)
         is_a_write = not statement.only_reads and not this_thread.is_suspended
+        if is_a_write:
+            import_views()
         tags = statement.tables & declared_tags() if is_a_write else _NOTHING
         if not (tags or statement.control or self._by_hand):
             return execute(sql, params, many, context)

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
@@ -34,6 +33,8 @@ from readcache.serving import fills, responses
 from readcache.serving.fast_path import JSON_TYPE, READING_METHODS, FastPath, is_plain_json
 from readcache.storage.store import Lookup
 
+# The attributes in which Django REST framework keeps who asks.
+AUTHENTICATION = ("_user", "_auth", "_authenticator")
 STORABLE_HEADERS = {"content-type", "vary", "cache-control"}
 # These can be given their state without the rows.
 KNOWN_PAGES = (PageNumberPagination.paginate_queryset, LimitOffsetPagination.paginate_queryset)
@@ -208,11 +209,12 @@ def _is_a_page(data: Any) -> bool:
 def _as_visitor(request: Request) -> Iterator[Callable[[], bool]]:
     """The request is an anonymous visitor's inside; yields whether its session was looked at."""
     state: dict[str, Any] = request.__dict__
-    authenticated: dict[str, Any] = {name: state[name] for name in ("_user", "_auth") if name in state}
+    authenticated: dict[str, Any] = {name: state[name] for name in AUTHENTICATION if name in state}
     http_user = getattr(request._request, "user", None)
     session = getattr(request._request, "session", None)
     was_accessed = session is not None and session.accessed
-    request.user, request.auth = AnonymousUser(), None
+    # As Django REST framework does it for a request without credentials.
+    request._not_authenticated()
     if session is not None:
         session.accessed = False
     try:
@@ -220,7 +222,7 @@ def _as_visitor(request: Request) -> Iterator[Callable[[], bool]]:
     finally:
         if session is not None:
             session.accessed = session.accessed or was_accessed
-        for name in ("_user", "_auth"):
+        for name in AUTHENTICATION:
             state.pop(name, None)
         state.update(authenticated)
         if http_user is not None:

