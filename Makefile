@@ -6,7 +6,7 @@
 #   make redis-cli    open redis-cli on the private Redis
 #   make stop         end the private Redis
 #   make test         run the tests
-#   make wheel-test try the wheel of the read cache in a new project
+#   make wheel-test   try the wheel of the read cache in a new project
 #   make lint         ruff, mypy, and Django's own checks
 #   make mutants      plant 300 faults in engine and detectors, count those the tests notice (an hour)
 #   make measurements measure docs/measurements.md and its pictures anew
@@ -23,7 +23,7 @@ EFFORT ?= --thorough
 MEASURED ?= .measured
 DOCS ?= docs
 
-.PHONY: help demo test mutants soak run bench redis-cli lint measurements stop clean
+.PHONY: help demo test wheel-test mutants soak run bench redis-cli lint measurements stop clean
 
 help:
 	@sed -n 's/^#   //p' Makefile

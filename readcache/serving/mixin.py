@@ -214,7 +214,7 @@ def _as_visitor(request: Request) -> Iterator[Callable[[], bool]]:
     session = getattr(request._request, "session", None)
     was_accessed = session is not None and session.accessed
     # As Django REST framework does it for a request without credentials.
-    request._not_authenticated()
+    request._not_authenticated()  # type: ignore[attr-defined]
     if session is not None:
         session.accessed = False
     try:

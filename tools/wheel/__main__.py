@@ -81,7 +81,7 @@ def _new_environment(folder: Path) -> Path:
 
 def _pip(python: Path, *arguments: str) -> None:
     # Warnings about a machine's own package index say nothing about the wheel.
-    command = [python, "-m", "pip", "-qq", "--disable-pip-version-check", *arguments]
+    command = [str(python), "-m", "pip", "-qq", "--disable-pip-version-check", *arguments]
     subprocess.run(command, check=True)
 
 
