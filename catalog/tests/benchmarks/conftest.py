@@ -12,7 +12,10 @@ from catalog.tests.benchmarks.clients.scripted_server import OK, ScriptedServer,
 
 @pytest.fixture(scope="session", autouse=True)
 def _temporary_folders(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Made first: if a run were locked already, pytest's folder would be inside the run's, and go with it."""
+    """Create pytest's temporary folder before a run changes the place of temporary folders.
+
+    Otherwise the folder would be created in the folder of the run, and removed with it.
+    """
     tmp_path_factory.getbasetemp()
 
 
@@ -40,5 +43,5 @@ def serve() -> Iterator[Serve]:
 
 
 def children() -> set[int]:
-    """The ids of this process's children. Compare with <=: a child that was there before may have ended."""
+    """The ids of this process's children. Compare with <=, because earlier children may have ended."""
     return {child.pid for child in psutil.Process().children(recursive=True)}

@@ -1,4 +1,4 @@
-"""A small HTTP server in the test's own process, whose answers the test gives."""
+"""A small HTTP server in the process of the test, which answers as the test says."""
 
 from __future__ import annotations
 

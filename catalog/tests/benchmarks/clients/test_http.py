@@ -24,7 +24,7 @@ def server_at(port: int) -> Server:
     return Server(process=cast("Any", process), port=port)
 
 
-def test_a_connection_that_the_server_keeps_is_used_again(serve: Serve) -> None:
+def test_a_connection_that_the_server_keeps_open_is_reused(serve: Serve) -> None:
     server = serve([KEPT, KEPT, KEPT])
     client = HTTPClient(server.port)
 
@@ -35,7 +35,7 @@ def test_a_connection_that_the_server_keeps_is_used_again(serve: Serve) -> None:
     client.close()
 
 
-def test_a_connection_that_the_server_closes_is_made_anew(serve: Serve) -> None:
+def test_a_connection_that_the_server_closes_is_replaced(serve: Serve) -> None:
     server = serve([OK])
     client = HTTPClient(server.port)
 
@@ -45,7 +45,7 @@ def test_a_connection_that_the_server_closes_is_made_anew(serve: Serve) -> None:
     assert server.connections == 3
 
 
-def test_a_connection_can_be_made_before_the_first_request(serve: Serve) -> None:
+def test_a_client_can_connect_before_its_first_request(serve: Serve) -> None:
     server = serve([OK])
     client = HTTPClient(server.port)
 
@@ -56,7 +56,7 @@ def test_a_connection_can_be_made_before_the_first_request(serve: Serve) -> None
 
 
 @pytest.mark.parametrize("encoding", ["identity", "gzip"])
-def test_a_request_is_that_of_a_client_that_accepts_json(encoding: str, serve: Serve) -> None:
+def test_a_request_accepts_json_and_keeps_the_connection_open(encoding: str, serve: Serve) -> None:
     server = serve([OK])
     HTTPClient(server.port, accept_encoding=encoding).get("/page/?a=1")
 
@@ -68,7 +68,7 @@ def test_a_request_is_that_of_a_client_that_accepts_json(encoding: str, serve: S
     )
 
 
-def test_a_kept_connection_that_was_closed_meanwhile_is_no_error(serve: Serve) -> None:
+def test_a_kept_connection_that_the_server_has_closed_is_replaced(serve: Serve) -> None:
     server = serve([KEPT], [KEPT])
     client = HTTPClient(server.port)
 
@@ -79,7 +79,7 @@ def test_a_kept_connection_that_was_closed_meanwhile_is_no_error(serve: Serve) -
     client.close()
 
 
-def test_a_new_connection_that_is_closed_at_once_is_an_error(serve: Serve) -> None:
+def test_a_new_connection_that_the_server_closes_at_once_is_an_error(serve: Serve) -> None:
     server = serve([b""])
 
     with pytest.raises(ConnectionResetError):
@@ -88,7 +88,7 @@ def test_a_new_connection_that_is_closed_at_once_is_an_error(serve: Serve) -> No
     assert server.connections == 1
 
 
-def test_a_response_in_many_pieces_is_read_to_its_end(serve: Serve) -> None:
+def test_a_response_in_many_packets_is_read_to_its_end(serve: Serve) -> None:
     body = bytes(range(256)) * 5000
     head = f"HTTP/1.1 200 OK\r\ncontent-length: {len(body)}\r\n\r\n".encode()
     server = serve([head + body])
@@ -114,7 +114,9 @@ def test_a_compressed_response_is_decompressed(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize(("header", "queries"), [(b"X-Queries: 12\r\n", 12), (b"", None)])
-def test_a_response_says_how_many_queries_it_took(header: bytes, queries: int | None, serve: Serve) -> None:
+def test_the_number_of_queries_is_read_from_a_header(
+    header: bytes, queries: int | None, serve: Serve
+) -> None:
     server = serve([OK.replace(b"Content-Length", header + b"Content-Length")])
 
     assert HTTPClient(server.port).get("/").queries == queries
@@ -123,13 +125,13 @@ def test_a_response_says_how_many_queries_it_took(header: bytes, queries: int | 
 @pytest.mark.parametrize(
     "answer", [OK.replace(b"Length: 2", b"Length: 3"), b"HTTP/1.1 200 OK\r\n", b"What?\r\n\r\n"]
 )
-def test_half_a_response_is_an_error(answer: bytes, serve: Serve) -> None:
+def test_an_incomplete_response_is_an_error(answer: bytes, serve: Serve) -> None:
     server = serve([answer])
     with pytest.raises(ConnectionError):
         HTTPClient(server.port).get("/")
 
 
-def test_a_server_that_hangs_is_not_asked_twice(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_to_a_hanging_server_is_not_repeated(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
     really_connect = socket.create_connection
 
@@ -152,7 +154,7 @@ def test_a_server_that_hangs_is_not_asked_twice(serve: Serve, monkeypatch: pytes
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere only root sees connections")
 @pytest.mark.parametrize("answer", [OK, KEPT])
-def test_a_closed_connection_leaves_no_port_waiting(answer: bytes, serve: Serve) -> None:
+def test_a_closed_connection_leaves_no_socket_in_time_wait(answer: bytes, serve: Serve) -> None:
     server = serve([answer])
     client = HTTPClient(server.port)
     for _ in range(20):
@@ -183,7 +185,7 @@ def test_a_server_that_answers_with_an_error_is_not_ready(serve: Serve) -> None:
         wait_until_ready(server, "/page/")
 
 
-def test_a_server_that_has_ended_is_not_waited_for(serve: Serve) -> None:
+def test_a_server_that_has_ended_is_reported_at_once(serve: Serve) -> None:
     ended = serve()
     ended.close()
 
@@ -191,7 +193,7 @@ def test_a_server_that_has_ended_is_not_waited_for(serve: Serve) -> None:
         wait_until_ready(server_at(ended.port), "/")
 
 
-def test_a_server_that_hangs_is_not_waited_for_without_end(serve: Serve) -> None:
+def test_a_server_that_hangs_is_reported_after_the_timeout(serve: Serve) -> None:
     hang = Event()
     server = serve([OK], before_answer=lambda: hang.wait() and None)
     client = HTTPClient(server.port, timeout_seconds=0.1)

@@ -1,4 +1,4 @@
-"""Services that the tests' child processes offer."""
+"""Services for the child processes of the tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.conf import settings
 
 
 class Service:
-    """``name`` is given when the service is opened."""
+    """A service with a function for each thing that a child process can do."""
 
     def __init__(self, name: str = "") -> None:
         self.name = name

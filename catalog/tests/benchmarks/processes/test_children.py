@@ -32,26 +32,26 @@ def child() -> Iterator[Child[Service]]:
         yield child
 
 
-def test_a_child_answers_one_order_after_the_other(child: Child[Service]) -> None:
+def test_a_child_carries_out_one_order_after_the_other(child: Child[Service]) -> None:
     assert child.ask(Service.greet, greeting="Hello") == "Hello, Ada"
     child.order(Service.greet, greeting="Goodbye")
     assert child.answer() == "Goodbye, Ada"
     assert child.ask(Service.pid) == child.process.popen.pid != os.getpid()
 
 
-def test_it_is_known_whether_an_order_was_carried_out(child: Child[Service]) -> None:
+def test_has_answered_tells_whether_an_order_was_carried_out(child: Child[Service]) -> None:
     assert not child.has_answered(within_seconds=0)
     child.order(Service.pid)
     assert child.has_answered(within_seconds=30)
     assert child.answer() == child.process.popen.pid
 
 
-def test_what_a_child_prints_is_no_answer(child: Child[Service]) -> None:
+def test_text_that_a_child_prints_is_not_mistaken_for_an_answer(child: Child[Service]) -> None:
     assert child.ask(Service.print_something) == "printed"
     assert child.ask(Service.greet, greeting="Hello") == "Hello, Ada"
 
 
-def test_children_are_gone_at_the_end() -> None:
+def test_a_child_has_ended_after_the_block() -> None:
     before = children()
     with running_child(serving) as child:
         child.wait_until_ready()
@@ -71,7 +71,7 @@ def test_a_child_that_exits_is_reported(child: Child[Service]) -> None:
         child.ask(Service.exit_without_a_word)
 
 
-def test_a_child_that_fails_while_it_starts_is_not_waited_for() -> None:
+def test_a_child_that_fails_during_its_start_is_reported_at_once() -> None:
     with (
         running_child(failing) as child,
         pytest.raises(BenchmarkError, match=r"failed\. No more ink\."),
@@ -79,14 +79,14 @@ def test_a_child_that_fails_while_it_starts_is_not_waited_for() -> None:
         child.wait_until_ready()
 
 
-def test_a_child_that_hangs_while_it_starts_is_given_up() -> None:
+def test_a_child_that_hangs_during_its_start_is_reported_after_the_timeout() -> None:
     with running_child(hanging) as child:
         with pytest.raises(BenchmarkError, match=r"did not answer within 0\.5 s\."):
             child.wait_until_ready(timeout_seconds=0.5)
         assert not child.process.has_ended()
 
 
-def test_an_order_that_nobody_waits_for_any_more_ends_the_child() -> None:
+def test_a_child_ends_if_an_order_takes_longer_than_the_limit() -> None:
     with running_child(serving, patience_seconds=0.3) as child:
         child.wait_until_ready()
         with pytest.raises(BenchmarkError, match=r"did not answer within 0\.3 s\."):
@@ -94,7 +94,7 @@ def test_an_order_that_nobody_waits_for_any_more_ends_the_child() -> None:
         assert child.process.popen.wait(timeout=30) == -signal.SIGALRM
 
 
-def test_between_orders_a_child_waits_as_long_as_the_benchmark_lives() -> None:
+def test_a_child_waits_for_the_next_order_without_a_limit() -> None:
     with running_child(serving, patience_seconds=0.3) as child:
         child.wait_until_ready()
         child.ask(Service.pid)
@@ -108,8 +108,8 @@ def test_a_child_ends_when_the_benchmark_has_ended(child: Child[Service]) -> Non
     assert child.process.popen.wait(timeout=30) == 0
 
 
-def test_a_child_has_the_database_with_its_options(monkeypatch: pytest.MonkeyPatch) -> None:
-    # As in a URL with ?sslmode=require&conn_max_age=7, or with the path of a socket.
+def test_a_child_gets_the_database_settings_with_all_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A URL with ?sslmode=require&conn_max_age=7 or with the path of a socket gives such settings.
     database = connection.settings_dict
     monkeypatch.setitem(database, "OPTIONS", {"sslmode": "require", "pool": {"min_size": 2}})
     monkeypatch.setitem(database, "CONN_MAX_AGE", 7)
@@ -124,7 +124,7 @@ def test_a_child_has_the_database_with_its_options(monkeypatch: pytest.MonkeyPat
     assert {name: found[name] for name in names} == {name: database[name] for name in names}
 
 
-def test_changed_settings_of_the_database_are_changed_for_the_child_alone() -> None:
+def test_changed_database_settings_change_for_the_child_only() -> None:
     before = json.dumps(connection.settings_dict, default=str)
 
     changed = json.loads(database_environment(NAME="elsewhere")["BENCH_DATABASE"])

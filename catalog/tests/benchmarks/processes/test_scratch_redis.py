@@ -14,7 +14,7 @@ from catalog.tests.benchmarks.conftest import children
 from readcache.testing import server
 
 
-def test_it_is_a_child_of_this_process_and_gone_at_the_end() -> None:
+def test_a_scratch_redis_is_a_child_process_and_has_ended_after_the_block() -> None:
     before = children()
     with isolated_cache(), scratch_redis(limit_seconds=60) as redis:
         assert children() - before == {redis.pid}
@@ -23,21 +23,21 @@ def test_it_is_a_child_of_this_process_and_gone_at_the_end() -> None:
     assert not redis.directory.exists()
 
 
-def test_its_options_are_those_of_redis() -> None:
+def test_a_scratch_redis_takes_directives_of_redis() -> None:
     with isolated_cache(), scratch_redis(limit_seconds=60, maxmemory="7mb") as redis:
         client: Any = Redis.from_url(redis.url(database=0))
         assert client.config_get("maxmemory") == {"maxmemory": str(7 * 2**20)}
         client.close()
 
 
-def test_it_ends_by_itself_if_nobody_ends_it() -> None:
+def test_a_scratch_redis_ends_by_itself_after_its_time_limit() -> None:
     before = children()
     with isolated_cache(), scratch_redis(limit_seconds=0.5) as redis:
         psutil.Process(redis.pid).wait(timeout=10)
     assert children() <= before
 
 
-def test_a_program_that_does_not_start_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_that_does_not_start_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     program = shutil.which("false")
     monkeypatch.setattr(server, "find_program", lambda names: program)
 
@@ -49,7 +49,7 @@ def test_a_program_that_does_not_start_is_an_error(monkeypatch: pytest.MonkeyPat
         pass
 
 
-def test_a_bad_option_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_directive_that_redis_does_not_know_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     with (
         isolated_cache(),
         pytest.raises(BenchmarkError, match="did not start"),
@@ -58,14 +58,14 @@ def test_a_bad_option_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         pass
 
 
-def test_a_machine_without_the_program_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_program_is_reported_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "find_program", lambda names: None)
 
     with isolated_cache(), pytest.raises(BenchmarkError, match="install"), scratch_redis(limit_seconds=60):
         pass
 
 
-def test_it_has_no_process_before_its_start_and_after_its_end() -> None:
+def test_a_scratch_redis_that_was_stopped_has_no_process() -> None:
     with isolated_cache(), scratch_redis(limit_seconds=60) as redis:
         assert redis.stop()
         assert not redis.stop()

@@ -1,4 +1,4 @@
-"""A child process that makes everything that a run can leave, so that a test can kill it."""
+"""A child process that creates everything a run can leave behind, for a test that kills it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def making_everything() -> Iterator[Service]:
         hung(redis),
     ):
         child.wait_until_ready()
-        # It would end by itself when this process is killed.
+        # Stopped, because otherwise it would end by itself when this process is killed.
         child.process.popen.send_signal(signal.SIGSTOP)
         cache.set("mine", 1)
         yield Service()

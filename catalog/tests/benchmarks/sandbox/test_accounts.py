@@ -12,7 +12,7 @@ from catalog.benchmarks.sandbox.accounts import VISITOR, browsing, scratch_accou
 pytestmark = pytest.mark.django_db
 
 
-def test_there_are_a_visitor_a_user_and_an_admin_and_their_accounts_are_removed() -> None:
+def test_scratch_accounts_are_a_visitor_a_user_and_an_admin_and_are_removed() -> None:
     with scratch_accounts() as accounts:
         assert [(each.role, each.is_admin, bool(each.username)) for each in accounts] == [
             ("visitor", False, False),
@@ -25,7 +25,7 @@ def test_there_are_a_visitor_a_user_and_an_admin_and_their_accounts_are_removed(
     assert not User.objects.exists()
 
 
-def test_a_browser_that_logged_out_has_no_session_and_keeps_its_csrf_cookie() -> None:
+def test_a_browser_that_logs_out_loses_its_session_and_keeps_its_csrf_cookie() -> None:
     with scratch_accounts() as (_, user, _), browsing(user, accept="text/html") as browser:
         browser.client.get("/uncached/products/")
         assert Session.objects.count() == 1
@@ -38,7 +38,7 @@ def test_a_browser_that_logged_out_has_no_session_and_keeps_its_csrf_cookie() ->
         assert left == {"csrftoken": cookies["csrftoken"]}
 
 
-def test_the_sessions_of_scratch_accounts_are_removed_with_them_and_others_stay() -> None:
+def test_sessions_of_scratch_accounts_are_removed_and_other_sessions_stay() -> None:
     other = Client()
     other.force_login(User.objects.create(username="bench-cache-of-somebody-else"))
     with scratch_accounts() as (_, user, _):
@@ -50,7 +50,7 @@ def test_the_sessions_of_scratch_accounts_are_removed_with_them_and_others_stay(
     assert [session.pk for session in Session.objects.all()] == [other.session.session_key]
 
 
-def test_a_visitor_has_no_session_to_begin_or_end() -> None:
+def test_a_visitor_needs_no_session() -> None:
     with CaptureQueriesContext(connection) as queries, browsing(VISITOR, accept="text/html"):
         pass
 

@@ -1,4 +1,4 @@
-"""A run makes everything that a run can leave, and is killed. Another run removes it."""
+"""A run that was killed leaves processes, rows, keys and folders behind. The next run removes them."""
 
 from __future__ import annotations
 
@@ -76,9 +76,7 @@ def test_leftovers_of_a_killed_run_are_removed_and_a_live_run_is_left_alone(redi
     assert counted[-1].endswith(" keys")
 
 
-def test_leftovers_in_another_database_are_not_looked_for_in_this_one(
-    redis: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_leftovers_in_another_database_are_left_alone(redis: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with isolated_cache():
         before = state(redis)
         with run_that_can_be_killed() as run:
@@ -92,7 +90,7 @@ def test_leftovers_in_another_database_are_not_looked_for_in_this_one(
         assert state(redis) == before
 
 
-def test_leftovers_that_cannot_be_removed_are_named_and_removed_by_a_later_run(
+def test_leftovers_that_cannot_be_removed_are_reported_and_removed_by_a_later_run(
     redis: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(label: str) -> dict[str, int]:
@@ -123,7 +121,7 @@ def test_a_run_that_ends_leaves_no_folder_and_restores_the_temporary_folder() ->
     assert set(Path(before).glob(f"*{run_lock.RUN_ID}*")) == folders == set()
 
 
-def test_a_run_that_is_just_ending_is_not_taken_for_a_killed_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_is_ending_is_not_mistaken_for_a_killed_run(monkeypatch: pytest.MonkeyPatch) -> None:
     outer, seen = tempfile.gettempdir(), []
 
     def look_and_remove(folder: Path, **options: Any) -> None:
@@ -142,7 +140,7 @@ def test_a_run_that_is_just_ending_is_not_taken_for_a_killed_one(monkeypatch: py
     assert not folder.exists()
 
 
-def test_a_run_that_ends_while_its_record_is_read_is_not_taken_for_a_killed_one(
+def test_a_run_that_ends_while_its_record_is_read_is_not_mistaken_for_a_killed_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     lock = run_lock._lock
@@ -164,7 +162,9 @@ def test_a_run_that_ends_while_its_record_is_read_is_not_taken_for_a_killed_one(
             assert killed == []
 
 
-def test_a_run_that_ends_while_folders_are_listed_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_disappears_while_folders_are_listed_is_skipped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     gone = Path(tempfile.gettempdir()) / "bench_cache.gone.0"
     monkeypatch.setattr(Path, "glob", lambda folder, pattern: [gone])
 

@@ -18,7 +18,7 @@ def limits(caches: Any) -> list[float]:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(("is_patient", "seconds"), [(True, [10, 10]), (False, [1, 0.25])])
-def test_redis_may_take_ten_seconds_unless_its_time_limits_are_the_question(
+def test_redis_has_ten_seconds_to_answer_except_in_experiments_on_time_limits(
     is_patient: bool, seconds: list[float]
 ) -> None:
     changed = overrides(SHOP_CACHES, key_prefix="bench_cache.x", is_patient=is_patient)["CACHES"]
