@@ -30,7 +30,7 @@ def paths() -> Iterator[tuple[str, str]]:
         yield f"/products/{page.pk}/", f"/products/{other.pk}/"
 
 
-def test_the_textbooks_copies_have_two_keys_for_each_page_and_one_save_deletes_all(
+def test_copies_of_a_textbook_page_have_two_keys_each_and_one_save_deletes_them(
     paths: tuple[str, str], redis: Any
 ) -> None:
     page = look_at_page(Requester(), TEXTBOOK, *paths, [redis])
@@ -43,7 +43,7 @@ def test_the_textbooks_copies_have_two_keys_for_each_page_and_one_save_deletes_a
     assert len(keys) == 3_000
     assert sum(b".cache_page.product_list.GET." in key for key in keys) == 1_500
     assert len({len(key) for key in keys}) == 2
-    # Two pages, and the list of headers on which both vary.
+    # Three different values: two pages, and the list of headers on which both vary.
     assert len({redis.get(key) for key in keys}) == 3
     assert redis.pttl(page.own[0].key) > 890_000
     assert all(890_000 < redis.pttl(key) <= 900_000 for key in keys[::100])
@@ -54,7 +54,7 @@ def test_the_textbooks_copies_have_two_keys_for_each_page_and_one_save_deletes_a
     assert not page.is_there()
 
 
-def test_the_read_caches_copies_are_entries_that_one_rotation_invalidates(
+def test_copies_of_a_read_cache_entry_are_entries_and_one_rotation_invalidates_them(
     paths: tuple[str, str], read_redis: Any
 ) -> None:
     page = look_at_page(Requester(), READ_CACHE, *paths, [read_redis])

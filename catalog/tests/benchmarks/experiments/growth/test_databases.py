@@ -30,7 +30,7 @@ def is_there(name: str) -> bool:
 
 
 @pytest.mark.parametrize("interrupt", [None, KeyboardInterrupt])
-def test_a_scratch_database_is_gone_at_the_end(interrupt: type[BaseException] | None) -> None:
+def test_a_scratch_database_is_removed_after_the_block(interrupt: type[BaseException] | None) -> None:
     names = []
 
     def use() -> None:
@@ -90,7 +90,7 @@ class PoolerThatRefusesOptions(socketserver.BaseRequestHandler):
 
 @contextmanager
 def pooler() -> Iterator[int]:
-    """Its port."""
+    """Yields the port of the pooler."""
     with socketserver.TCPServer(("127.0.0.1", 0), PoolerThatRefusesOptions) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
@@ -119,7 +119,7 @@ def test_a_pooler_that_refuses_options_allows_no_scratch_database(
     assert not bench_schemas()
 
 
-def test_options_of_the_users_connection_stay_in_force() -> None:
+def test_a_scratch_schema_keeps_the_options_of_the_users_connection() -> None:
     if connection.vendor != "postgresql":
         pytest.skip("Only PostgreSQL has schemas.")
     options = connection.settings_dict["OPTIONS"]

@@ -28,9 +28,9 @@ PLAN = Options(strategies=tuple(STRATEGIES.values()), effort=Effort.QUICK)
 
 
 def left_behind() -> tuple[Any, ...]:
-    """Whatever an experiment can leave but processes: rows, folders and schemas."""
+    """The rows, folders and schemas that exist: what an experiment can leave behind besides processes."""
     rows = [list(model.objects.order_by("pk").values()) for model in (Product, Category, Tag)]
-    # Others may run meanwhile.
+    # Only folders of this run, because other runs may be under way.
     folders = set(Path(tempfile.gettempdir()).glob(f"bench_cache.{RUN_ID}*"))
     schemas = []
     if connection.vendor == "postgresql":
@@ -59,15 +59,17 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(experiment, "KEYS", Scale(quick=(200, 6_000), normal=(), thorough=()))
     monkeypatch.setattr(products, "TURNS", Scale(quick=2, normal=2, thorough=2))
     monkeypatch.setattr(keys, "ROUNDS", Scale(quick=3, normal=3, thorough=3))
-    # So that another run's folders are not taken for this one's. Not tmp_path, which is long for a
-    # socket's folder.
+    # A separate folder for temporary files, so that those of other runs are not found. tmp_path would be
+    # too long for the path of a socket.
     with tempfile.TemporaryDirectory() as folder:
         monkeypatch.setattr(tempfile, "tempdir", folder)
         yield
         monkeypatch.undo()
 
 
-def test_every_strategy_is_measured_at_every_size_and_nothing_is_left(redis: Any, read_redis: Any) -> None:
+def test_every_strategy_is_measured_at_every_size_and_nothing_is_left_behind(
+    redis: Any, read_redis: Any
+) -> None:
     ProductFactory.create_batch(3)
     redis.set("precious", 1)
     before, processes = left_behind(), children()
@@ -112,7 +114,7 @@ def test_every_strategy_is_measured_at_every_size_and_nothing_is_left(redis: Any
 
 
 @pytest.mark.parametrize("part", ["measure_products", "measure_keys"])
-def test_ctrl_c_leaves_nothing(part: str, redis: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_leaves_nothing_behind(part: str, redis: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     before, processes = left_behind(), children()
     if part == "measure_keys":
         monkeypatch.setattr(experiment, "measure_products", lambda *args, **kwargs: ProductTimes())
@@ -125,7 +127,7 @@ def test_ctrl_c_leaves_nothing(part: str, redis: Any, monkeypatch: pytest.Monkey
     assert redis.keys() == []
 
 
-def test_parts_that_were_left_out_are_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_report_names_the_parts_that_were_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     without_products = ProductTimes(warnings=("No schema.",))
     without_keys = KeyResult(
         findings={},

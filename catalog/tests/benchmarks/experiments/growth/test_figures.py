@@ -1,4 +1,4 @@
-"""Planted times and weights: each becomes a series, a figure and a slope of exactly that size."""
+"""Planted times and sizes become series, figures and slopes of exactly these values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from catalog.benchmarks.experiments.growth.products import ProductTimes
 from catalog.benchmarks.figures.results import Figure, Series
 
 SIZES = (1_000, 10_000, 100_000)
-# Exponents that no rounding hides.
+# The time of each strategy is proportional to the size raised to this exponent.
 EXPONENTS = {
     ("mine", "hit"): 0.0,
     ("mine", "miss"): 0.5,
@@ -67,7 +67,7 @@ def by_path(figures: list[Figure]) -> dict[str, float | None]:
     return {figure.path: figure.value for figure in figures}
 
 
-def test_every_time_is_in_a_series_of_its_size() -> None:
+def test_each_time_is_in_the_series_of_its_size() -> None:
     series = {(each.strategy, each.case, each.name): each for each in product_series(PRODUCTS)}
 
     assert len(series) == len(EXPONENTS) * len(SIZES)
@@ -78,7 +78,7 @@ def test_every_time_is_in_a_series_of_its_size() -> None:
             assert found.unit == "s"
 
 
-def test_keys_have_a_series_of_times_and_where_pages_were_stored_one_of_bytes() -> None:
+def test_each_number_of_keys_has_a_series_of_times_and_one_of_bytes_if_pages_were_stored() -> None:
     series = {(each.strategy, each.case, each.name): each for each in key_series(KEYS)}
 
     assert len(series) == 5 * len(SIZES)
@@ -88,7 +88,7 @@ def test_keys_have_a_series_of_times_and_where_pages_were_stored_one_of_bytes() 
     assert ("uncached", "keys_1000", "memory") not in series
 
 
-def test_a_page_weighs_the_median_of_the_rounds_by_the_pages() -> None:
+def test_the_memory_of_a_page_is_the_median_of_the_rounds_divided_by_the_pages() -> None:
     assert by_path([*page_figures(KEYS)]) == {
         **{f"{name}.keys_{size}.failed": 1 for name in ("mine", "other") for size in SIZES},
         **{f"{name}.keys_{size}.pages": size / 2 for name in ("mine", "other") for size in SIZES},
@@ -136,7 +136,7 @@ def test_only_the_strategies_of_the_run_have_slopes() -> None:
     assert {figure.strategy for figure in slope_figures(series, ["other"])} == {"other"}
 
 
-def test_a_figure_is_the_median_of_its_series_with_its_interval() -> None:
+def test_a_figure_is_the_median_of_its_series_with_an_interval() -> None:
     series = Series(strategy="mine", case="keys_10", name="memory", unit="bytes", values=(5, 1, 3, 4, 2, 9))
 
     figure = median_figure(series, seed=0)

@@ -46,16 +46,16 @@ def test_two_sizes_are_enough() -> None:
     assert fit_slope({100: [1.0], 10_000: [10.0]}) == Interval(value=0.5, low=0.5, high=0.5)
 
 
-def test_samples_that_are_all_the_same_have_a_slope_without_an_interval() -> None:
+def test_equal_samples_have_a_slope_without_an_interval() -> None:
     assert fit_slope(dict.fromkeys(SIZES, [5.0] * 3)) == Interval(value=0, low=None, high=None)
 
 
-def test_a_sample_of_nothing_is_no_point_of_the_line() -> None:
-    """An invalidation may take less than the clock can tell."""
+def test_samples_of_zero_or_less_are_left_out() -> None:
+    """An invalidation may take less time than the clock can measure."""
     assert fit_slope({100: [1.0, 0.0], 10_000: [10.0, -1.0]}) == fit_slope({100: [1.0], 10_000: [10.0]})
 
 
-def test_the_interval_is_the_95_percent_one_of_theil_and_sen() -> None:
+def test_the_interval_is_the_95_percent_interval_of_theil_and_sen() -> None:
     chance = random.Random(0)
     samples = {size: [size * chance.uniform(0.5, 1.5) for _ in range(10)] for size in SIZES}
     points = [(math.log10(size), math.log10(each)) for size, values in samples.items() for each in values]
@@ -86,5 +86,5 @@ def test_the_interval_is_the_95_percent_one_of_theil_and_sen() -> None:
         (1.9, 1.8, "grows faster than linearly"),
     ],
 )
-def test_a_slope_is_put_in_words(slope: float, low: float | None, words: str) -> None:
+def test_a_slope_is_described_in_words(slope: float, low: float | None, words: str) -> None:
     assert grows(slope, low) == words

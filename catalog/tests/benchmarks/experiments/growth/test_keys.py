@@ -47,11 +47,12 @@ def isolated() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("isolated")
-def test_a_strategy_that_invalidates_nothing_is_found_out() -> None:
+def test_a_strategy_that_invalidates_nothing_is_detected() -> None:
     result = measure_keys(quick(QUIET, TEXTBOOK), [100])
 
     assert result.invalidates == {"quiet": False, "textbook": True}
-    # As many saves as there may be on keys that stay, and one on keys that go.
+    # The keys of "quiet" survive a save, so it is repeated. Those of "textbook" are deleted, so each save
+    # needs new keys.
     counts = {name: len(found.invalidations) for name, found in result.findings[100].items()}
     assert counts == {"quiet": 10, "textbook": 2}
 
@@ -79,7 +80,7 @@ def test_a_strategy_whose_pages_cannot_be_copied_is_left_out(monkeypatch: pytest
 
 @override_settings(USES_PRIVATE_REDIS=False)
 @pytest.mark.usefixtures("isolated")
-def test_keys_that_do_not_fit_into_a_users_redis_are_left_out(redis: Any) -> None:
+def test_keys_that_do_not_fit_into_the_users_redis_are_left_out(redis: Any) -> None:
     redis.set("precious", 1)
     limit = redis.config_get("maxmemory")["maxmemory"]
     redis.config_set("maxmemory", redis.info("memory")["used_memory"] + 2**20)
@@ -97,7 +98,7 @@ def test_keys_that_do_not_fit_into_a_users_redis_are_left_out(redis: Any) -> Non
 @override_settings(USES_PRIVATE_REDIS=False)
 @pytest.mark.usefixtures("isolated")
 @pytest.mark.parametrize(("foreign", "is_warned_of"), [(5, False), (20, True)])
-def test_keys_of_others_are_warned_of(foreign: int, is_warned_of: bool, redis: Any) -> None:
+def test_a_warning_reports_keys_of_other_programs(foreign: int, is_warned_of: bool, redis: Any) -> None:
     redis.mset({f"precious:{number}": 1 for number in range(foreign)})
 
     warnings = measure_keys(quick(READ_CACHE), [100]).warnings
@@ -107,7 +108,7 @@ def test_keys_of_others_are_warned_of(foreign: int, is_warned_of: bool, redis: A
     assert redis.dbsize() == foreign
 
 
-def test_a_save_for_which_redis_takes_too_long_is_counted_as_a_failure() -> None:
+def test_a_save_that_times_out_in_redis_counts_as_a_failure() -> None:
     product = ProductFactory.create()
 
     def time_out(**kwargs: Any) -> None:
@@ -123,7 +124,7 @@ def test_a_save_for_which_redis_takes_too_long_is_counted_as_a_failure() -> None
     assert seconds > 0
 
 
-def test_the_time_of_an_invalidation_is_not_the_databases(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_time_of_an_invalidation_does_not_include_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
     product = ProductFactory.create()
     now_ns = 0
 

@@ -38,7 +38,7 @@ def test_without_a_scratch_database_the_products_are_left_out(monkeypatch: pytes
     assert found.warnings[0].endswith("permission denied for database shop. Grant it.")
 
 
-def test_sizes_for_which_the_disk_is_too_small_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sizes_that_do_not_fit_on_the_disk_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     free = products.BYTES_PER_PRODUCT * 1_500
     monkeypatch.setattr(connection, "vendor", "sqlite")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(2 * free, free, free))

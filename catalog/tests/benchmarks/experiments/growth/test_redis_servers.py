@@ -15,7 +15,7 @@ from readcache.storage.current import store
 MIB = 2**20
 
 
-def test_every_cache_is_on_the_scratch_server_until_it_is_gone(redis: Any, read_redis: Any) -> None:
+def test_every_cache_uses_the_scratch_server_inside_the_block(redis: Any, read_redis: Any) -> None:
     before = children()
     with isolated_cache():
         with redis_server(seconds=10) as server:
@@ -49,7 +49,7 @@ def test_a_scratch_server_ends_when_the_experiment_is_interrupted() -> None:
 
 
 @override_settings(USES_PRIVATE_REDIS=False)
-def test_only_the_benchmarks_keys_are_removed_from_a_users_own_redis(redis: Any) -> None:
+def test_only_the_benchmarks_keys_are_removed_from_the_users_redis(redis: Any) -> None:
     redis.set("precious", 1)
     with isolated_cache(), redis_server(seconds=10) as server:
         assert not server.is_scratch
@@ -60,7 +60,7 @@ def test_only_the_benchmarks_keys_are_removed_from_a_users_own_redis(redis: Any)
 
 
 @override_settings(USES_PRIVATE_REDIS=False)
-def test_a_users_own_redis_is_filled_up_to_half_of_what_its_limit_leaves_free(redis: Any) -> None:
+def test_the_users_redis_is_filled_up_to_half_of_its_free_memory(redis: Any) -> None:
     limit = redis.config_get("maxmemory")["maxmemory"]
     with isolated_cache(), redis_server(seconds=10) as server:
         redis.config_set("maxmemory", 64 * MIB)
@@ -70,7 +70,7 @@ def test_a_users_own_redis_is_filled_up_to_half_of_what_its_limit_leaves_free(re
             redis.config_set("maxmemory", limit)
 
 
-def test_clients_wait_longer_for_redis_than_a_page_may() -> None:
+def test_the_clients_of_the_experiment_wait_longer_for_redis_than_the_caches() -> None:
     with isolated_cache(), redis_server(seconds=10) as server:
         timeouts = [client.connection_pool.connection_kwargs["socket_timeout"] for client in server.clients]
         of_caches = redis_client().connection_pool.connection_kwargs["socket_timeout"]

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 TASK = Task(database="elsewhere", products=1, strategies=["uncached", "textbook"], seed=0)
 
 
-def test_a_process_fills_no_database_but_the_scratch_database() -> None:
+def test_a_process_refuses_to_fill_another_database_than_the_scratch_database() -> None:
     with (
         pytest.raises(BenchmarkError, match="must fill the database elsewhere, but it is connected to"),
         taking_turns(TASK),
@@ -26,7 +26,7 @@ def test_a_process_fills_no_database_but_the_scratch_database() -> None:
     assert not Product.objects.exists()
 
 
-def test_a_turn_times_each_strategy_equally_often() -> None:
+def test_a_turn_times_each_strategy_the_same_number_of_times() -> None:
     ProductFactory.create_batch(3)
     turns = Turns(TASK, Requester())
 

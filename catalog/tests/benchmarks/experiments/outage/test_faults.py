@@ -1,4 +1,4 @@
-"""A real Redis that is refused, hung and restarted."""
+"""A real Redis that refuses connections, hangs and restarts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def server() -> Iterator[ScratchRedis]:
 
 @pytest.fixture
 def client(server: ScratchRedis) -> Iterator[Any]:
-    """It has connected and stored a key, and repeats no command."""
+    """A client that is connected, has stored a key, and repeats no command."""
     url = server.url(database=DATABASE)
     client: Any = Redis.from_url(url, socket_timeout=5, retry=Retry(NoBackoff(), 0))
     client.set("page", "old")
@@ -33,7 +33,9 @@ def client(server: ScratchRedis) -> Iterator[Any]:
     client.close()
 
 
-def test_a_refused_server_comes_back_with_its_data(server: ScratchRedis, client: Any) -> None:
+def test_a_server_that_refused_connections_comes_back_with_its_data(
+    server: ScratchRedis, client: Any
+) -> None:
     with refused(server):
         for _ in range(3):
             with pytest.raises(RedisConnectionError, match="connecting to"):
@@ -42,9 +44,7 @@ def test_a_refused_server_comes_back_with_its_data(server: ScratchRedis, client:
     assert client.get("page") == b"old"
 
 
-def test_a_hung_server_accepts_connections_and_goes_on_with_its_data(
-    server: ScratchRedis, client: Any
-) -> None:
+def test_a_hanging_server_accepts_connections_and_keeps_its_data(server: ScratchRedis, client: Any) -> None:
     with hung(server), socket.socket(socket.AF_UNIX) as connection:
         connection.connect(str(server.socket_path))
         connection.settimeout(0.1)
@@ -65,7 +65,7 @@ def test_an_error_during_a_hang_ends_the_hang(server: ScratchRedis, client: Any)
 def test_a_restarted_server_has_lost_its_data_and_closed_its_connections(
     server: ScratchRedis, client: Any
 ) -> None:
-    # It saves its data when it is refused. The restart must lose them all the same.
+    # Refusing connections saves the data to disk. A restart must lose them all the same.
     with refused(server):
         pass
     with socket.socket(socket.AF_UNIX) as connection:
@@ -77,7 +77,7 @@ def test_a_restarted_server_has_lost_its_data_and_closed_its_connections(
             assert client.get("page") is None
 
 
-def test_a_server_is_emptied(server: ScratchRedis, client: Any) -> None:
+def test_empty_removes_every_key(server: ScratchRedis, client: Any) -> None:
     empty(server)
 
     assert client.get("page") is None

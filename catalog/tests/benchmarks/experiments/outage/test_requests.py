@@ -1,4 +1,4 @@
-"""A steady client and a server whose responses the test gives."""
+"""A steady client sends requests to a server whose responses the test determines."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PATIENCE_SECONDS = 10
 
 
 class Site:
-    """``asked`` holds the path of each request that waits for the response that ``answer()`` gives."""
+    """A server. ``asked`` holds the paths of requests, and ``answer()`` gives the next response."""
 
     port: int
 
@@ -50,7 +50,7 @@ def client(site: Site) -> Iterator[SteadyClient]:
     client = SteadyClient(TEXTBOOK, site.port, "/products/1/")
     client.start()
     yield client
-    # Its last requests are answered, so that it can end.
+    # The client can only end when its last requests have been answered.
     for _ in range(10):
         site.answer()
     client.end()
@@ -63,7 +63,7 @@ def wait_for_requests(client: SteadyClient, count: int) -> None:
         time.sleep(0.002)
 
 
-def test_the_client_records_how_each_request_went(site: Site, client: SteadyClient) -> None:
+def test_the_client_records_status_hit_and_stock_of_each_request(site: Site, client: SteadyClient) -> None:
     before = time.monotonic()
     assert site.next_asked() == "/textbook/products/1/"
     site.answer(queries=3)
@@ -76,7 +76,7 @@ def test_the_client_records_how_each_request_went(site: Site, client: SteadyClie
     assert all(0 < each.seconds < time.monotonic() - before + 1 for each in client.requests)
 
 
-def test_a_pause_begins_when_the_last_request_is_answered_and_delays_the_next(
+def test_a_pause_begins_after_the_current_request_and_delays_the_next_one(
     site: Site, client: SteadyClient
 ) -> None:
     site.next_asked()
@@ -90,7 +90,7 @@ def test_a_pause_begins_when_the_last_request_is_answered_and_delays_the_next(
     assert site.next_asked()
 
 
-def test_a_pause_does_not_wait_for_a_slow_response_for_ever(site: Site, client: SteadyClient) -> None:
+def test_a_pause_waits_for_a_slow_response_only_until_its_limit(site: Site, client: SteadyClient) -> None:
     site.next_asked()
 
     with client.pausing(within_seconds=0.05):
@@ -101,7 +101,7 @@ def test_a_pause_does_not_wait_for_a_slow_response_for_ever(site: Site, client: 
             site.asked.get(timeout=0.1)
 
 
-def test_requests_that_were_sent_before_are_not_the_wanted_ones(site: Site, client: SteadyClient) -> None:
+def test_requests_that_were_sent_earlier_do_not_count(site: Site, client: SteadyClient) -> None:
     site.next_asked()
     asked = time.monotonic()
     site.answer()

@@ -1,4 +1,4 @@
-"""What the writer reports of its saves, without the process."""
+"""The writer's reports on its saves, tested in the process of the test."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_save_that_fails_after_its_row_was_written_is_reported(monkeypatch: py
 
     with writing("textbook", product.pk) as writer:
         assert writer.save(stock=5).error == "ConnectionError: Refused."
-    # Only the textbook's own saves run its receivers, which are connected again afterwards.
+    # Only saves for the textbook run its receivers. They are connected again afterwards.
     with writing("uncached", product.pk) as writer:
         assert writer.save(stock=6).error == ""
     assert post_save.has_listeners(Product)
