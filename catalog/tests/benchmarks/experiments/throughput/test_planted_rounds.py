@@ -154,7 +154,7 @@ def test_the_workers_and_the_generators_of_the_run_are_those_that_are_warned_of(
 def test_a_strategy_without_an_answer_has_no_open_loop(rounds: Any) -> None:
     nothing = {key: [outcome(0)] for key in rounds.closed(rounds=1, seconds=1) if key[0] == "uncached"}
     closed = {**rounds.closed(rounds=1, seconds=1), **nothing}
-    quiet = SimpleNamespace(**{**vars(rounds), "closed": lambda **_: closed, "open": rounds.open})
+    quiet: Any = SimpleNamespace(**{**vars(rounds), "closed": lambda **_: closed, "open": rounds.open})
 
     turns = experiment._load(quiet, OPTIONS)
 

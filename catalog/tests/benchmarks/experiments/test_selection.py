@@ -1,0 +1,52 @@
+"""The experiments as the command chooses among them."""
+
+from __future__ import annotations
+
+import pytest
+
+from catalog.benchmarks.experiments.selection import EXPERIMENTS, select_experiments
+from catalog.benchmarks.options import Effort, Options
+from catalog.benchmarks.run import writing_experiments
+from catalog.benchmarks.strategies.registry import READ_CACHE, UNCACHED
+from catalog.options import InvalidOption
+
+
+def test_the_experiments_that_write_to_the_database_are_known() -> None:
+    """A database on another machine is protected from these."""
+    assert set(writing_experiments(["all"])) == {"invalidation", "freshness", "leak", "outage", "growth"}
+    assert writing_experiments(["latency", "throughput", "stampede"]) == []
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_more_effort_takes_longer_and_so_do_more_strategies(name: str) -> None:
+    few, more = (UNCACHED,), (UNCACHED, READ_CACHE)
+
+    quick, normal, thorough = (
+        EXPERIMENTS[name].estimate_seconds(Options(strategies=more, effort=effort)) for effort in Effort
+    )
+
+    # What the leak experiment finds out is the same at every effort.
+    assert 0 < quick <= normal <= thorough
+    assert (quick == thorough) is (name == "leak")
+    # The time of the latency experiment is given for all strategies together.
+    fewer = EXPERIMENTS[name].estimate_seconds(Options(strategies=few, effort=Effort.QUICK))
+    assert fewer <= quick
+    assert (fewer == quick) is (name == "latency")
+
+
+@pytest.mark.parametrize(
+    ("names", "chosen"),
+    [
+        ([], ["latency", "invalidation"]),
+        (["growth", "latency"], ["latency", "growth"]),
+        (["leak", "leak"], ["leak"]),
+        (["latency", "all"], list(EXPERIMENTS)),
+    ],
+)
+def test_experiments_are_chosen_in_their_own_order(names: list[str], chosen: list[str]) -> None:
+    assert select_experiments(names) == chosen
+
+
+def test_an_experiment_that_there_is_not_is_named() -> None:
+    with pytest.raises(InvalidOption, match=r"EXPERIMENT must be one of latency, .*, all, got 'speed'\."):
+        select_experiments(["latency", "speed"])
