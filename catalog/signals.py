@@ -19,12 +19,13 @@ logger = logging.getLogger(__name__)
 
 def log_rotation(sender: object, tags: frozenset[str], **kwargs: Any) -> None:
     """Log an invalidation of the read cache: the entries that depend on these tables are stale now."""
-    logger.info("Rotated the read cache's tokens of %s", ", ".join(sorted(tags)))
+    logger.debug("Rotated the read cache's tokens of %s", ", ".join(sorted(tags)))
 
 
-def clear_product_cache(sender: type[Product], **kwargs: Any) -> None:
+def clear_product_cache(sender: type[Product], raw: bool = False, **kwargs: Any) -> None:
     """Raises the errors of redis-py if Redis cannot be reached, so the save fails too."""
-    logger.info("Clearing the product cache")
+    # ``loaddata`` saves raw, product by product. One line each would bury its own output.
+    logger.log(logging.DEBUG if raw else logging.INFO, "Clearing the product cache")
     cache.delete_pattern("*product_list*")  # type: ignore[attr-defined]
 
 

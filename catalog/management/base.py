@@ -69,7 +69,7 @@ class CatalogCommand(BaseCommand):
             options["no_color"] = True
         with (
             terminations_raised(),
-            _invalidation_log_quiet(options["verbosity"]),
+            _invalidations_logged(options["verbosity"]),
             _pending_rotations_flushed(),
         ):
             try:
@@ -147,11 +147,10 @@ def _pending_rotations_flushed() -> Iterator[None]:
 
 
 @contextmanager
-def _invalidation_log_quiet(verbosity: int) -> Iterator[None]:
-    """Log invalidations only at ``-v 2``: a command that writes in batches reports them once."""
+def _invalidations_logged(verbosity: int) -> Iterator[None]:
+    """Log each invalidation at ``-v 2``, and none below: a command that writes in batches reports them once."""
     level = signals.logger.level
-    if verbosity < VERBOSE:
-        signals.logger.setLevel(logging.WARNING)
+    signals.logger.setLevel(logging.DEBUG if verbosity >= VERBOSE else logging.WARNING)
     try:
         yield
     finally:

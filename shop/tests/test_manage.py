@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT
+from conftest import ROOT, Manage
 from readcache.testing import PrivateRedis
 
 DEADLINE_SECONDS = 60
@@ -190,7 +190,24 @@ def test_an_error_in_a_view_is_logged_whole(debug: str, shell: Shell) -> None:
     assert "no such table" in finished.stderr
 
 
-def test_runserver_says_a_line_for_each_request(shell: Shell) -> None:
+@pytest.mark.parametrize("verbosity", ["0", "1"])
+def test_migrate_and_loaddata_log_no_invalidation(verbosity: str, manage: Manage) -> None:
+    migrated = manage("migrate", "-v", verbosity)
+    loaded = manage("loaddata", "catalog", "-v", verbosity)
+
+    assert (migrated.returncode, migrated.stderr) == (0, "")
+    assert (loaded.returncode, loaded.stderr) == (0, "")
+    assert bool(migrated.stdout) is bool(loaded.stdout) is (verbosity == "1")
+
+
+@pytest.mark.usefixtures("small_shop")
+def test_a_saved_product_is_logged_as_clearing_the_textbooks_pages(shell: Shell) -> None:
+    finished = shell('shell -v0 -c "from catalog.models import Product; Product.objects.first().save()"')
+
+    assert re.fullmatch(r".+ INFO catalog\.signals: Clearing the product cache\n", finished.stderr)
+
+
+def test_runserver_prints_a_line_for_each_request(shell: Shell) -> None:
     log = "import logging; logging.getLogger('django.server').info('GET / 200')"
     finished = shell(f'shell -v0 -c "{log}"')
 
