@@ -17,9 +17,12 @@ from redis.retry import Retry
 from readcache.testing import PrivateRedisError
 from shop.environment import mask_password
 
+# SQLite writes to the folder of the file too.
+WRITABLE_FILE = (
+    "Name a file in a folder that you may write to, for example DATABASE_URL=sqlite:////tmp/shop.sqlite3."
+)
 # A part of the server's message in lower case, and the remedy.
 DATABASE_REMEDIES = (
-    ("no such table", "Create the tables with: python manage.py migrate"),
     ("no such column", "Bring the tables up to date with: python manage.py migrate"),
     ("database is locked", "Another program is writing to it. Run the command again when it has finished."),
     ("unique constraint", "Another program wrote the same rows at the same time. Run the command again."),
@@ -33,11 +36,8 @@ DATABASE_REMEDIES = (
         "connection refused",
         "Start it with: docker compose up -d postgres, or unset DATABASE_URL to use SQLite.",
     ),
-    (
-        "unable to open",
-        "The file in DATABASE_URL must be in a folder that you may write to.",
-    ),
-    ("readonly", "You must be allowed to write to the file in DATABASE_URL and to its folder."),
+    ("unable to open", WRITABLE_FILE),
+    ("readonly", WRITABLE_FILE),
     ("disk is full", "Free some space on its disk."),
 )
 DATABASE_REMEDY = "Check DATABASE_URL."

@@ -283,8 +283,11 @@ def test_a_locked_database_is_explained(migrated: Manage, tmp_path: Path) -> Non
         ),
         (OperationalError('FATAL:  role "x" does not exist'), "Check the user in DATABASE_URL."),
         (OperationalError("failed to resolve host 'x'"), "Check the host in DATABASE_URL."),
-        (OperationalError("unable to open database file"), "in a folder that you may write to"),
-        (OperationalError("attempt to write a readonly database"), "You must be allowed to write to"),
+        (
+            OperationalError("unable to open database file"),
+            "Name a file in a folder that you may write to, for example DATABASE_URL=sqlite:////",
+        ),
+        (OperationalError("attempt to write a readonly database"), "Name a file in a folder that you may"),
         (OperationalError("database or disk is full"), "Free some space"),
         (OperationalError("no such column: catalog_product.colour"), "python manage.py migrate"),
         (OperationalError("no such table: catalog_product"), "python manage.py migrate"),
