@@ -1,17 +1,17 @@
-# The targets share one virtual environment, which the first of them makes.
+# The targets share one virtual environment. The first target that needs it creates it.
 #   make demo         fill a catalogue, measure the API with and without its cache
 #   make run          serve the shop on http://127.0.0.1:8000/
 #   make bench        measure the API with and without its cache
 #   make soak         count stale answers of real servers for a minute
 #   make redis-cli    open redis-cli on the private Redis
 #   make stop         end the private Redis
-#   make test         run the tests
+#   make test         run the tests: several minutes
 #   make wheel-test   try the wheel of the read cache in a new project
 #   make lint         ruff, mypy, and Django's own checks
 #   make mutants      plant 300 faults in engine and detectors, count those the tests notice (an hour)
 #   make measurements measure docs/measurements.md and its pictures anew
-#   make clean        remove the virtual environment and what else was made, but for the database
-# Options of a command: make bench ARGS="--requests 500"
+#   make clean        remove the virtual environment and all caches, but not the database
+# Pass options to a command: make bench ARGS="--requests 500"
 # Another Python: make test PYTHON=python3.13 VENV=.venvs/3.13
 
 PYTHON ?= python3
@@ -23,7 +23,23 @@ EFFORT ?= --thorough
 MEASURED ?= .measured
 DOCS ?= docs
 
-.PHONY: help demo test wheel-test mutants soak run bench redis-cli lint measurements stop clean
+TARGETS = help demo test wheel-test mutants soak run bench redis-cli lint measurements stop clean
+.PHONY: $(TARGETS)
+
+# make takes every word for a target: "make run 8001" would serve on port 8000, then fail.
+UNKNOWN = $(filter-out $(TARGETS) %.stamp,$(MAKECMDGOALS))
+ifneq ($(UNKNOWN),)
+$(error There is no target $(firstword $(UNKNOWN)). make help lists the targets. \
+Pass options to a command like this: make run ARGS="8001")
+endif
+
+# An environment is made anew if it no longer works: its Python, its pip or Django was removed.
+ifneq ($(wildcard $(VENV)/run.stamp $(VENV)/dev.stamp),)
+DAMAGED := $(shell $(BIN)/python -c 'import django, pip' >/dev/null 2>&1 || echo yes)
+ifeq ($(DAMAGED),yes)
+$(shell rm -f $(VENV)/*.stamp)
+endif
+endif
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -31,10 +47,9 @@ help:
 demo: $(VENV)/run.stamp
 	$(MANAGE) demo $(ARGS)
 
-# Four workers on two processors too: each waits part of its time for processes that it has started.
+# Four workers on two processors: each waits part of the time for processes that it has started.
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -n 4 --dist worksteal readcache/tests
-	$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
+	$(MANAGE) test --parallel 4 -- $(ARGS)
 
 # Another draw: make mutants ARGS="--seed 1". It works in copies; the working tree stays as it is.
 mutants: $(VENV)/dev.stamp
@@ -84,8 +99,8 @@ measurements: $(VENV)/run.stamp
 stop:
 	@if [ -x $(BIN)/python ]; then $(MANAGE) private_redis stop; fi
 
-# It goes on where nothing can be stopped: a half-made environment is what clean is for. The
-# socket of a server that still runs stays, so that make stop finds it.
+# It also removes an environment that does not work, in which nothing can be stopped. The socket of a
+# server that still runs stays, so that make stop finds the server.
 clean:
 	@$(MAKE) --no-print-directory stop || true
 	@if [ -f $(VENV)/pyvenv.cfg ]; then echo "rm -rf $(VENV)"; rm -rf $(VENV); fi
@@ -94,19 +109,26 @@ clean:
 	else rm -rf .redis; fi
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# A stamp, because venv makes bin/python before it can fail. One that is there and works is kept.
+# A stamp, because venv creates bin/python before it can fail. An environment that works is kept.
 $(VENV)/venv.stamp:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	{ echo "Python 3.11 or newer is needed. Name one: make PYTHON=python3.12" >&2; exit 1; }
-	@$(BIN)/python -m pip --version >/dev/null 2>&1 || \
+	@$(WRITABLE)
+	@[ '$(DAMAGED)' != yes ] && $(BIN)/python -m pip --version >/dev/null 2>&1 || \
 	$(PYTHON) -m venv $$(if [ -f $(VENV)/pyvenv.cfg ]; then echo --clear; fi) $(VENV) || \
 	{ echo "No virtual environment could be made. On Debian: apt install python3-venv" >&2; exit 1; }
 	@touch $@
 
 $(VENV)/run.stamp: requirements.txt | $(VENV)/venv.stamp
+	@$(WRITABLE)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
 $(VENV)/dev.stamp: requirements.txt requirements-dev.txt | $(VENV)/venv.stamp
+	@$(WRITABLE)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
+
+WRITABLE = mkdir -p $(VENV) 2>/dev/null && [ -w $(VENV) ] || \
+	{ echo "You may not write to $(abspath $(VENV)). Copy the project to a folder of yours:" \
+	"cp -R $(CURDIR) ~/shop; cd ~/shop; make $(MAKECMDGOALS)" >&2; exit 1; }

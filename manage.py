@@ -1,14 +1,17 @@
 #!/usr/bin/env python
-"""Django's command-line tool for the shop, with one clear line where a beginner would meet a traceback."""
+"""Django's command-line tool for the shop. Known failures are one line instead of a traceback."""
 
 import os
 import signal
 import sys
 import traceback
 from contextlib import suppress
+from pathlib import Path
 from typing import NoReturn
 
 from shop.termination import Terminated
+
+ROOT = Path(__file__).resolve().parent
 
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 EXIT_CLOSED_PIPE = 141  # 128 + SIGPIPE
@@ -32,7 +35,7 @@ def main() -> None:
 
 
 def _require_streams() -> None:
-    """Python has ``None`` for a stream that was closed, and Django writes to it."""
+    """Python sets a closed stream to ``None``, and Django writes to it all the same."""
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123 - open as long as the process
     if sys.stdout is None:
@@ -45,10 +48,7 @@ def _execute() -> None:
         from django.core.exceptions import ImproperlyConfigured
         from django.core.management import execute_from_command_line
     except ImportError:
-        sys.exit(
-            f"Django is not installed for {sys.executable}. "
-            "Run make demo, then use .venv/bin/python manage.py."
-        )
+        sys.exit(_missing_package("Django"))
     try:
         execute_from_command_line(sys.argv)
     except Terminated:
@@ -58,6 +58,11 @@ def _execute() -> None:
         raise
     except ImproperlyConfigured as error:
         sys.exit(f"Configuration error: {error}")
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if not package or (ROOT / package).exists() or "--traceback" in sys.argv:
+            raise
+        sys.exit(_missing_package(package))
     except Exception as error:
         from catalog.management.failures import explain
 
@@ -68,13 +73,18 @@ def _execute() -> None:
     _flush()
 
 
+def _missing_package(name: str) -> str:
+    remedy = "Run make demo" if Path(sys.prefix) != ROOT / ".venv" else "Run make clean demo"
+    return f"{name} is not installed for {sys.executable}. {remedy}, then use .venv/bin/python manage.py."
+
+
 def _flush() -> None:
-    """Here, where an output that fails can be told from a failure; at exit it would be a traceback."""
+    """Flush here and not at exit, where a failure would be a traceback."""
     sys.stdout.flush()
 
 
 def _output_error() -> OSError | None:
-    """Why standard output cannot be written, if so. What Python has yet to write then goes nowhere."""
+    """The error of writing to standard output, if there is one. Buffered output is then discarded."""
     try:
         sys.stdout.flush()
     except OSError as error:
@@ -84,16 +94,16 @@ def _output_error() -> OSError | None:
 
 
 def _is_of_output(error: OSError) -> bool:
-    """Whether Django was writing: Python keeps no large piece for the next flush to fail with."""
+    """Whether Django was writing. A large piece fails at once and leaves nothing to flush."""
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     return frame.f_code.co_name == "write" and frame.f_globals["__name__"] == "django.core.management.base"
 
 
 def _leave(message: str, code: int) -> NoReturn:
-    # A second Ctrl-C would make a traceback of what is left to do.
+    # A second Ctrl-C would interrupt the rest with a traceback.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _output_error()
-    # After a hangup there is no terminal to write to.
+    # After a hangup there is no terminal for the message.
     with suppress(OSError):
         sys.stderr.write(f"{message}\n")
     sys.exit(code)

@@ -148,7 +148,7 @@ def _pending_rotations_flushed() -> Iterator[None]:
 
 @contextmanager
 def _invalidations_logged(verbosity: int) -> Iterator[None]:
-    """Log each invalidation at ``-v 2``, and none below: a command that writes in batches reports them once."""
+    """Log each invalidation at ``-v 2`` only: a command that writes in batches reports them once."""
     level = signals.logger.level
     signals.logger.setLevel(logging.DEBUG if verbosity >= VERBOSE else logging.WARNING)
     try:

@@ -1,4 +1,4 @@
-"""make, in a copy of the project: what it makes and what it removes there is nobody's."""
+"""The Makefile, in a copy of the project."""
 
 from __future__ import annotations
 
@@ -13,20 +13,24 @@ import pytest
 
 from conftest import ROOT
 from readcache.testing import PrivateRedis
+from shop.pytest_runner import REQUIRED_MODULES
 
 DEADLINE_SECONDS = 120
 VENV_FAILED = "No virtual environment could be made. On Debian: apt install python3-venv\n"
 
 Make = Callable[..., "subprocess.CompletedProcess[str]"]
 
-pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="There is no make.")
+pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed.")
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     folder = tmp_path / "project"
     folder.mkdir()
-    for name in ("Makefile", "manage.py", "shop", "catalog", "readcache", "requirements.txt", "fixtures"):
+    for name in (
+        *("Makefile", "manage.py", "shop", "catalog", "readcache", "fixtures"),
+        *("requirements.txt", "requirements-dev.txt"),
+    ):
         source = ROOT / name
         copy = shutil.copytree if source.is_dir() else shutil.copy
         copy(source, folder / name)
@@ -53,7 +57,7 @@ def make(project: Path, manage_environment: dict[str, str]) -> Make:
 
 @pytest.fixture
 def environment_of_the_tests(project: Path) -> Path:
-    """A virtual environment whose Python is the one of the tests, with all packages."""
+    """A virtual environment with the Python and the packages of the tests."""
     return script(project / "venv" / "bin" / "python", f'exec "{sys.executable}" "$@"').parent.parent
 
 
@@ -66,7 +70,7 @@ def script(path: Path, line: str) -> Path:
 
 
 def test_help_lists_every_target(make: Make) -> None:
-    declared = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    declared = re.search(r"^TARGETS = (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert declared
 
     listed = re.findall(r"^make (\S+) +\S", make("help").stdout, re.MULTILINE)
@@ -96,7 +100,7 @@ def test_clean_stops_the_private_redis(project: Path, environment_of_the_tests: 
     assert not environment_of_the_tests.exists()
 
 
-def test_clean_leaves_the_socket_of_a_server_that_it_cannot_stop(
+def test_clean_keeps_the_socket_of_a_server_that_it_cannot_stop(
     project: Path, environment_of_the_tests: Path, make: Make
 ) -> None:
     server = PrivateRedis(project / ".redis")
@@ -113,7 +117,7 @@ def test_clean_leaves_the_socket_of_a_server_that_it_cannot_stop(
         server.stop()
 
 
-def test_measurements_are_of_a_catalogue_of_their_own(project: Path, make: Make) -> None:
+def test_measurements_use_a_database_of_their_own(project: Path, make: Make) -> None:
     script(project / "venv" / "bin" / "python", 'echo "ran $2 on $DATABASE_URL"')
     for stamp in ("venv.stamp", "run.stamp"):
         (project / "venv" / stamp).touch()
@@ -127,7 +131,7 @@ def test_measurements_are_of_a_catalogue_of_their_own(project: Path, make: Make)
     assert {url for _, url in ran} == {"sqlite:///.measured/shop.sqlite3"}
 
 
-def test_clean_removes_no_folder_that_is_no_environment(project: Path, make: Make) -> None:
+def test_clean_removes_only_folders_that_are_environments(project: Path, make: Make) -> None:
     (project / "precious").mkdir()
 
     make("clean", "VENV=precious")
@@ -135,7 +139,7 @@ def test_clean_removes_no_folder_that_is_no_environment(project: Path, make: Mak
     assert (project / "precious").exists()
 
 
-def test_an_environment_that_failed_is_made_anew(project: Path, make: Make, tmp_path: Path) -> None:
+def test_an_environment_whose_creation_failed_is_made_anew(project: Path, make: Make, tmp_path: Path) -> None:
     # As on a Debian without python3-venv: bin/python is there, pip is not.
     without_pip = script(
         tmp_path / "tools" / "bin" / "python",
@@ -161,3 +165,75 @@ def test_an_environment_that_works_is_kept(project: Path, environment_of_the_tes
 
     assert make("venv/venv.stamp", "VENV=venv").returncode == 0
     assert (environment_of_the_tests / "mine").exists()
+
+
+def stamped(environment: Path) -> list[Path]:
+    """The stamps of an environment with all packages, newer than the requirements."""
+    stamps = [environment / f"{name}.stamp" for name in ("venv", "run", "dev")]
+    for stamp in stamps:
+        stamp.touch()
+    return stamps
+
+
+@pytest.mark.parametrize(
+    "line", ["exit 127", f'exec "{sys.executable}" -S "$@"'], ids=["no interpreter", "no packages"]
+)
+def test_an_environment_that_was_damaged_is_made_anew(line: str, project: Path, make: Make) -> None:
+    environment = script(project / "venv" / "bin" / "python", line).parent.parent
+    stamps = stamped(environment)
+    (environment / "old").touch()
+
+    done = make("venv/venv.stamp", "VENV=venv", f"PYTHON={sys.executable}")
+
+    assert done.returncode == 0, done.stderr
+    assert [stamp.exists() for stamp in stamps] == [True, False, False]
+    assert not (environment / "old").exists()
+
+
+def test_an_undamaged_environment_keeps_its_stamps(
+    environment_of_the_tests: Path, project: Path, make: Make
+) -> None:
+    stamps = stamped(environment_of_the_tests)
+
+    assert make("help", "VENV=venv").returncode == 0
+    assert all(stamp.exists() for stamp in stamps)
+
+
+def test_a_folder_that_cannot_be_written_is_named_with_the_remedy(project: Path, make: Make) -> None:
+    # A file in the path refuses root, too.
+    done = make("demo", "VENV=Makefile/venv")
+
+    assert done.stderr.splitlines()[0] == (
+        f"You may not write to {project}/Makefile/venv. Copy the project to a folder of yours: "
+        f"cp -R {project} ~/shop; cd ~/shop; make demo"
+    )
+
+
+def test_an_argument_without_args_is_refused_before_anything_runs(project: Path, make: Make) -> None:
+    done = make("run", "8001")
+
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert re.fullmatch(
+        r"Makefile:\d+: \*\*\* There is no target 8001\. make help lists the targets\. "
+        r'Pass options to a command like this: make run ARGS="8001"\.  Stop\.\n',
+        done.stderr,
+    )
+    assert not (project / ".venv").exists()
+
+
+def test_the_tests_run_with_the_arguments_of_pytest(project: Path, make: Make) -> None:
+    environment = script(project / "venv" / "bin" / "python", 'echo "ran $*"').parent.parent
+    stamped(environment)
+
+    done = make("test", "VENV=venv", "ARGS=--last-failed shop")
+
+    assert done.stdout.splitlines()[-1] == "ran manage.py test --parallel 4 -- --last-failed shop"
+
+
+def test_the_packages_of_the_tests_are_those_of_the_requirements() -> None:
+    requirements = (ROOT / "requirements-dev.txt").read_text()
+
+    for module in REQUIRED_MODULES:
+        distribution = {"xdist": "pytest-xdist"}.get(module, module.replace("_", "-"))
+        assert re.search(rf"^{distribution}>=", requirements, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""What a shell sees of manage.py: one line and an exit code, whatever ends it."""
+"""A shell sees one line and an exit code of manage.py, whatever ends it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LONG = "1000000"
 
 Shell = Callable[..., "subprocess.CompletedProcess[str]"]
 
-# As soon as Django begins to be imported, the signal comes.
+# Sends the signal as soon as the import of Django begins.
 INTERRUPTED_IMPORT = """
 import signal, sys
 
@@ -46,7 +46,7 @@ signal.pause()
 
 @pytest.fixture
 def shell(manage_environment: dict[str, str]) -> Shell:
-    """Run manage.py by a line of a shell, where its streams can be redirected."""
+    """Run manage.py by a line of a shell, which can redirect its streams."""
 
     def run(line: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -86,7 +86,7 @@ def test_without_a_standard_error_a_failure_has_its_exit_code(shell: Shell) -> N
 
 
 @pytest.mark.usefixtures("small_shop")
-def test_without_a_standard_input_nobody_is_asked(shell: Shell) -> None:
+def test_without_a_standard_input_no_question_is_asked(shell: Shell) -> None:
     finished = shell("seed_products --count 0 <&-")
 
     assert finished.returncode == 1
@@ -124,7 +124,7 @@ def test_an_interrupt_ends_a_command_without_a_traceback(manage_environment: dic
     assert command.returncode == EXIT_INTERRUPTED
 
 
-def test_a_python_without_django_is_told_how_to_get_it(manage_environment: dict[str, str]) -> None:
+def test_a_python_without_django_is_one_line_with_the_remedy(manage_environment: dict[str, str]) -> None:
     finished = subprocess.run(
         [sys.executable, "-S", str(ROOT / "manage.py"), "check"],  # -S: without site-packages
         env=manage_environment,
@@ -141,6 +141,36 @@ def test_a_python_without_django_is_told_how_to_get_it(manage_environment: dict[
     )
 
 
+@pytest.mark.parametrize(
+    ("place", "remedy"), [("", "Run make demo"), (".venv", "Run make clean demo")], ids=["elsewhere", ".venv"]
+)
+def test_a_missing_package_is_one_line_with_the_remedy(
+    place: str, remedy: str, shell: Shell, tmp_path: Path
+) -> None:
+    prefix = f"sys.prefix = {str(ROOT / place)!r}" if place else ""
+    hidden = "import sys; sys.modules['rest_framework'] = None"
+    (tmp_path / "sitecustomize.py").write_text(f"{hidden}\n{prefix}\n")
+
+    finished = shell("check", PYTHONPATH=str(tmp_path))
+
+    assert finished.returncode == 1
+    assert finished.stderr == (
+        f"rest_framework is not installed for {sys.executable}. "
+        f"{remedy}, then use .venv/bin/python manage.py.\n"
+    )
+
+
+@pytest.mark.parametrize("arguments", ["shell -v0 -c 'import shop.nowhere'", "check --traceback"])
+def test_another_missing_module_keeps_its_traceback(arguments: str, shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['rest_framework'] = None")
+    variables = {"PYTHONPATH": str(tmp_path)} if "check" in arguments else {}
+
+    finished = shell(arguments, **variables)
+
+    assert "Traceback" in finished.stderr
+    assert "ModuleNotFoundError" in finished.stderr
+
+
 def test_ctrl_c_while_django_is_imported_is_one_line(shell: Shell, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(INTERRUPTED_IMPORT)
 
@@ -151,7 +181,7 @@ def test_ctrl_c_while_django_is_imported_is_one_line(shell: Shell, tmp_path: Pat
 
 
 @pytest.mark.parametrize("command", ["migrate", "showmigrations"])
-def test_a_database_that_is_down_is_one_line_for_djangos_commands_too(command: str, shell: Shell) -> None:
+def test_a_database_that_is_down_is_one_line_from_djangos_commands_too(command: str, shell: Shell) -> None:
     finished = shell(command, DATABASE_URL="postgres://shop:s3cret@127.0.0.1:1/shop")
 
     assert finished.returncode == 1
@@ -162,13 +192,13 @@ def test_a_database_that_is_down_is_one_line_for_djangos_commands_too(command: s
     assert finished.stderr.count("\n") == 1
 
 
-def test_with_traceback_a_failure_is_shown_whole(shell: Shell) -> None:
+def test_with_traceback_a_known_failure_keeps_its_traceback(shell: Shell) -> None:
     finished = shell("migrate --traceback", DATABASE_URL="postgres://shop:s3cret@127.0.0.1:1/shop")
 
     assert "Traceback" in finished.stderr
 
 
-def test_a_failure_that_is_not_known_keeps_its_traceback(shell: Shell) -> None:
+def test_an_unknown_failure_keeps_its_traceback(shell: Shell) -> None:
     finished = shell("shell -v0 -c 'raise OSError(28, \"No space\")'")
 
     assert finished.stderr.endswith("OSError: [Errno 28] No space\n")
@@ -176,7 +206,7 @@ def test_a_failure_that_is_not_known_keeps_its_traceback(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize("debug", ["on", "off"])
-def test_an_error_in_a_view_is_logged_whole(debug: str, shell: Shell) -> None:
+def test_an_error_in_a_view_is_logged_with_its_traceback(debug: str, shell: Shell) -> None:
     # Without tables the view fails.
     client = "from django.test import Client; client = Client(raise_request_exception=False)"
     finished = shell(
@@ -264,6 +294,6 @@ def started(arguments: list[str], environment: dict[str, str]) -> subprocess.Pop
 
 
 def _with_default_signals() -> None:
-    """Whoever runs the tests may ignore them, and children inherit that."""
+    """Children inherit ignored signals, and the parent of the tests may ignore some."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
