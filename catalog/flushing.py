@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from catalog.cached_pages import CachedPages, flush_cached_pages, redis_client
 from catalog.models import Product
 from catalog.textbook import CATEGORY_PREFIX, PRODUCT_PREFIX
-from readcache.declarations import ReadCache, declarations
-from readcache.inspection import sweep
+from readcache.flushing import Selection, UnknownName, count, select, sweep
 from readcache.invalidation.rotations import rotate_tags
 
 
@@ -31,14 +30,14 @@ def flush(*, prefix: str | None = None, alias: str = "default", dry_run: bool = 
     """
     started = time.perf_counter()
     redis_client(alias)  # Refuses an unknown alias before anything is removed.
-    chosen = _declarations_of(prefix)
+    selection = _selection(prefix)
     # Rotate first: finding the pages walks all keys, and old entries would be served meanwhile.
-    if not dry_run and chosen:
-        rotate_tags(frozenset(tag for each in chosen for tag in each.tags))
+    if not dry_run and selection.tags:
+        rotate_tags(selection.tags)
     rotation_seconds = time.perf_counter() - started
     page_prefix = PRODUCT_PREFIX if prefix is None else prefix
     pages = flush_cached_pages(prefix=page_prefix, alias=alias, dry_run=dry_run)
-    entries = sum(sweep(each.prefix, dry_run=dry_run).entries for each in chosen)
+    entries = count(selection) if dry_run else sweep(selection)
     seconds = time.perf_counter() - started
     return Flushed(pages=pages, entries=entries, rotation_seconds=rotation_seconds, seconds=seconds)
 
@@ -49,7 +48,9 @@ def flush_textbook_pages() -> None:
         flush_cached_pages(prefix=prefix)
 
 
-def _declarations_of(prefix: str | None) -> list[ReadCache]:
-    if prefix is None:
-        return [each for each in declarations() if Product in each.depends_on]
-    return [each for each in declarations() if each.prefix == prefix]
+def _selection(prefix: str | None) -> Selection:
+    try:
+        return select([Product._meta.label if prefix is None else prefix])
+    except UnknownName:
+        # A prefix of the textbook's pages alone.
+        return Selection(tags=frozenset(), starts=())

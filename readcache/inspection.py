@@ -33,17 +33,11 @@ class StoredEntry:
     is_live: bool
 
 
-@dataclass(frozen=True, kw_only=True)
-class Swept:
-    entries: int
-    seconds: float
-
-
 def stored_entries() -> Iterator[StoredEntry]:
     """Every entry, in the order in which SCAN finds it. Raises redis-py's errors."""
     import_views()
     chosen = store()
-    keys = _entry_keys(chosen, "")
+    keys = entry_keys(chosen, "")
     while batch := list(islice(keys, READ_STEP)):
         yield from _read(chosen, batch)
 
@@ -58,18 +52,7 @@ def stored_entry(key: str) -> StoredEntry | None:
     return next(iter(_read(chosen, [whole])))
 
 
-def sweep(prefix: str, *, dry_run: bool = False) -> Swept:
-    """Remove the entries of a declaration's prefix, dead and live, with SCAN and UNLINK."""
-    chosen = store()
-    started = time.perf_counter()
-    count = 0
-    keys = _entry_keys(chosen, f"{prefix}:")
-    while batch := list(islice(keys, SCAN_STEP)):
-        count += len(batch) if dry_run else int(chosen.client.unlink(*batch))
-    return Swept(entries=count, seconds=time.perf_counter() - started)
-
-
-def _entry_keys(chosen: Store, start: str) -> Iterator[str]:
+def entry_keys(chosen: Store, start: str) -> Iterator[str]:
     # A KEY_PREFIX may hold what means something in a pattern, and would match another site's keys.
     pattern = GLOB.sub(r"\\\g<0>", chosen.entry_key(start)) + "*"
     seen: set[bytes] = set()

@@ -9,7 +9,8 @@ import pytest
 from pytest_django import Settings
 
 from instruments.visitors import get
-from readcache.inspection import stored_entries, sweep
+from readcache.flushing import select, sweep
+from readcache.inspection import stored_entries
 from readcache.storage.current import store
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -24,5 +25,5 @@ def test_a_key_prefix_is_not_a_pattern(prefix: str, settings: Settings, redis: A
     store().client.set(key_of_another_site, "theirs")
 
     assert [entry.is_live for entry in stored_entries()] == [True]
-    assert sweep("author_list").entries == 1
+    assert sweep(select(["author_list"])) == 1
     assert store().client.get(key_of_another_site) == b"theirs"

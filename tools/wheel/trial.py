@@ -25,7 +25,7 @@ RENAME = 'from library.models import Author; Author.objects.update(name="Jane Au
 
 
 def try_page(project: Project, page: Page, *, redis_url: str) -> None:
-    """Ask twice, write in another process, and ask again. Raises ``TrialFailed``."""
+    """Ask twice, write in another process, ask again, and empty the cache. Raises ``TrialFailed``."""
     if len(page.new_lines) != NUMBER_OF_LINES:
         raise TrialFailed(f"The page promises {NUMBER_OF_LINES} lines and has {len(page.new_lines)}.")
     project.start()
@@ -41,14 +41,20 @@ def try_page(project: Project, page: Page, *, redis_url: str) -> None:
         project.manage("shell", "-c", RENAME)
         _ask(port, status=STALE, name="Jane Austen")
         _ask(port, status=HIT, name="Jane Austen")
+        _require("1 entry", project.manage("flush_read_cache", "--no-input"))
+        _require("The read cache is empty.", project.manage("inspect_read_cache"))
+        _ask(port, status=MISS, name="Jane Austen")
 
 
 def try_tests(project: Project, page: Page) -> None:
     """Run the page's tests in a project that ``try_page`` has made. Raises ``TrialFailed``."""
     project.add_tests(page)
-    printed = project.manage("test", "--settings", "bookshop.test_settings")
-    if "Ran 1 test" not in printed:
-        raise TrialFailed(f"The page's test did not run:\n{printed}")
+    _require("Ran 1 test", project.manage("test", "--settings", "bookshop.test_settings"))
+
+
+def _require(text: str, printed: str) -> None:
+    if text not in printed:
+        raise TrialFailed(f"Expected {text!r} in:\n{printed}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,8 @@ from catalog.demo import ADMIN_NAME, load_fixture_once, make_admin, plan_at_leas
 from catalog.management.base import CatalogCommand
 from catalog.options import require_whole_number
 from catalog.seeding import MAX_COUNT
-from catalog.wording import counted
 from readcache.testing import PrivateRedis
+from readcache.wording import counted
 
 # Each request leaves a sample in memory.
 MAX_REQUESTS = 10_000_000
@@ -28,7 +28,7 @@ What to try next:
   make redis-cli, then: SCAN 0 MATCH *product_list* COUNT 1000
 
   . .venv/bin/activate, then
-    python manage.py inspect_product_cache
+    python manage.py inspect_read_cache
     python manage.py bench_cache all --quick --report bench/"""
 
 

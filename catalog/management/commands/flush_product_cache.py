@@ -4,7 +4,7 @@ from django.core.management.base import CommandParser
 
 from catalog.flushing import Flushed, flush
 from catalog.management.base import CatalogCommand
-from catalog.wording import counted
+from readcache.wording import counted
 
 
 class Command(CatalogCommand):

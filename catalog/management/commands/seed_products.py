@@ -12,7 +12,7 @@ from catalog.seeding import (
     plan_seeding,
     require_batch_size,
 )
-from catalog.wording import counted
+from readcache.wording import counted
 
 
 class Command(CatalogCommand):

@@ -8,7 +8,8 @@ from rest_framework.test import APIClient
 from catalog.cached_pages import CachedPages, flush_cached_pages
 from catalog.models import ProductQuerySet
 from conftest import Manage
-from readcache.inspection import Swept, stored_entries, sweep
+from readcache.flushing import Selection, sweep
+from readcache.inspection import stored_entries
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -55,10 +56,9 @@ def test_entries_are_stale_before_they_are_deleted(api: APIClient, monkeypatch: 
     warm(api, "/products/")
     states: list[bool] = []
 
-    def look_and_sweep(prefix: str, *, dry_run: bool) -> Swept:
-        if not dry_run:
-            states.extend(each.is_live for each in stored_entries())
-        return sweep(prefix, dry_run=dry_run)
+    def look_and_sweep(selection: Selection) -> int:
+        states.extend(each.is_live for each in stored_entries())
+        return sweep(selection)
 
     monkeypatch.setattr("catalog.flushing.sweep", look_and_sweep)
     flush(no_input=True)

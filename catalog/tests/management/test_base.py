@@ -13,7 +13,7 @@ from django.core.management import CommandError, call_command, get_commands, loa
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from rest_framework.test import APIClient
 
-from catalog.management.commands import inspect_product_cache
+from catalog.management.commands import flush_product_cache
 from catalog.tests.conftest import SMALL_MANAGE
 from conftest import ROOT, Manage, run_manage
 from readcache.storage import current
@@ -57,14 +57,14 @@ def test_help_fits_80_columns(name: str, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_examples_keep_their_lines_and_continue_with_a_backslash(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inspect_product_cache.Command, "examples", ("", f"--first {'x' * 40} --second y"))
+    monkeypatch.setattr(flush_product_cache.Command, "examples", ("", f"--first {'x' * 40} --second y"))
 
-    text = inspect_product_cache.Command().create_parser("manage.py", "inspect_product_cache").format_help()
+    text = flush_product_cache.Command().create_parser("manage.py", "flush_product_cache").format_help()
 
     assert text.endswith(
         "examples:\n"
-        "  python manage.py inspect_product_cache\n"
-        "  python manage.py inspect_product_cache \\\n"
+        "  python manage.py flush_product_cache\n"
+        "  python manage.py flush_product_cache \\\n"
         f"      --first {'x' * 40} --second y\n"
     )
 
@@ -133,13 +133,13 @@ def test_a_command_fails_if_its_pending_rotations_cannot_be_flushed(
 def test_a_command_that_wrote_nothing_succeeds_although_redis_is_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def read_in_vain(command: inspect_product_cache.Command, **options: Any) -> None:
+    def read_in_vain(command: flush_product_cache.Command, **options: Any) -> None:
         current.store().breaker.open(RedisTimeoutError("Timeout reading from socket"))
 
-    monkeypatch.setattr(inspect_product_cache.Command, "handle", read_in_vain)
+    monkeypatch.setattr(flush_product_cache.Command, "handle", read_in_vain)
     with monkeypatch.context() as patched:
         patched.setattr(current.store().breaker, "probe", lambda: False)
-        call_command("inspect_product_cache")
+        call_command("flush_product_cache", no_input=True)
 
     assert current.store().breaker.probe()
 

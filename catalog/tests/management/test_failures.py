@@ -159,19 +159,6 @@ def test_an_unknown_host_is_explained(manage: Manage) -> None:
 # The variable of the server that failed
 
 
-def test_an_unreachable_redis_of_the_read_cache_is_named(closing_server: int, manage: Manage) -> None:
-    done = manage(
-        "inspect_product_cache",
-        REDIS_URL=f"redis://127.0.0.1:{closing_server}/1",
-        READ_REDIS_URL="redis://127.0.0.1:1/0",
-    )
-
-    assert done.stderr == (
-        "CommandError: Cannot reach Redis at redis://127.0.0.1:1/0. Start it with: "
-        "docker compose up -d redis, or unset READ_REDIS_URL to use the next database of REDIS_URL.\n"
-    )
-
-
 @pytest.fixture
 def explain_failure_of_read_redis(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """A function that explains a failure of the read cache's Redis while the other Redis answers."""
@@ -186,6 +173,19 @@ def explain_failure_of_read_redis(settings: Settings, monkeypatch: pytest.Monkey
         return explain(raised.value) or ""
 
     return explain_failure
+
+
+def test_an_unreachable_redis_of_the_read_cache_is_named(
+    closing_server: int, explain_failure_of_read_redis: Callable[..., str]
+) -> None:
+    explanation = explain_failure_of_read_redis(
+        "redis://127.0.0.1:1/0", other=f"redis://127.0.0.1:{closing_server}/1"
+    )
+
+    assert explanation == (
+        "Cannot reach Redis at redis://127.0.0.1:1/0. Start it with: "
+        "docker compose up -d redis, or unset READ_REDIS_URL to use the next database of REDIS_URL."
+    )
 
 
 def test_a_wrong_password_of_the_read_caches_redis_is_not_blamed_on_the_other(
@@ -209,7 +209,9 @@ def test_the_failed_server_is_found_by_any_form_of_its_url(
         client.ping()
         pytest.skip("A Redis listens on its usual port.")
 
-    done = manage("inspect_product_cache", REDIS_URL=private_redis.url(database=1), READ_REDIS_URL=url)
+    done = manage(
+        "flush_product_cache", "--dry-run", REDIS_URL=private_redis.url(database=1), READ_REDIS_URL=url
+    )
 
     assert done.stderr.startswith(f"CommandError: Cannot reach Redis at {url}. ")
     assert "unset READ_REDIS_URL" in done.stderr
@@ -237,7 +239,7 @@ def test_the_remedy_for_a_hanging_private_redis_is_to_stop_it(
     process = psutil.Process(int((server.directory / "redis.pid").read_text()))
     process.suspend()
     try:
-        done = manage("inspect_product_cache")
+        done = manage("flush_product_cache", "--dry-run")
     finally:
         process.resume()
 

@@ -69,5 +69,5 @@ def test_a_suite_without_the_tests_of_the_page_fails_the_trial(
 ) -> None:
     try_page(project, page, redis_url=redis_url)
 
-    with pytest.raises(TrialFailed, match=r"The page's test did not run:[\s\S]*Ran 0 tests"):
+    with pytest.raises(TrialFailed, match=r"Expected 'Ran 1 test' in:[\s\S]*Ran 0 tests"):
         try_tests(project, replace(page, tests="pass\n"))
