@@ -190,8 +190,7 @@ class Watch:
 
     def _announce(self) -> None:
         tags, self._unannounced = frozenset(self._unannounced), set()
-        if tags:
-            rotations.announce(tags)
+        rotations.announce(tags)
 
     def reset(self) -> None:
         """The connection was opened anew: what an earlier one left undone is not to be known."""

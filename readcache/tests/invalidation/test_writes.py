@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -355,6 +356,16 @@ def test_a_connection_is_watched_once_however_often_it_is_opened(target: Target)
     assert seen == [{"library_book"}]
 
 
+@pytest.mark.parametrize("ask", [watch.install, watch.has_written, watch.in_transaction])
+def test_a_thread_that_uses_no_database_is_given_no_connection(ask: Callable[[], object]) -> None:
+    def connections_made() -> list[object]:
+        ask()
+        return list(connections.all(initialized_only=True))
+
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        assert executor.submit(connections_made).result() == []
+
+
 @in_its_own_transactions
 def test_a_transaction_whose_connection_was_closed_promises_nothing_to_the_next(target: Target) -> None:
     pages = pages_of(target)
@@ -420,6 +431,14 @@ def test_an_atomic_block_in_a_manual_transaction_is_seen_after_the_commit(target
 
     assert truth(LIST) != old[LIST]
     assert_right(pages)
+
+
+@in_its_own_transactions
+def test_nothing_is_filled_in_a_manual_transaction_that_has_not_written(target: Target) -> None:
+    with manual_transaction():
+        assert get(LIST)[1] == "fwd=bypass; detail=transaction"
+
+    assert get(LIST)[1] == "fwd=uri-miss; stored"
 
 
 @pytest.mark.skipif(IS_POSTGRESQL, reason="psycopg refuses it.")
@@ -527,6 +546,22 @@ def test_a_transaction_in_raw_sql_whose_connection_was_closed_leaves_the_pages_r
 
     assert not watch.has_written()
     assert {url: truth(url) for url in pages} == old
+    assert_right(pages)
+
+
+@in_its_own_transactions
+def test_a_transaction_in_raw_sql_that_the_driver_commits_is_seen_when_the_connection_is_opened_anew(
+    target: Target,
+) -> None:
+    pages = pages_of(target)
+    old = warm(pages)
+
+    execute("BEGIN")
+    update(target)
+    connection.connection.commit()
+    connection.close()
+
+    assert truth(LIST) != old[LIST]
     assert_right(pages)
 
 
@@ -706,6 +741,16 @@ def test_a_receiver_may_query_the_database(target: Target) -> None:
     assert counted == [1]
     assert not connection.in_atomic_block
     assert connection.get_autocommit()
+
+
+@in_its_own_transactions
+def test_a_receiver_is_called_when_the_connection_commits_by_itself_again(target: Target) -> None:
+    seen: list[bool] = []
+
+    with receiving(lambda **kwargs: seen.append(connection.get_autocommit())), transaction.atomic():
+        update(target)
+
+    assert seen == [True]
 
 
 @in_its_own_transactions
