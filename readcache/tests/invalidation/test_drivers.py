@@ -46,13 +46,13 @@ def test_rows_are_fetched_at_once_only_where_sqlite_returns_some(vendor: str, ro
 
 
 def test_the_rows_of_sqlite_are_fetched_once_and_served_from_memory() -> None:
-    cursor = Cursor([(1,), (2,)])
+    cursor: Any = Cursor([(1,), (2,)])
 
     result = commit_by_fetching(fake_connection("sqlite"), cursor, object())
 
     assert cursor.fetched == 1
     assert cursor.cursor is result
-    assert list(result) == [(1,), (2,)]
+    assert result.fetchall() == [(1,), (2,)]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from instruments.transactions import execute, in_another_thread
+from library.models import Book, Topic
+from readcache.invalidation.recording import recording_reads, suspended
+from readcache.invalidation.rotations import rotated
+
+
+@pytest.fixture
+def rotations() -> Any:
+    """The tags of each rotation, in order."""
+    seen: list[set[str]] = []
+
+    def record(*, tags: frozenset[str], **kwargs: Any) -> None:
+        seen.append(set(tags))
+
+    rotated.connect(record)
+    yield seen
+    rotated.disconnect(record)
+
+
+@pytest.mark.django_db
+def test_the_tables_that_are_read_meanwhile_are_recorded() -> None:
+    Topic.objects.count()
+    with recording_reads() as tables:
+        Book.objects.count()
+    Topic.objects.count()
+
+    assert tables == {"library_book"}
+
+
+@pytest.mark.django_db
+def test_a_recording_inside_another_belongs_to_both() -> None:
+    with recording_reads() as outer:
+        Topic.objects.count()
+        with recording_reads() as inner:
+            Book.objects.count()
+        Topic.objects.count()
+
+    assert inner == {"library_book"}
+    assert outer == {"library_book", "library_topic"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_another_thread_does_not_record() -> None:
+    with recording_reads() as tables:
+        in_another_thread(Book.objects.count)
+
+    assert tables == set()
+
+
+@pytest.mark.django_db
+def test_a_recording_that_fails_leaves_none() -> None:
+    with pytest.raises(RuntimeError), recording_reads() as tables:
+        raise RuntimeError
+
+    Book.objects.count()
+    assert tables == set()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_writes_go_unnoticed_while_the_watch_is_suspended(rotations: list[set[str]]) -> None:
+    with suspended():
+        with suspended():
+            execute("DELETE FROM library_topic")
+        execute("DELETE FROM library_topic")
+    assert rotations == []
+
+    execute("DELETE FROM library_topic")
+    assert rotations == [{"library_topic"}]
