@@ -162,10 +162,11 @@ if USES_PRIVATE_REDIS:
             "READ_REDIS_URL must not be set without REDIS_URL: the private Redis serves both caches. "
             "Set REDIS_URL too, or unset READ_REDIS_URL."
         )
-    from readcache.testing import PrivateRedis, PrivateRedisConnection
+    from readcache.testing import PrivateRedisConnection
+    from shop.private_redis import private_redis
 
     # The first connection that finds no server starts one.
-    _private_redis = PrivateRedis(PRIVATE_REDIS_DIR)
+    _private_redis = private_redis(PRIVATE_REDIS_DIR)
     REDIS_URL = _private_redis.url(database=1)
     READ_REDIS_URL = _private_redis.url(database=2)
     _redis_pool |= {"connection_class": PrivateRedisConnection, "server": _private_redis}

@@ -19,14 +19,12 @@ if TYPE_CHECKING:
     from readcache.testing.connection import PrivateRedisConnection as PrivateRedisConnection
     from readcache.testing.errors import PrivateRedisError as PrivateRedisError
     from readcache.testing.programs import CLIENT_NAMES as CLIENT_NAMES
-    from readcache.testing.programs import NO_SERVER_MESSAGE as NO_SERVER_MESSAGE
     from readcache.testing.programs import SERVER_NAMES as SERVER_NAMES
     from readcache.testing.programs import find_program as find_program
     from readcache.testing.server import PrivateRedis as PrivateRedis
 
 _MODULES = {
     "CLIENT_NAMES": "programs",
-    "NO_SERVER_MESSAGE": "programs",
     "SERVER_NAMES": "programs",
     "PrivateRedis": "server",
     "PrivateRedisConnection": "connection",
@@ -36,7 +34,6 @@ _MODULES = {
 }
 __all__ = [
     "CLIENT_NAMES",
-    "NO_SERVER_MESSAGE",
     "SERVER_NAMES",
     "PrivateRedis",
     "PrivateRedisConnection",

@@ -9,9 +9,9 @@ from readcache.testing.server import PrivateRedis
 
 
 class PrivateRedisConnection(UnixDomainSocketConnection):
-    """A redis-py connection that starts the private server where there is none."""
+    """A redis-py connection that starts the private server if none is running."""
 
-    # redis-py 8 reads these of every connection when it reports a time-out.
+    # redis-py 8 reads these attributes of every connection when it reports a time-out.
     host = "localhost"
     port = 0
 

@@ -2,7 +2,11 @@ from __future__ import annotations
 
 
 class PrivateRedisError(ConnectionError):
-    """The private Redis cannot be started, reached or stopped; the message says what to do.
+    """The private Redis cannot be started, reached or stopped. The message says what to do.
 
-    A ``ConnectionError``, and so an ``OSError``: redis-py reports it as a refused connection.
+    ``advice`` is added to the message: what else the users of a certain program can do. As a
+    ``ConnectionError``, and so an ``OSError``, it becomes a refused connection in redis-py.
     """
+
+    def __init__(self, message: str, *, advice: str = "") -> None:
+        super().__init__(f"{message} {advice}".rstrip())

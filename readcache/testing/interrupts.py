@@ -1,4 +1,4 @@
-"""Work that Ctrl-C, SIGTERM and SIGHUP must not cut short."""
+"""Protects work from Ctrl-C, SIGTERM and SIGHUP."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ TERMINATING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if h
 
 @contextmanager
 def interrupts_deferred() -> Iterator[None]:
-    """Ctrl-C, SIGTERM and SIGHUP wait until the block has ended.
+    """Make Ctrl-C, SIGTERM and SIGHUP wait until the block has ended.
 
-    By handlers and not by a mask: a signal that the main thread blocks is taken by another thread,
-    and Python runs its handler in the main thread all the same.
+    A signal mask would not do: another thread receives a signal that the main thread blocks, and Python
+    runs its handler in the main thread all the same.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

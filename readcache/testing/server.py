@@ -1,4 +1,4 @@
-"""The process: one server for all that use a folder, started when needed and stopped when told."""
+"""The server process of a private Redis: one for all processes that use its folder."""
 
 from __future__ import annotations
 
@@ -25,15 +25,19 @@ POLL_INTERVAL_SECONDS = 0.01
 
 
 class PrivateRedis:
-    """The private server of one folder. Making this object starts nothing and touches no file there.
+    """The private server of one folder. Creating this object starts nothing and touches no file.
 
-    ``directory`` is where it really is: not the given one, where a socket's path would be too long.
-    ``options`` are directives of redis.conf that differ from this class's.
+    ``directory`` becomes another folder if the path of its socket would be too long. ``options`` are
+    directives of redis.conf that replace those of this class. ``advice`` ends each message that a
+    ``PrivateRedisError`` shows to the users of the calling program.
     """
 
-    def __init__(self, directory: Path, *, options: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, directory: Path, *, options: Mapping[str, str] | None = None, advice: str = ""
+    ) -> None:
         self._options = options or {}
-        self.home = PrivateDirectory(directory)
+        self._advice = advice
+        self.home = PrivateDirectory(directory, advice=advice)
         self.directory = self.home.path
         self.socket_path = self.home.socket_path
 
@@ -41,38 +45,37 @@ class PrivateRedis:
         return f"unix://{quote(str(self.socket_path))}?db={database}"
 
     def is_running(self) -> bool:
-        """Whether a server listens on the socket; it need not answer. Raises ``PrivateRedisError``."""
+        """Whether a server listens on the socket, even if it hangs. Raises ``PrivateRedisError``."""
         self.home.check()
         try:
             self._connect().close()
         except (FileNotFoundError, ConnectionRefusedError):
             return False
         except (BlockingIOError, TimeoutError):
-            # A hung server with a full backlog. Starting another would take its socket away.
+            # A hung server with a full backlog. A second server would take its socket away.
             return True
         return True
 
     def ensure_running(self) -> None:
-        """Start the server unless one is there. Of many callers at once, in any process, one starts it.
+        """Start the server unless it runs. Of many callers at once, in any process, one starts it.
 
         Raises ``PrivateRedisError``.
         """
-        if not hasattr(socket, "AF_UNIX"):
-            raise PrivateRedisError(NO_SERVER_MESSAGE)
-        if self.is_running():
+        has_sockets = hasattr(socket, "AF_UNIX")
+        if has_sockets and self.is_running():
             return
-        server = find_program(SERVER_NAMES)
+        server = find_program(SERVER_NAMES) if has_sockets else None
         if server is None:
-            raise PrivateRedisError(NO_SERVER_MESSAGE)
+            raise PrivateRedisError(NO_SERVER_MESSAGE, advice=self._advice)
         self.home.make()
-        # A start that is cut short would leave a server that nobody knows of.
+        # An interrupted start would leave a server without a pid file.
         with self.home.lock(), interrupts_deferred():
             if not self.is_running():
                 self._end_orphan()
                 self.start(server)
 
     def stop(self) -> bool:
-        """End the server and return whether one was there. Raises ``PrivateRedisError``."""
+        """Stop the server; returns whether one ran. Raises ``PrivateRedisError``."""
         if not (self.is_running() or self.home.pid_path.exists()):
             return False
         with self.home.lock():
@@ -87,7 +90,7 @@ class PrivateRedis:
 
     @contextlib.contextmanager
     def left_as_found(self) -> Iterator[None]:
-        """Stop at the end the server that was started meanwhile; leave one that ran before."""
+        """At the end, stop a server that was started inside the block; leave one that ran before."""
         was_running = self.is_running()
         try:
             yield
@@ -109,12 +112,12 @@ class PrivateRedis:
     def start(self, server: Path) -> None:
         """Run the program and wait until it answers. Raises ``PrivateRedisError``.
 
-        ``ensure_running()`` calls it, in one process at a time. A subclass may run the program its own way.
+        ``ensure_running()`` calls this in one process at a time. Subclasses may run the program differently.
         """
         log_path = self.home.log_path
         log_path.unlink(missing_ok=True)
         try:
-            # The configuration goes in by standard input, where "-" is redis-server's name for it.
+            # "-" makes redis-server read its configuration from standard input.
             started = subprocess.run(
                 [str(server), "-"],
                 input=self.configuration(),
@@ -133,7 +136,7 @@ class PrivateRedis:
     def _not_started(self, server: Path, output: str) -> PrivateRedisError:
         last_line = "".join(output.strip().splitlines()[-1:]) or "it gave no reason"
         return PrivateRedisError(
-            f"{server} did not start in {self.directory}: {last_line}. Set REDIS_URL to use another Redis."
+            f"{server} did not start in {self.directory}: {last_line}.", advice=self._advice
         )
 
     def configuration(self) -> str:
@@ -147,7 +150,7 @@ class PrivateRedis:
             "dir": _quoted(self.directory),
             "logfile": _quoted(self.home.log_path),
             "loglevel": "warning",
-            # Nothing on disk, and a bound on memory: it is a cache.
+            # A cache needs no files and a limit on its memory.
             "save": '""',
             "appendonly": "no",
             "maxmemory": "256mb",
@@ -157,7 +160,7 @@ class PrivateRedis:
         return "".join(f"{name} {value}\n" for name, value in directives.items())
 
     def answers(self) -> bool:
-        """Whether its start is over: it listens before it has written the pid file and loaded its data."""
+        """Whether the server is ready. It listens before it has written its pid file and loaded its data."""
         with contextlib.suppress(OSError), self._connect() as connection:
             connection.sendall(b"PING\r\n")
             return connection.recv(256).startswith(b"+PONG")
@@ -167,10 +170,10 @@ class PrivateRedis:
         return not self.is_running()
 
     def _end_orphan(self) -> bool:
-        """End a server whose socket was removed, and return whether there was one.
+        """End a server whose socket was removed; returns whether there was one.
 
-        Those who are connected to it would go on with it beside another, and each would miss the
-        other's invalidations.
+        Processes that are still connected to it would go on using it beside the new server, and neither
+        side would see the other's invalidations.
         """
         orphan = self._own_process()
         if orphan is None:
@@ -181,7 +184,7 @@ class PrivateRedis:
         return True
 
     def _kill(self) -> None:
-        """Kill a server that does not answer, after making sure that the process is this server."""
+        """Kill a server that does not answer, if the process in its pid file is this server."""
         server = self._own_process()
         if server is None:
             raise PrivateRedisError(
@@ -193,7 +196,7 @@ class PrivateRedis:
             raise PrivateRedisError(f"The private Redis, process {server.pid}, does not end. End it by hand.")
 
     def _own_process(self) -> psutil.Process | None:
-        """The process of the pid file, if it is this server: it works in its folder, where nobody else is."""
+        """The process in the pid file, if it is this server: no other process works in its folder."""
         try:
             process = psutil.Process(int(self.home.pid_path.read_text()))
             is_it = Path(process.cwd()) == self.directory.resolve() and process.uids().real == os.getuid()
@@ -206,7 +209,7 @@ class PrivateRedis:
             pid = int(self.home.pid_path.read_text())
             if psutil.pid_exists(pid):
                 return f"process {pid} is not it"
-        return "which process it is, is not known"
+        return "its process is not known"
 
 
 def _wait_until(is_so: Callable[[], bool], *, seconds: float) -> bool:
@@ -219,6 +222,6 @@ def _wait_until(is_so: Callable[[], bool], *, seconds: float) -> bool:
 
 
 def _quoted(path: Path) -> str:
-    """As redis.conf has it: in double quotes, where a backslash escapes."""
+    """The path as a string of redis.conf: in double quotes, with backslashes as escapes."""
     escaped = str(path).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
+import pytest
 from django.conf import settings
 
 from conftest import ROOT
+from readcache.testing import PrivateRedisError
+from shop.private_redis import private_redis
 
 LONGEST_WAIT_SECONDS = 5  # of a visitor, for a cache that hangs
 
@@ -51,3 +55,16 @@ def test_a_visitor_waits_a_few_seconds_at_most_for_a_cache_that_hangs() -> None:
     tries = 1 + options["CONNECTION_POOL_KWARGS"]["retry"].get_retries()
 
     assert tries * options["SOCKET_TIMEOUT"] <= LONGEST_WAIT_SECONDS
+
+
+def test_errors_name_the_variables_of_the_shop(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(PrivateRedisError) as raised:
+        private_redis(tmp_path / "file").ensure_running()
+
+    assert str(raised.value) == (
+        f"{tmp_path}/file must be a folder of yours for the private Redis: it is a link or a file. "
+        "Remove it, or choose another folder. PRIVATE_REDIS_DIR sets its folder. To use another Redis, run "
+        "docker compose up -d redis and set REDIS_URL=redis://127.0.0.1:6379/1."
+    )

@@ -9,8 +9,8 @@ from catalog.demo import ADMIN_NAME, load_fixture_once, make_admin, plan_at_leas
 from catalog.management.base import CatalogCommand
 from catalog.options import require_whole_number
 from catalog.seeding import MAX_COUNT
-from readcache.testing import PrivateRedis
 from readcache.wording import counted
+from shop.private_redis import private_redis
 
 # Each request leaves a sample in memory.
 MAX_REQUESTS = 10_000_000
@@ -110,4 +110,4 @@ class Command(CatalogCommand):
     def _private_redis_left_as_found(self) -> Any:
         if not settings.USES_PRIVATE_REDIS:
             return nullcontext()
-        return PrivateRedis(settings.PRIVATE_REDIS_DIR).left_as_found()
+        return private_redis(settings.PRIVATE_REDIS_DIR).left_as_found()

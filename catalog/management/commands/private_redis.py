@@ -7,6 +7,7 @@ from django.core.management.base import CommandError, CommandParser
 from catalog.management.base import CatalogCommand
 from readcache.testing import CLIENT_NAMES, PrivateRedis, PrivateRedisError, find_program
 from shop.environment import mask_password
+from shop.private_redis import private_redis
 
 
 class Command(CatalogCommand):
@@ -26,7 +27,7 @@ class Command(CatalogCommand):
         )
 
     def handle(self, *, action: str, verbosity: int, **options: Any) -> None:
-        server = PrivateRedis(settings.PRIVATE_REDIS_DIR)
+        server = private_redis(settings.PRIVATE_REDIS_DIR)
         try:
             message = {"status": self._status, "cli": self._cli, "stop": self._stop}[action](server)
         except PrivateRedisError as error:

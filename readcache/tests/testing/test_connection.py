@@ -18,7 +18,8 @@ from instruments.servers import (
     kill,
     servers_in,
 )
-from readcache.testing import NO_SERVER_MESSAGE, PrivateRedis, PrivateRedisConnection
+from readcache.testing import PrivateRedis, PrivateRedisConnection
+from readcache.testing.programs import NO_SERVER_MESSAGE
 
 
 def test_the_settings_start_nothing_and_the_first_use_of_the_cache_starts_the_server(

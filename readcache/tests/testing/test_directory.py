@@ -50,7 +50,7 @@ def test_a_link_to_a_folder_is_refused(server: PrivateRedis, tmp_path: Path) -> 
     server.directory.symlink_to(elsewhere)
 
     with pytest.raises(
-        PrivateRedisError, match=r"must be a folder of yours.*: it is a link.* set PRIVATE_REDIS_DIR"
+        PrivateRedisError, match=r"must be a folder of yours.*: it is a link.* choose another folder"
     ):
         server.ensure_running()
 
@@ -140,7 +140,7 @@ def test_a_temporary_folder_whose_path_is_too_long_is_an_error(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("t" * 100)))
 
-    with pytest.raises(PrivateRedisError, match="PRIVATE_REDIS_DIR"):
+    with pytest.raises(PrivateRedisError, match="or choose another folder"):
         PrivateRedis(tmp_path / ("x" * 120)).ensure_running()
 
 
@@ -167,10 +167,10 @@ def test_a_folder_with_other_files_is_refused_and_keeps_its_mode(server: Private
 def test_a_file_in_the_place_of_the_folder_is_an_error(below: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
-    with pytest.raises(PrivateRedisError, match="PRIVATE_REDIS_DIR"):
+    with pytest.raises(PrivateRedisError, match="or choose another folder"):
         PrivateRedis(tmp_path / "file" / below).ensure_running()
 
 
 def test_a_folder_that_cannot_be_made_is_an_error() -> None:
-    with pytest.raises(PrivateRedisError, match="PRIVATE_REDIS_DIR"):
+    with pytest.raises(PrivateRedisError, match="or choose another folder"):
         PrivateRedis(Path("/proc/redis")).ensure_running()

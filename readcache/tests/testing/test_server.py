@@ -306,7 +306,9 @@ def test_stop_without_a_usable_pid_file_is_an_error(content: str | None, server:
         pid_file = server.directory / "redis.pid"
         pid_file.unlink() if content is None else pid_file.write_text(content)
 
-        with pytest.raises(PrivateRedisError, match=r"does not answer, and which .*\. End it by hand"):
+        with pytest.raises(
+            PrivateRedisError, match=r"does not answer, and its process is not known\. End it by hand"
+        ):
             server.stop()
 
 
@@ -322,16 +324,14 @@ def test_a_server_that_fails_is_an_error_with_its_reason(server: PrivateRedis, e
     with pytest.raises(PrivateRedisError) as raised:
         server.ensure_running()
 
-    assert str(raised.value) == (
-        f"{program} did not start in {server.directory}: no such luck. Set REDIS_URL to use another Redis."
-    )
+    assert str(raised.value) == (f"{program} did not start in {server.directory}: no such luck.")
 
 
 @pytest.mark.usefixtures("short_timeouts")
 def test_a_server_that_logs_why_it_fails_is_an_error_with_that_reason(server: PrivateRedis) -> None:
     server.socket_path.mkdir(parents=True)
 
-    with pytest.raises(PrivateRedisError, match=r"(?i)unix socket.*Set REDIS_URL to use another Redis\.$"):
+    with pytest.raises(PrivateRedisError, match=r"(?i) did not start in .*unix socket.*\.$"):
         server.ensure_running()
 
 
