@@ -93,8 +93,8 @@ measurements: $(VENV)/run.stamp
 	$(MANAGE) loaddata catalog
 	$(MANAGE) seed_products
 	$(MANAGE) bench_cache all $(EFFORT) --format json --output $(MEASURED)/run.json
-	$(MANAGE) bench_seeding --rounds 9 --format json > $(MEASURED)/seeding.json
-	$(MANAGE) publish_measurements --run $(MEASURED)/run.json --seeding $(MEASURED)/seeding.json --docs $(DOCS)
+	$(BIN)/python -m tools seeding --rounds 9 > $(MEASURED)/seeding.json
+	$(BIN)/python -m tools measurements --run $(MEASURED)/run.json --seeding $(MEASURED)/seeding.json --docs $(DOCS)
 
 stop:
 	@if [ -x $(BIN)/python ]; then $(MANAGE) private_redis stop; fi

@@ -1,10 +1,11 @@
-"""On what a run was made."""
+"""The machine and the versions of a run, and reasons to doubt its times."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import platform
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from django.db import connection
 from redis.exceptions import NoPermissionError
 
 from catalog.benchmarks.figures.results import Environment
-from catalog.benchmarks.figures.units import say
+from catalog.benchmarks.figures.units import counted, say
 from catalog.cached_pages import redis_client
 
 PACKAGES = ("django", "djangorestframework", "django-filter", "django-redis", "redis", "hiredis")
@@ -33,33 +34,40 @@ def describe_environment() -> Environment:
     )
 
 
-def disturbances() -> list[str]:
-    """What of this machine, before a run, makes times doubtful, with what to do about it."""
-    found = []
+def disturbances() -> tuple[str, ...]:
+    """Conditions before a run that make its times doubtful, each with advice."""
+    return (*_load_disturbances(), *_redis_disturbances(), *_processor_disturbances())
+
+
+def _load_disturbances() -> Iterator[str]:
     load, cores = os.getloadavg()[0], os.cpu_count() or 1
     if load > BUSY_LOAD_SHARE * cores:
-        found.append(
-            f"This machine is busy already: a load of {load:.1f} on {cores} cores. Close other programs."
+        yield (
+            f"This machine is busy: its load is {load:.1f} on {counted(cores, 'core')}. Close other programs."
         )
+
+
+def _redis_disturbances() -> Iterator[str]:
     memory = _redis_info("memory")
     used, limit = int(memory.get("used_memory", 0)), int(memory.get("maxmemory", 0))
     if limit and used > FULL_SHARE * limit:
-        found.append(
-            f"Redis is full: {say(used, 'bytes')} of {say(limit, 'bytes')}. What it does not keep is no hit. "
+        yield (
+            f"Redis is full: it uses {say(used, 'bytes')} of {say(limit, 'bytes')}, and will evict pages. "
             "Raise its maxmemory."
         )
+
+
+def _processor_disturbances() -> Iterator[str]:
     governors = {path.read_text().strip() for path in Path("/sys").glob(GOVERNORS)}
     if governors - {"performance"}:
-        names = ", ".join(sorted(governors))
-        found.append(
-            f"The processor changes its speed ({names}). For steadier times: "
+        yield (
+            f"The processor changes its speed ({', '.join(sorted(governors))}). For steadier times: "
             "cpupower frequency-set --governor performance"
         )
-    return found
 
 
 def _redis_info(section: str) -> dict[str, Any]:
-    """Empty for a user of Redis who may not ask."""
+    """Empty if the Redis user has no permission for INFO."""
     with contextlib.suppress(NoPermissionError):
         return dict(redis_client().info(section))
     return {}

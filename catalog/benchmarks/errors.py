@@ -1,5 +1,5 @@
-"""How a benchmark fails."""
+"""The error that ends an experiment."""
 
 
 class BenchmarkError(Exception):
-    """What was measured is not what it should be, so no figure of it would mean anything."""
+    """Something behaved so unexpectedly that the figures of the experiment would mean nothing."""

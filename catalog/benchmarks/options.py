@@ -1,4 +1,4 @@
-"""What the caller of a benchmark asked for, which every experiment is given."""
+"""The options of a run, which every experiment receives, and numbers that grow with its effort."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Effort(Enum):
-    """How long an experiment may take: ``QUICK`` is for continuous integration, ``THOROUGH`` for docs."""
+    """How much an experiment measures: ``QUICK`` for continuous integration, ``THOROUGH`` for publication."""
 
     QUICK = "quick"
     NORMAL = "normal"
@@ -22,7 +22,7 @@ class Effort(Enum):
 
 @dataclass(frozen=True)
 class Scale(Generic[T]):
-    """A number of an experiment that grows with the effort."""
+    """One number of an experiment for each effort."""
 
     quick: T
     normal: T
@@ -35,9 +35,10 @@ class Scale(Generic[T]):
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """``strategies`` are without the floors, ``uncached`` first. ``requests`` overrides the effort's.
+    """``strategies`` starts with ``uncached`` and has no floors.
 
-    An experiment calls ``on_progress`` with the seconds of its estimate that are done.
+    ``requests`` and ``warmup`` replace the numbers that the effort implies. An experiment calls
+    ``on_progress`` with each part of its estimated seconds that has passed.
     """
 
     strategies: tuple[Strategy, ...]

@@ -1,4 +1,4 @@
-"""One run of the benchmark: the chosen experiments, in a corner of its own of Redis."""
+"""One run of the benchmark: the selected experiments, within an isolated part of Redis."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from redis.exceptions import RedisError
 from catalog.benchmarks.clients.in_process import require_path
 from catalog.benchmarks.environment import describe_environment, disturbances
 from catalog.benchmarks.errors import BenchmarkError
-from catalog.benchmarks.experiments.selection import EXPERIMENTS, select_experiments
-from catalog.benchmarks.figures.results import Run
+from catalog.benchmarks.experiments.selection import EXPERIMENTS, measure, select_experiments
+from catalog.benchmarks.figures.results import ExperimentResult, Run
 from catalog.benchmarks.options import Options
 from catalog.benchmarks.sandbox.isolation import empty_cache, isolated_cache, require_permissions
 from catalog.benchmarks.sandbox.rows import LABEL
 from catalog.benchmarks.sandbox.run_lock import new_suffix
-from catalog.benchmarks.strategies.registry import UNCACHED, only_invalidation_of
+from catalog.benchmarks.strategies.registry import FLOORS, UNCACHED, describe, only_invalidation_of
 from catalog.models import Category, Product, Tag
 from catalog.options import InvalidOption, require_at_least
 from readcache.invalidation.watch import rotate
@@ -33,12 +33,14 @@ def run_benchmark(
     experiments: Sequence[str] = (),
     simulated_latency_seconds: float | None = None,
     may_write_anywhere: bool = False,
+    on_result: Callable[[Run], None] = lambda _: None,
     on_failure: Callable[[str, Exception], None] | None = None,
 ) -> Run:
-    """Measure, and leave catalogue and cache as they were found, also after Ctrl-C.
+    """Measure, and leave the catalogue and the cache as they were, also after Ctrl-C.
 
-    Raises ``InvalidOption``, and ``BenchmarkError`` where an answer is not what it should be. With
-    ``on_failure``, an experiment that fails after others is told to it by its name, and left out.
+    Calls ``on_result`` after each experiment with the run so far. With ``on_failure``, an experiment
+    that fails after others is left out, and ``on_failure`` gets its name and its error. Raises
+    ``InvalidOption`` and ``BenchmarkError``.
     """
     require_measurable(
         options,
@@ -46,38 +48,53 @@ def run_benchmark(
         simulated_latency_seconds=simulated_latency_seconds,
         may_write_anywhere=may_write_anywhere,
     )
-    chosen = select_experiments(experiments)
-    # What cannot even be read is no experiment's failure.
+    selected = select_experiments(experiments)
+    # A catalogue that cannot be read is not the failure of an experiment.
     products = Product.objects.count()
-    _require_writable(writing_experiments(chosen))
-    environment = describe_environment()
-    doubts = disturbances()
-    results = []
+    _require_writable(writing_experiments(selected))
+    environment, doubts = describe_environment(), disturbances()
     with isolated_cache(simulated_latency_seconds=simulated_latency_seconds):
         require_permissions()
-        for name in chosen:
-            # What one has cached is no other's hit: nothing ever invalidates it for some strategies.
+        run = Run(
+            path=options.path,
+            seed=options.seed,
+            effort=options.effort.value,
+            products=products,
+            simulated_latency_seconds=settings.SIMULATED_LATENCY_SECONDS,
+            environment=environment,
+            strategies=describe(options.strategies),
+            experiments=(),
+        )
+        for name in selected:
+            # Pages that one experiment has cached must not be hits of the next one. Some strategies
+            # never invalidate a page.
             empty_cache()
             try:
-                results.append(EXPERIMENTS[name].measure(options))
+                result = measure(name, options)
             except (BenchmarkError, DatabaseError, RedisError) as error:
-                if on_failure is None or not results:
+                if on_failure is None or not run.experiments:
                     raise
                 on_failure(name, error)
-        latency_seconds = settings.SIMULATED_LATENCY_SECONDS
-    if results:
-        results[0] = dataclasses.replace(results[0], warnings=(*doubts, *results[0].warnings))
-    # What was written was written under the benchmark's own tokens. A server that answered
-    # meanwhile may have kept it under its own.
+            else:
+                run = _extended(run, result, doubts)
+                on_result(run)
+    # The writes rotated the tokens of the isolated cache only. A server that answered requests
+    # meanwhile may have stored their rows under the tokens of the shop's cache.
     rotate(Product, Category, Tag, Product.tags.through)
-    return Run(
-        path=options.path,
-        seed=options.seed,
-        effort=options.effort.value,
-        products=products,
-        simulated_latency_seconds=latency_seconds,
-        environment=environment,
-        experiments=tuple(results),
+    return run
+
+
+def _extended(run: Run, result: ExperimentResult, doubts: Sequence[str]) -> Run:
+    """The run with one more result. The first result also has the doubts about the machine as warnings."""
+    if not run.experiments:
+        result = dataclasses.replace(result, warnings=(*doubts, *result.warnings))
+    known = {each.name for each in run.strategies}
+    measured = {figure.strategy for figure in result.figures}
+    floors = [each for each in FLOORS if each.name in measured - known]
+    return dataclasses.replace(
+        run,
+        strategies=(*run.strategies, *describe(floors)),
+        experiments=(*run.experiments, result),
     )
 
 
@@ -96,7 +113,7 @@ def require_measurable(
 
 
 def writing_experiments(experiments: Sequence[str]) -> list[str]:
-    """Those that write rows of their own."""
+    """The selected experiments that write scratch rows."""
     return [name for name in select_experiments(experiments) if EXPERIMENTS[name].WRITES]
 
 
@@ -110,16 +127,16 @@ def require_own_database(*, may_write_anywhere: bool) -> None:
     if not may_write_anywhere and host not in LOCAL_HOSTS and not host.startswith("/"):
         raise InvalidOption(
             f"The database at {host} is not on this machine, and these experiments write to it. "
-            "They remove what they made; if that is fine: --yes-this-database"
+            "They remove what they have written. To allow it, add --yes-this-database"
         )
 
 
 def _require_writable(writing: Sequence[str]) -> None:
-    """Known before others have measured for an hour. Raises ``InvalidOption``."""
+    """Raises ``InvalidOption`` before other experiments have measured for an hour."""
     if not writing:
         return
     try:
-        # Rolled back, so nobody needs to be told.
+        # The row is rolled back, so no strategy needs to invalidate anything.
         with only_invalidation_of(UNCACHED), transaction.atomic():
             Category.objects.create(name=LABEL, slug=f"{LABEL}-{new_suffix()}")
             transaction.set_rollback(True)
@@ -133,7 +150,7 @@ def _require_writable(writing: Sequence[str]) -> None:
 
 
 def _require_numbers(options: Options, simulated_latency_seconds: float | None) -> None:
-    # NumPy draws from no other seeds.
+    # NumPy refuses negative seeds.
     require_at_least("--seed", options.seed, 0)
     if options.requests is not None:
         require_at_least("--requests", options.requests, 1)

@@ -1,9 +1,10 @@
-"""The options of ``bench_cache``, which are too many for its own module."""
+"""The command-line options of ``bench_cache``."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from django.core.management.base import CommandParser
 
@@ -11,9 +12,10 @@ from catalog.benchmarks.experiments.selection import ALL, DEFAULT_EXPERIMENTS, E
 from catalog.benchmarks.figures.gates import EXAMPLE
 from catalog.benchmarks.options import Effort
 from catalog.benchmarks.strategies.registry import STRATEGIES
+from catalog.options import InvalidOption
 
 DEFAULT_PATH = "/products/"
-# What says how to measure, by the name of the option: nothing that goes with --from.
+# The options that say how to measure, by their names in the code. None of them goes with --from.
 MEASURING = {
     "experiments": "EXPERIMENT",
     "strategies": "--strategy",
@@ -25,6 +27,14 @@ MEASURING = {
     "simulate_latency": "--simulate-latency",
     "yes_this_database": "--yes-this-database",
 }
+
+
+def require_unmeasured(options: dict[str, Any]) -> None:
+    """Raises ``InvalidOption`` if an option says how to measure, although --from measures nothing."""
+    unset: tuple[Any, ...] = (None, False, [], 0, DEFAULT_PATH)
+    given = [name for key, name in MEASURING.items() if options.get(key) not in unset]
+    if given:
+        raise InvalidOption(f"--from measures nothing. Leave out {', '.join(given)}, or --from itself.")
 
 
 def add_measuring_options(parser: CommandParser) -> None:
@@ -40,8 +50,8 @@ def add_measuring_options(parser: CommandParser) -> None:
         action="append",
         dest="strategies",
         metavar="STRATEGY",
-        help=f"{', '.join(STRATEGIES)}, or MODULE:CLASS of your own, see docs/strategies.md; may be "
-        "repeated; uncached is always there (default: all but those of your own).",
+        help=f"{', '.join(STRATEGIES)}, or MODULE:CLASS for your own (see docs/strategies.md). Repeat the "
+        f"option for more strategies; uncached is always measured (default: {', '.join(STRATEGIES)}).",
     )
     effort = parser.add_mutually_exclusive_group()
     for each in (Effort.QUICK, Effort.THOROUGH):
@@ -50,22 +60,23 @@ def add_measuring_options(parser: CommandParser) -> None:
             action="store_const",
             const=each.value,
             dest="effort",
-            help=f"Measure a {'shorter' if each is Effort.QUICK else 'longer'} time (default: between).",
+            help=f"Measure for a {'shorter' if each is Effort.QUICK else 'longer'} time (default: neither).",
         )
-    add("--path", default=DEFAULT_PATH, help="Page to ask for, with its query (default: %(default)s).")
-    add("--requests", type=int, help="Repeat requests of each strategy (default: by effort).")
+    add("--path", default=DEFAULT_PATH, help="Page to request, with its query (default: %(default)s).")
+    add("--requests", type=int, help="Repeat requests of each strategy (default: depends on the effort).")
     add("--warmup", type=int, help="Requests before those that count (default: 20).")
-    add("--seed", type=int, default=0, help="Seed of all that is drawn by chance (default: %(default)s).")
+    add("--seed", type=int, default=0, help="Seed of all random choices (default: %(default)s).")
     add(
         "--simulate-latency",
         type=float,
         metavar="S",
-        help="Seconds that the database pretends to take a request (default: as configured).",
+        help="Seconds that a view waits before its first query, as for a busy database (default: as "
+        "configured).",
     )
     add(
         "--yes-this-database",
         action="store_true",
-        help="Write to a database on another machine, too (default: refuse).",
+        help="Also write to a database on another machine (default: refuse).",
     )
 
 
@@ -75,14 +86,20 @@ def add_output_options(parser: CommandParser, *, exports: Sequence[str]) -> None
         "--format",
         choices=["table", *exports],
         default="table",
-        help="Form of the results; svg is a picture of the tables (default: %(default)s).",
+        help="Format of the results (default: %(default)s).",
     )
-    add("--output", type=Path, metavar="FILE", help="File to write (default: stdout).")
+    add(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="File to write after each experiment (default: stdout, at the end).",
+    )
     add(
         "--report",
         type=Path,
         metavar="DIR",
-        help="Folder for a web page, index.html, and its charts as SVG and PNG (default: none).",
+        help="Folder for a web page, index.html, with its charts as SVG and the run as JSON; written after "
+        "each experiment (default: none).",
     )
     add(
         "--from",
@@ -94,14 +111,14 @@ def add_output_options(parser: CommandParser, *, exports: Sequence[str]) -> None
     add(
         "--compare",
         type=Path,
-        metavar="OLD.json",
-        help="An older run, stored with --format json: say what has changed since (default: nothing).",
+        metavar="FILE",
+        help="Say what has changed since the run that is stored in this file (default: no comparison).",
     )
     add(
         "--fail-under",
         action="append",
         dest="gates",
         metavar="GATE",
-        help=f"Exit with 3 unless this holds, for example {EXAMPLE}; may be repeated (default: none). "
-        "The grammar is in docs/laboratory.md.",
+        help=f"End with exit code 3 unless this holds: {EXAMPLE}. Repeat the option for more gates. "
+        "docs/laboratory.md describes the grammar (default: no gate).",
     )

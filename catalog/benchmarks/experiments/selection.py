@@ -1,8 +1,9 @@
-"""The experiments by name. Each is a module: its question, how it is measured, how it is shown."""
+"""The experiments by name. Each is a module with its question, its measuring and its tables."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from catalog.benchmarks.experiments.freshness import experiment as freshness
@@ -13,24 +14,24 @@ from catalog.benchmarks.experiments.leak import experiment as leak
 from catalog.benchmarks.experiments.outage import experiment as outage
 from catalog.benchmarks.experiments.stampede import experiment as stampede
 from catalog.benchmarks.experiments.throughput import experiment as throughput
-from catalog.benchmarks.figures.results import ExperimentResult
-from catalog.benchmarks.figures.tables import Table
+from catalog.benchmarks.figures.results import ExperimentResult, Table
+from catalog.benchmarks.figures.wording import group_warnings, method_of
 from catalog.benchmarks.options import Options
 from catalog.options import InvalidOption
 
 
 class Experiment(Protocol):
-    """The module's docstring says what is measured, what is left out, and whom it follows."""
+    """The module's docstring says what it measures, what it leaves out, and whose method it follows."""
 
     QUESTION: str
-    # Whether it writes rows of its own to the database.
+    # Whether it writes scratch rows to the database.
     WRITES: bool
 
     def estimate_seconds(self, options: Options) -> float:
-        """Roughly how long it takes, for the progress bar."""
+        """About how long it takes, for the progress bar."""
 
     def measure(self, options: Options) -> ExperimentResult:
-        """Leaves database and Redis as it found them. Raises ``BenchmarkError``."""
+        """Leaves the database and Redis as it found them. Raises ``BenchmarkError``."""
 
     def tables(self, result: ExperimentResult) -> list[Table]: ...
 
@@ -50,9 +51,30 @@ ALL = "all"
 
 
 def select_experiments(names: Sequence[str]) -> list[str]:
-    """In the order of ``EXPERIMENTS``; the defaults for no names. Raises ``InvalidOption``."""
+    """The named experiments in the order of ``EXPERIMENTS``; the defaults if none is named.
+
+    Raises ``InvalidOption``.
+    """
     for name in names:
         if name not in (*EXPERIMENTS, ALL):
             raise InvalidOption(f"EXPERIMENT must be one of {', '.join((*EXPERIMENTS, ALL))}, got {name!r}.")
     wanted = EXPERIMENTS if ALL in names else names or DEFAULT_EXPERIMENTS
     return [name for name in EXPERIMENTS if name in wanted]
+
+
+def measure(name: str, options: Options) -> ExperimentResult:
+    """Raises ``BenchmarkError``."""
+    return presented(EXPERIMENTS[name].measure(options))
+
+
+def presented(result: ExperimentResult) -> ExperimentResult:
+    """The result with the question, the method and the tables that its experiment gives it."""
+    experiment = EXPERIMENTS[result.experiment]
+    strategies = {figure.strategy for figure in result.figures}
+    return replace(
+        result,
+        question=experiment.QUESTION,
+        method=method_of(experiment),
+        tables=tuple(experiment.tables(result)),
+        warnings=group_warnings(result.warnings, sorted(strategies)),
+    )

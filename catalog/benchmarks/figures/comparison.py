@@ -1,23 +1,25 @@
-"""What changed from an older run to a newer one, and whether that is more than chance.
+"""What changed from an older run to a newer one, and which changes are more than chance.
 
-Two runs on one machine at two moments differ by more than their samples say: the machine was busier,
-or cooler. So a time or a rate is compared twice: as it is, and against the same figure of a reference
-in the same run, which was measured by turns with it: floor-get's, or where a case has none,
-uncached's. A change counts as significant where
+Two runs on one machine differ by more than their samples suggest, because the machine may have been
+busier during one of them. So a time or a rate is compared twice: as it is, and relative to the same
+figure of a reference that the same run measured by turns with it. The reference is floor-get or, in
+cases without floor-get, uncached. A change counts as significant if one of these holds:
 
-- both ways the whole 99 % interval of the change, by the bootstrap (Efron and Tibshirani, An
-  Introduction to the Bootstrap, 1993, chapter 13) over all samples, is beyond a tenth in the same
-  direction: a slower machine changes the one, a time that is fixed the other; or
-- the figure has no samples or few, and a 95 % interval in each run, these do not touch, and both ways the
-  change is more than a tenth; or
-- the figure counts a fault, and it was there in one run and not in the other.
+- Both comparisons give a whole 99 % interval of the change that lies beyond a tenth, in the same
+  direction. The interval is a bootstrap over all samples (Efron and Tibshirani, An Introduction to the
+  Bootstrap, 1993, chapter 13). A slower machine changes only the first comparison; a time that does
+  not depend on the machine changes only the second.
+- The figure has few samples or none, its 95 % intervals in the two runs do not overlap, and both
+  comparisons give a change of more than a tenth.
+- The figure counts a fault, and only one of the two runs has that fault.
 
-Extremes, such as a maximum, are not tested: resampling says nothing about them. Nor are the
-references, by which the others are measured.
+Extremes such as a maximum are not tested, because resampling says nothing about them. References are
+not tested either, because the other figures are measured against them.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -25,19 +27,19 @@ from typing import Any
 
 import numpy as np
 
-from catalog.benchmarks.figures.results import Change, ExperimentResult, Figure, Run
-from catalog.benchmarks.figures.tables import Cell, Table
+from catalog.benchmarks.figures.names import FLOOR_WITH_GET, UNCACHED
+from catalog.benchmarks.figures.results import Cell, Change, ExperimentResult, Figure, Run, Table
 from catalog.benchmarks.figures.units import say
-from catalog.benchmarks.strategies.registry import FLOOR_WITH_GET, UNCACHED
+from catalog.benchmarks.figures.wording import method_of
 
 LEAST_CHANGE = 0.1
 INTERVAL_PERCENTILES = (0.5, 99.5)
 RESAMPLES = 1000
-# Of seven the median lies between the least and the greatest with a probability of 98 % only.
+# The median of a distribution lies between the extremes of seven samples in only 98 % of cases.
 FEWEST_SAMPLES = 8
 UNTESTED = ("min", "max", "stdev", "p99")
-REFERENCES = (FLOOR_WITH_GET.name, UNCACHED.name)
-# How a figure is made of its samples, if not as their median.
+REFERENCES = (FLOOR_WITH_GET, UNCACHED)
+# How a figure is computed from its samples, if not as their median.
 STATISTICS: dict[str, Callable[..., Any]] = {
     "p95": partial(np.percentile, q=95),
     "mean": np.mean,
@@ -46,15 +48,15 @@ STATISTICS: dict[str, Callable[..., Any]] = {
 
 
 def compare_runs(old: Run, new: Run) -> list[Change]:
-    """A change for each figure that both runs have, in the newer one's order.
+    """A change for each figure that both runs have, in the newer run's order.
 
-    Experiments that were done with other parameters are left out.
+    Leaves out experiments that the two runs did with different parameters.
     """
     return list(_changes(old, new))
 
 
 def differences(old: Run, new: Run) -> list[str]:
-    """What makes it doubtful that a change is one of the code, a sentence each."""
+    """The reasons, one sentence each, to doubt that a change comes from the code."""
     found = []
     before, now = _conditions(old), _conditions(new)
     names = [name for name in dict.fromkeys([*before, *now]) if before.get(name) != now.get(name)]
@@ -74,12 +76,26 @@ def differences(old: Run, new: Run) -> list[str]:
 def _conditions(run: Run) -> dict[str, object]:
     where = run.environment
     latency = f"{run.simulated_latency_seconds:g} s"
-    own = {"products": run.products, "path": run.path, "database slowed by": latency}
-    return {**own, "CPU": where.cpu, "cores": where.cores, "system": where.system, **where.versions}
+    chosen = {"products": run.products, "path": run.path, "database slowed by": latency}
+    return {**chosen, "CPU": where.cpu, "cores": where.cores, "system": where.system, **where.versions}
+
+
+def comparison_result(changes: Sequence[Change]) -> ExperimentResult:
+    """The changes in the form of an experiment's result, so that reports show both alike."""
+    table = comparison_table(changes)
+    return ExperimentResult(
+        experiment="comparison",
+        parameters={},
+        figures=(),
+        question="What has changed since the older run?",
+        method=method_of(sys.modules[__name__]),
+        tables=(table,) if table.rows else (),
+        verdicts=(comparison_verdict(changes),),
+    )
 
 
 def comparison_table(changes: Sequence[Change]) -> Table:
-    """The significant changes, each marked as better or worse."""
+    """The significant changes, each rated as better or worse."""
     rows = [
         (
             Cell(change.experiment),
@@ -99,7 +115,10 @@ def comparison_table(changes: Sequence[Change]) -> Table:
         heads=("experiment", "figure", "before", "now", "change"),
         rows=tuple(rows),
         words=2,
-        legend="Times and rates change against the same run's floor-get, or where it has none, uncached.",
+        legend=(
+            "The change of a time or a rate is relative to floor-get of the same run or, if there is no "
+            "floor-get, to uncached."
+        ),
     )
 
 
@@ -111,14 +130,14 @@ def comparison_verdict(changes: Sequence[Change]) -> str:
         return f"No significant change in any of {len(changes)} figures."
     worse = sum(not change.is_better for change in found)
     return (
-        f"{len(found)} of {len(changes)} figures changed significantly, {worse} of them for the worse; "
-        "no significant change in the others."
+        f"{len(found)} of {len(changes)} figures changed significantly, {worse} of them for the worse. "
+        "The others show no significant change."
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Measured:
-    """A figure with the run and the experiment it is of."""
+    """A figure with the run and the experiment that it belongs to."""
 
     run: Run
     result: ExperimentResult
@@ -132,7 +151,7 @@ class _Measured:
 
     @property
     def reference(self) -> _Measured | None:
-        """What a time or a rate is compared with; ``None`` where there is nothing."""
+        """The figure that a time or a rate is compared with; ``None`` for other units or without one."""
         if self.figure.unit not in ("s", "1/s"):
             return None
         for strategy in REFERENCES:
@@ -150,7 +169,7 @@ class _Measured:
         return (self.figure.value or 0) / (reference or 1)
 
     def resampled(self) -> Any:
-        """The figure as it could as well have been: an array of so many values."""
+        """``RESAMPLES`` values of the figure, each computed from samples drawn with replacement."""
         chance = np.random.default_rng(self.run.seed)
         samples = np.asarray(self.samples)
         drawn = samples[chance.integers(0, len(samples), (RESAMPLES, len(samples)))]
@@ -210,13 +229,13 @@ def _is_significant(old: _Measured, new: _Measured) -> bool:
 
 
 def _is_beyond(low: float, high: float) -> bool:
-    """Whether quotients between these are all of them a change that matters, in one direction."""
-    # NumPy's own kind of truth is nothing that JSON knows.
+    """Whether every quotient between these limits is a change beyond a tenth in the same direction."""
+    # JSON cannot encode NumPy's booleans.
     return bool(low > 1 + LEAST_CHANGE or high < 1 / (1 + LEAST_CHANGE))
 
 
 def _came_or_went(old: Figure, new: Figure) -> bool:
-    """A fault that there was in one run and not in the other."""
+    """Whether only one of the two runs has the fault."""
     return new.unit == "count" and new.better == "lower" and bool(old.value) != bool(new.value)
 
 

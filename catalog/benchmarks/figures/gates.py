@@ -8,8 +8,8 @@ The grammar::
     comparison = "<" | "<=" | ">" | ">=" | "=" | "!="
     unit     = "s" | "ms" | "us" | "%" | "KiB" | "MiB"
 
-A strategy alone stands for its figure of the same case and name as on the other side. ``floor`` and
-``floor-get`` count as strategies. Every figure of a run is in its JSON and CSV. Examples::
+A strategy alone stands for its figure with the case and name of the figure on the other side. ``floor``
+and ``floor-get`` count as strategies. The JSON and the CSV of a run list all its figures. Examples::
 
     readcache.hit.p50 < 1.3 * floor-get
     readcache.hit.p50 < 2 ms
@@ -50,7 +50,7 @@ GATE = re.compile(r"(?P<left>[^<>=!]+)(?P<comparison><=|>=|!=|<|>|=)(?P<right>[^
 
 @dataclass(frozen=True, kw_only=True)
 class Operand:
-    """``factor`` times a figure, or where ``figure`` is empty, times one."""
+    """``factor`` times a figure, or the number ``factor`` alone if ``figure`` is empty."""
 
     factor: float
     figure: str = ""
@@ -70,34 +70,33 @@ def parse_gate(text: str) -> Gate:
     if not found:
         raise _invalid(text, "two operands and one of < <= > >= = != between them")
     left, right = _parse_operand(text, found["left"]), _parse_operand(text, found["right"])
-    whole = [side for side in (left, right) if "." in side.figure]
-    if not whole:
+    named = [side for side in (left, right) if "." in side.figure]
+    if not named:
         raise _invalid(text, "a figure, named strategy.case.name")
     return Gate(
         text=text.strip(),
-        left=_complete(left, whole[0]),
+        left=_complete(left, named[0]),
         comparison=found["comparison"],
-        right=_complete(right, whole[0]),
+        right=_complete(right, named[0]),
     )
 
 
 def require_strategies(gates: Sequence[Gate], known: Collection[str]) -> None:
-    """Raises ``InvalidOption`` where one names another, which is known before anything is measured."""
+    """Raises ``InvalidOption`` for a gate on any other strategy. Call it before measuring."""
     for gate in gates:
         for side in (gate.left, gate.right):
             strategy = side.figure.partition(".")[0]
             if strategy and strategy not in known:
                 raise InvalidOption(
-                    f"--fail-under {gate.text!r} names {strategy}, which this run does not measure. The "
-                    f"strategies of this run are {', '.join(known)}."
+                    f"--fail-under {gate.text!r} names {strategy}, which this run does not measure. "
+                    f"This run measures {', '.join(known)}."
                 )
 
 
 def missed_gates(gates: Sequence[Gate], run: Run) -> list[str]:
-    """A sentence for each gate that does not hold, or whose figure could not be measured.
+    """A sentence for each gate that does not hold or has a figure that could not be measured.
 
-    Raises ``InvalidOption`` for a figure that the run does not have at all: a gate that can never
-    fail is a mistake.
+    Raises ``InvalidOption`` for a figure that the run does not have: such a gate could never fail.
     """
     figures = {figure.path: figure for result in run.experiments for figure in result.figures}
     return [sentence for gate in gates if (sentence := _judge(gate, figures))]
@@ -142,10 +141,11 @@ def _parse_operand(gate: str, text: str) -> Operand:
     return Operand(factor=float(found["factor"] or 1), figure=found["figure"])
 
 
-def _complete(operand: Operand, whole: Operand) -> Operand:
+def _complete(operand: Operand, other: Operand) -> Operand:
+    """Give a strategy that stands alone the case and name of the other side's figure."""
     if not operand.figure or "." in operand.figure:
         return operand
-    _, _, rest = whole.figure.partition(".")
+    _, _, rest = other.figure.partition(".")
     return Operand(factor=operand.factor, figure=f"{operand.figure}.{rest}")
 
 

@@ -1,23 +1,24 @@
-"""What experiments find out: figures, the samples they were made of, and words about them.
+"""The results of experiments: figures, the samples behind them, tables, and sentences.
 
-The same for every experiment, so that one report, one export, one comparison and one language of
-gates serve them all.
+Every experiment uses these classes, so one report, one export, one comparison and one grammar of
+gates serve all of them. A result carries everything that a report shows of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-# Seconds, a second, bytes, things, parts of one, and numbers that have no unit.
+# Seconds, per second, bytes, a number of things, a part of one, and a number without a unit.
 Unit = Literal["s", "1/s", "bytes", "count", "share", "ratio"]
 Better = Literal["lower", "higher", "neither"]
+Rating = Literal["", "best", "bad"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """Every sample of one strategy in one case, in the order in which they were taken."""
+    """Every sample of one strategy in one case, in the order in which the samples were taken."""
 
     strategy: str
     case: str
@@ -28,11 +29,11 @@ class Series:
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """One number that a strategy reached in one case, such as the median of the time of a hit.
+    """One number for one strategy in one case, such as the median time of a hit.
 
-    ``value`` is ``None`` where it could not be measured. ``low`` and ``high`` are its 95 %
-    confidence interval, where it has one. ``series`` names the samples of the same strategy and
-    case that it was made of.
+    ``value`` is ``None`` if it could not be measured. ``low`` and ``high`` are the ends of its 95 %
+    confidence interval, if it has one. ``series`` names the samples, of the same strategy and case,
+    that it was computed from.
     """
 
     strategy: str
@@ -47,15 +48,32 @@ class Figure:
 
     @property
     def path(self) -> str:
-        """What a gate calls it: ``readcache.hit.p50``."""
+        """The name that gates use: ``readcache.hit.p50``."""
         return f"{self.strategy}.{self.case}.{self.name}"
+
+
+class Cell(NamedTuple):
+    text: str
+    rating: Rating = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """The first ``words`` columns hold words, the others hold numbers."""
+
+    title: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    words: int = 1
+    legend: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExperimentResult:
-    """``parameters`` are the numbers by which it can be done again; ``verdicts`` come last in a report.
+    """What one experiment found out.
 
-    Each verdict and warning is one sentence.
+    ``parameters`` are the numbers needed to repeat it. ``method`` says, in paragraphs, how it
+    measures. Each verdict and each warning is one sentence; a report shows the verdicts last.
     """
 
     experiment: str
@@ -64,21 +82,33 @@ class ExperimentResult:
     series: tuple[Series, ...] = ()
     verdicts: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    question: str = ""
+    method: tuple[str, ...] = ()
+    tables: tuple[Table, ...] = ()
 
     def figure(self, strategy: str, case: str, name: str) -> Figure | None:
         path = f"{strategy}.{case}.{name}"
         return next((each for each in self.figures if each.path == path), None)
 
     def samples(self, strategy: str, case: str, name: str) -> tuple[float, ...]:
-        """Empty where there are none."""
+        """Empty if there are none."""
         wanted = (strategy, case, name)
         found = (each for each in self.series if (each.strategy, each.case, each.name) == wanted)
         return next((each.values for each in found), ())
 
 
 @dataclass(frozen=True, kw_only=True)
+class MeasuredStrategy:
+    """``reference`` is the value of ``--strategy`` that selects it."""
+
+    name: str
+    description: str
+    reference: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Environment:
-    """On what a run was made; ``versions`` maps a package, server or language to its version."""
+    """The machine of a run. ``versions`` maps each package, server and language to its version."""
 
     cpu: str
     cores: int
@@ -88,10 +118,10 @@ class Environment:
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """What became of one figure since an older run, ``comparison.py`` says how it is found out.
+    """How one figure differs from the same figure of an older run; see ``comparison.py``.
 
-    ``relative`` is in parts of one, of a time or rate against its reference; ``None`` from nothing, or
-    to what could not be measured.
+    ``relative`` is a part of one: of a time or a rate it is the change against the run's own
+    reference. It is ``None`` if one of the two values is missing or the older value is 0.
     """
 
     experiment: str
@@ -106,9 +136,10 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One call of ``bench_cache``. ``products`` is how many the catalogue had.
+    """One call of ``bench_cache``, with the experiments that are finished.
 
-    ``changes`` are ``None`` where it was not compared with an older run.
+    ``products`` is the size of the catalogue. ``changes`` is ``None`` unless the run was compared with
+    an older one.
     """
 
     path: str
@@ -117,5 +148,6 @@ class Run:
     products: int
     simulated_latency_seconds: float
     environment: Environment
+    strategies: tuple[MeasuredStrategy, ...]
     experiments: tuple[ExperimentResult, ...]
     changes: tuple[Change, ...] | None = None

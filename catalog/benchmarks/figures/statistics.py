@@ -1,6 +1,6 @@
-"""What is said of lists of times, in seconds. The formulas are NumPy's and SciPy's.
+"""Statistics of samples. NumPy and SciPy have the formulas.
 
-SciPy takes most of a second to import, so it is imported where it is used.
+SciPy takes most of a second to import, so the functions that need it import it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 NANOSECONDS = 1_000_000_000
 FEWEST_SAMPLES_FOR_P99 = 100
-# Even from the least to the greatest of five, the median lies with a probability of 94 % only.
+# The median of a distribution lies between the extremes of five samples in only 94 % of cases.
 FEWEST_SAMPLES_FOR_INTERVAL = 6
 BOOTSTRAP_RESAMPLES = 1000
 CONFIDENCE = 0.95
@@ -21,7 +21,7 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """Seconds, and requests per second of busy time. ``p99`` is ``None`` below 100 samples."""
+    """Times in seconds, and requests per second of busy time. ``p99`` needs at least 100 samples."""
 
     count: int
     min: float
@@ -36,14 +36,14 @@ class Summary:
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """An estimate with its 95 % confidence interval; ``None`` of too few samples for one."""
+    """An estimate and its 95 % confidence interval, which is ``None`` if there were too few samples."""
 
     value: float
     low: float | None
     high: float | None
 
     def has(self, value: float) -> bool:
-        """Whether it may be that value: it may be any where there is no interval."""
+        """Whether the interval contains the value. Without an interval any value is possible."""
         return self.low is None or self.high is None or self.low <= value <= self.high
 
     def __str__(self) -> str:
@@ -70,7 +70,7 @@ def summarise(seconds: Sequence[float]) -> Summary:
 
 
 def median_interval(samples: Sequence[float], *, seed: int = 0) -> Interval:
-    """The median, its interval by the percentile bootstrap.
+    """The median, with its interval by the percentile bootstrap.
 
     Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13.
     """
@@ -78,7 +78,7 @@ def median_interval(samples: Sequence[float], *, seed: int = 0) -> Interval:
 
 
 def median_ratio(numerator: Sequence[float], denominator: Sequence[float], *, seed: int = 0) -> Interval:
-    """The ratio of the medians of independent samples, its interval by the percentile bootstrap."""
+    """The ratio of the medians of independent samples, with its interval by the percentile bootstrap."""
     return _bootstrap((numerator, denominator), _ratio_of_medians, seed)
 
 

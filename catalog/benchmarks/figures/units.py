@@ -1,4 +1,4 @@
-"""Numbers for people: in units that fit, the same unit down a column."""
+"""Formats numbers for people, in units of a fitting size. All numbers of a column have one unit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from catalog.benchmarks.figures.results import Unit
 
 NOT_MEASURED = "n/a"
-# For each unit its names with their size, the greatest first.
+# The names and sizes of each unit, the largest first.
 SCALES: dict[Unit, tuple[tuple[str, float], ...]] = {
     "s": (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)),
     "bytes": (("MiB", 2.0**20), ("KiB", 2.0**10), ("B", 1.0)),
@@ -19,7 +19,7 @@ SCALES: dict[Unit, tuple[tuple[str, float], ...]] = {
 
 
 def fitting_scale(values: Iterable[float | None], unit: Unit) -> tuple[str, float]:
-    """The name and the size of the unit in which the smallest of these is at least 0.1, or the least."""
+    """The name and size of the largest unit in which every value is at least 0.1."""
     magnitudes = [abs(value) for value in values if value]
     if not magnitudes:
         return SCALES[unit][0]
@@ -31,7 +31,7 @@ def fitting_scale(values: Iterable[float | None], unit: Unit) -> tuple[str, floa
 
 
 def format_quantity(value: float | None, unit: Unit, scale: tuple[str, float]) -> str:
-    """The number without its unit, three digits or so of it."""
+    """The number without its unit, to about three digits."""
     if value is None:
         return NOT_MEASURED
     scaled = value / scale[1]
@@ -45,7 +45,7 @@ def format_quantity(value: float | None, unit: Unit, scale: tuple[str, float]) -
 
 
 def say(value: float | None, unit: Unit) -> str:
-    """One number with its unit, for a sentence."""
+    """One number with its unit, as a sentence has it."""
     scale = fitting_scale([value], unit)
     name = scale[0]
     text = format_quantity(value, unit, scale)
@@ -55,7 +55,12 @@ def say(value: float | None, unit: Unit) -> str:
 
 
 def column(values: Sequence[float | None], unit: Unit) -> tuple[str, list[str]]:
-    """The unit's name and the texts of a column. One without a number needs no unit."""
+    """The name of the unit and the texts of a column. A column without a number has no unit."""
     scale = fitting_scale(values, unit)
     name = "" if all(value is None for value in values) else scale[0]
     return name, [format_quantity(value, unit, scale) for value in values]
+
+
+def counted(number: int, singular: str, plural: str = "") -> str:
+    """``1 request``, ``1,200 requests``, ``2 entries``: the plural is the singular with an s if not given."""
+    return f"{number:,} {singular if number == 1 else plural or f'{singular}s'}"

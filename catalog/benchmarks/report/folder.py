@@ -1,77 +1,71 @@
-"""A report in a folder of its own, which is written whole or not at all."""
+"""A folder with a report: a page, its charts as files, and the run as JSON."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from catalog.benchmarks.figures.results import Run
+from catalog.benchmarks.report.export import to_json
 from catalog.options import InvalidOption
 
 if TYPE_CHECKING:
-    from catalog.benchmarks.report.charts import Form
+    from catalog.benchmarks.report.charts import DrawnChart
 
 PAGE = "index.html"
-# What the first lines of a page of ours say, by which a folder is known as an earlier report.
+# A line near the beginning of each page, by which a folder is recognised as an earlier report.
 SIGNATURE = '<meta name="generator" content="bench_cache --report">'
 SIGNATURE_BYTES = 1000
+# Earlier versions wrote PNG, too.
+SUFFIXES = (".html", ".json", ".svg", ".png")
 
 
 @contextmanager
-def report_folder(path: Path) -> Iterator[Path]:
-    """An empty folder that becomes ``path`` when the block ends well, and goes away when it does not.
+def report_folder(path: Path) -> Iterator[Callable[[Run], None]]:
+    """Yields a function that replaces the folder by the report of a run. It may be called again.
 
-    Made at once, so that a path that cannot be written is known before the work and not after it.
-    An earlier report at ``path`` is replaced; anything else is left alone. Raises ``InvalidOption``.
+    A path that cannot be written is noticed at once, before any work. Replaces an earlier report, and
+    refuses to replace anything else. Raises ``InvalidOption``.
     """
     path = path.absolute()
     _require_replaceable(path)
     draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
-    # The draft is made within the block that removes it: an interrupt may come at any moment.
-    try:
+    # Drawing takes seconds, and the charts of an experiment stay the same while others go on.
+    drawn: dict[str, list[DrawnChart]] = {}
+
+    def write(run: Run) -> None:
         _make(draft, path)
-        yield draft
+        _fill(draft, run, drawn)
         _require_replaceable(path)
         _replace(draft, path)
+
+    # The draft is made within the block that removes it, because an interrupt can come at any moment.
+    try:
+        _make(draft, path)
+        yield write
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def write_report(run: Run, folder: Path) -> None:
-    """The page, and beside it each chart for light and for dark as SVG and PNG.
-
-    Raises ``InvalidOption`` where there is no room.
-    """
+def _fill(folder: Path, run: Run, drawn: dict[str, list[DrawnChart]]) -> None:
     # matplotlib takes most of a second to import, which no other form of a report needs.
+    from catalog.benchmarks.report.charts import draw_charts
     from catalog.benchmarks.report.page import render_page
 
-    page = render_page(run)
+    charts = draw_charts(run, drawn)
     try:
-        (folder / PAGE).write_text(page, encoding="utf-8")
-        write_charts(run, folder, forms=("svg", "png"))
+        (folder / "run.json").write_text(to_json(run), encoding="utf-8")
+        (folder / PAGE).write_text(render_page(run, charts), encoding="utf-8")
+        for chart in (chart for of_one in charts.values() for chart in of_one):
+            chart.write_files(folder)
     except OSError as error:
         raise InvalidOption(
-            f"--report must be a folder that can be written: {error.strerror}. Name another."
+            f"--report must name a folder that can be written: {error.strerror}. Name another folder."
         ) from error
-
-
-def write_charts(run: Run, folder: Path, *, forms: Sequence[Form]) -> list[Path]:
-    """``latency.svg``, ``latency-dark.svg`` …; returns what was written."""
-    from catalog.benchmarks.report.charts import THEMES, charts_of, overview_charts, render
-
-    charts = [*overview_charts(run), *(chart for of_one in charts_of(run).values() for chart in of_one)]
-    written = []
-    for chart in charts:
-        for theme_name, theme in THEMES.items():
-            suffix = "" if theme_name == "light" else f"-{theme_name}"
-            for form, content in zip(forms, render(chart, theme, forms), strict=True):
-                written.append(folder / f"{chart.name}{suffix}.{form}")
-                written[-1].write_bytes(content)
-    return written
 
 
 def _require_replaceable(path: Path) -> None:
@@ -85,30 +79,28 @@ def _require_replaceable(path: Path) -> None:
 
 
 def _is_report(path: Path) -> bool:
-    """Whether every file in it is one that a report has."""
+    """Whether the page is one of ours, and every other file one that a report can have."""
     page = path / PAGE
-    if (
-        not page.is_file()
-        or SIGNATURE not in page.read_text(encoding="utf-8", errors="replace")[:SIGNATURE_BYTES]
-    ):
+    if not page.is_file():
         return False
-    return all(
-        each.is_file() and (each == page or each.suffix in (".svg", ".png")) for each in path.iterdir()
+    beginning = page.read_text(encoding="utf-8", errors="replace")[:SIGNATURE_BYTES]
+    return SIGNATURE in beginning and all(
+        each.is_file() and each.suffix in SUFFIXES for each in path.iterdir()
     )
 
 
 def _make(draft: Path, path: Path) -> None:
     try:
-        draft.mkdir()
+        draft.mkdir(exist_ok=True)
     except OSError as error:
         raise InvalidOption(
-            f"--report must be a folder that can be written, got {path}: {error.strerror}. "
+            f"--report must name a folder that can be written, got {path}: {error.strerror}. "
             "Name one in a folder that exists."
         ) from None
 
 
 def _replace(draft: Path, path: Path) -> None:
-    """A folder cannot be replaced by another in one step; the old one is kept until the new is there."""
+    """One step cannot replace a folder by another. The old one is kept until the new one is in place."""
     old = path.with_name(f"{draft.name}.old")
     if path.exists():
         path.rename(old)

@@ -1,58 +1,62 @@
-"""A file that is written whole or not at all."""
+"""A file whose content is always a whole text, also if the process is killed."""
 
 from __future__ import annotations
 
-import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
 
 from catalog.options import InvalidOption
 
 
 @contextmanager
-def output_file(path: Path) -> Iterator[TextIO]:
-    """What is written inside becomes ``path`` when the block ends well, and goes away when it does not.
+def output_file(path: Path) -> Iterator[Callable[[str], None]]:
+    """Yields a function that replaces the content of the file by a text. It may be called again.
 
-    The file is opened at once, so that a path that cannot be written is known before the work and
-    not after it. Raises ``InvalidOption``.
+    A path that cannot be written is noticed at once, before any work. A device or a pipe, such as
+    /dev/stdout, gets only the last text, at the end. Raises ``InvalidOption``.
     """
-    # A device or a pipe (/dev/stdout) is written to, not replaced.
-    is_special = path.exists() and not path.is_file()
-    draft = path if is_special else path.with_name(f".{path.name}.{os.getpid()}.draft")
-    # The draft is made within the block that removes it: an interrupt may come at any moment.
+    if path.exists() and not path.is_file():
+        yield from _written_at_the_end(path)
+        return
+    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
+
+    def replace(text: str) -> None:
+        _write(text, draft, path)
+        draft.replace(path)
+
+    # The draft is made within the block that removes it, because an interrupt can come at any moment.
     try:
-        with _opened(draft, path) as file:
-            text = io.StringIO()
-            yield text
-            _write(text.getvalue(), file, path)
-        if not is_special:
-            draft.replace(path)
-    except BaseException:
-        if not is_special:
-            draft.unlink(missing_ok=True)
-        raise
+        _write("", draft, path)
+        yield replace
+    finally:
+        draft.unlink(missing_ok=True)
 
 
-def _write(text: str, file: TextIO, path: Path) -> None:
+def _written_at_the_end(path: Path) -> Iterator[Callable[[str], None]]:
+    texts = [""]
+    # Also fails for a folder.
+    with _refusing(path):
+        file = path.open("w", encoding="utf-8", newline="")
     try:
-        with file:
-            file.write(text)
+        yield texts.append
+    finally:
+        with _refusing(path), file:
+            file.write(texts[-1])
+
+
+def _write(text: str, draft: Path, path: Path) -> None:
+    with _refusing(path), draft.open("w", encoding="utf-8", newline="") as file:
+        file.write(text)
+
+
+@contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise InvalidOption(
-            f"--output must be a file that can be written, got {path}: {error.strerror}. Name another."
-        ) from None
-
-
-def _opened(draft: Path, path: Path) -> TextIO:
-    try:
-        if path.is_dir():
-            raise IsADirectoryError(0, "it is a folder")
-        return draft.open("w", encoding="utf-8", newline="")
-    except OSError as error:
-        raise InvalidOption(
-            f"--output must be a file that can be written, got {path}: {error.strerror}. "
-            "Name a file in a folder that exists."
+            f"--output must name a file that can be written, got {path}: {error.strerror}. "
+            "Name another file, in a folder that exists."
         ) from None

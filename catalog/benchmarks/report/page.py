@@ -1,4 +1,4 @@
-"""A run as one web page that needs nothing but itself."""
+"""A run as one web page that loads nothing else."""
 
 from __future__ import annotations
 
@@ -12,26 +12,28 @@ from django.template import Context, Engine
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
-from catalog.benchmarks.figures.results import Run
-from catalog.benchmarks.figures.tables import Table
-from catalog.benchmarks.report.charts import Chart, charts_of, overview_charts
-from catalog.benchmarks.report.charts.inline import inline_svg, variables_css
-from catalog.benchmarks.report.contents import SIGNS, Section, introduction, legend_of_marks, sections
-from catalog.benchmarks.strategies.registry import FLOOR_NAMES, STRATEGIES, UNCACHED
+from catalog.benchmarks.figures import names
+from catalog.benchmarks.figures.results import ExperimentResult, Run, Table
+from catalog.benchmarks.report.charts import OVERVIEW, DrawnChart
+from catalog.benchmarks.report.charts.drawing import variables_css
+from catalog.benchmarks.report.charts.style import DARK, LIGHT
+from catalog.benchmarks.report.contents import SIGNS, introduction, legend_of_signs, results_of
 
 REM_PER_INCH, SMALLEST_SCALE = 6.25, 0.7
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def render_page(run: Run) -> str:
-    shown, charts = sections(run), charts_of(run)
+def render_page(run: Run, charts: Mapping[str, Sequence[DrawnChart]]) -> str:
+    """``charts`` has those of each experiment by its name, and the overview."""
+    results = results_of(run)
     what, where = introduction(run)
     context = {
         "what": what,
         "where": where,
-        "overview": _figures(overview_charts(run)),
-        "sections": [_section(section, charts.get(section.experiment, ())) for section in shown],
-        "legend": legend_of_marks([table for section in shown for table in section.tables]),
+        "strategies": [(each.name, _with_code(each.description)) for each in run.strategies],
+        "overview": _figures(charts[OVERVIEW]),
+        "sections": [_section(result, charts.get(result.experiment, ())) for result in results],
+        "legend": legend_of_signs(results),
         "environment": _environment(run),
         "command": command_of(run),
         "style": mark_safe(_style()),  # noqa: S308 - made of this package's own files
@@ -40,73 +42,56 @@ def render_page(run: Run) -> str:
 
 
 def command_of(run: Run) -> str:
-    """What to type to measure the same again."""
+    """The command that measures the same again."""
     words = ["python", "manage.py", "bench_cache", *(result.experiment for result in run.experiments)]
     if run.effort != "normal":
         words.append(f"--{run.effort}")
-    figures = [figure for result in run.experiments for figure in result.figures]
-    strategies = list(dict.fromkeys(figure.strategy for figure in figures))
-    measured = [name for name in strategies if name not in FLOOR_NAMES]
-    if set(measured) != set(STRATEGIES):
-        # A stored run has the name of a user's own strategy, and not where it is.
-        references = [name if name in STRATEGIES else "MODULE:CLASS" for name in measured]
-        words += [word for name in references if name != UNCACHED.name for word in ("--strategy", name)]
+    references = [each.reference for each in run.strategies if each.name not in names.FLOORS]
+    if set(references) != set(names.STRATEGIES):
+        selected = [reference for reference in references if reference != names.UNCACHED]
+        words += [word for reference in selected for word in ("--strategy", reference)]
     words += ["--path", run.path, "--seed", str(run.seed)]
     if run.simulated_latency_seconds:
         words += ["--simulate-latency", f"{run.simulated_latency_seconds:g}"]
     return shlex.join(words)
 
 
-def _section(section: Section, charts: Sequence[Chart]) -> Mapping[str, Any]:
+def _section(result: ExperimentResult, charts: Sequence[DrawnChart]) -> Mapping[str, Any]:
     return {
-        "experiment": section.experiment,
-        "question": section.question,
-        "method": [_with_code(paragraph) for paragraph in section.method],
+        **vars(result),
+        "method": [_with_code(paragraph) for paragraph in result.method],
         "figures": _figures(charts),
-        "tables": [_table(table) for table in section.tables],
-        "warnings": section.warnings,
-        "verdicts": section.verdicts,
+        "tables": [_table(table) for table in result.tables],
     }
 
 
-def _figures(charts: Sequence[Chart]) -> list[Mapping[str, Any]]:
+def _figures(charts: Sequence[DrawnChart]) -> list[Mapping[str, Any]]:
     return [
         {
-            "name": chart.name,
-            "title": chart.title,
-            "caption": chart.caption,
-            "alt": chart.alt,
-            # As large as its words need, and no smaller than they can be read.
-            "max_rem": chart.width_inches * REM_PER_INCH,
-            "min_rem": chart.width_inches * REM_PER_INCH * SMALLEST_SCALE,
-            "svg": mark_safe(inline_svg(chart)),  # noqa: S308 - matplotlib escapes what it writes
+            **vars(each.chart),
+            # As wide as its words need, and never so narrow that they cannot be read.
+            "max_rem": each.chart.width_inches * REM_PER_INCH,
+            "min_rem": each.chart.width_inches * REM_PER_INCH * SMALLEST_SCALE,
+            "svg": mark_safe(each.inline()),  # noqa: S308 - matplotlib escapes what it writes
         }
-        for chart in charts
+        for each in charts
     ]
 
 
 def _table(table: Table) -> Mapping[str, Any]:
-    return {
-        "title": table.title,
-        "legend": table.legend,
-        "heads": [{"text": head, "is_word": n < table.words} for n, head in enumerate(table.heads)],
-        "rows": [
-            [
-                {
-                    "text": cell.text,
-                    "mark": cell.mark,
-                    "sign": SIGNS[cell.mark] if cell.text else "",
-                    "is_word": n < table.words,
-                }
-                for n, cell in enumerate(row)
-            ]
-            for row in table.rows
-        ],
-    }
+    rows = [
+        [
+            {**cell._asdict(), "sign": SIGNS[cell.rating] if cell.text else "", "is_word": n < table.words}
+            for n, cell in enumerate(row)
+        ]
+        for row in table.rows
+    ]
+    heads = [{"text": head, "is_word": n < table.words} for n, head in enumerate(table.heads)]
+    return {"title": table.title, "legend": table.legend, "heads": heads, "rows": rows}
 
 
 def _environment(run: Run) -> dict[str, str]:
-    own = {
+    measured = {
         "Path": run.path,
         "Products": f"{run.products:,}",
         "Effort": run.effort,
@@ -116,15 +101,15 @@ def _environment(run: Run) -> dict[str, str]:
         "System": run.environment.system,
     }
     if run.simulated_latency_seconds:
-        own["Database slowed by"] = f"{run.simulated_latency_seconds:g} s a request"
-    return own | dict(run.environment.versions)
+        measured["Database slowed by"] = f"{run.simulated_latency_seconds:g} s a request"
+    return measured | dict(run.environment.versions)
 
 
 def _with_code(paragraph: str) -> SafeString:
-    """A docstring's double backticks become ``<code>``."""
+    """Turns a docstring's double backticks into ``<code>``."""
     return mark_safe(re.sub(r"``(.+?)``", r"<code>\1</code>", escape(paragraph)))  # noqa: S308 - escaped
 
 
 def _style() -> str:
     css = (TEMPLATES / "page.css").read_text(encoding="utf-8")
-    return css.replace("/* light */", variables_css("light")).replace("/* dark */", variables_css("dark"))
+    return css.replace("/* light */", variables_css(LIGHT)).replace("/* dark */", variables_css(DARK))

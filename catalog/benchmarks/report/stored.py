@@ -1,4 +1,4 @@
-"""What a command measured earlier and stored as JSON."""
+"""Reads results that were stored as JSON."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from catalog.benchmarks.report.export import from_json
 from catalog.options import InvalidOption
 
 T = TypeVar("T")
+BENCH_CACHE = "python manage.py bench_cache --format json"
 
 
 def read_run(path: Path, *, option: str) -> Run:
     """Raises ``InvalidOption``, which names the option that the path was given with."""
-    return read_stored(path, from_json, option=option, made_by="bench_cache")
+    return read_stored(path, from_json, option=option, made_by=BENCH_CACHE)
 
 
 def read_stored(path: Path, parse: Callable[[str], T], *, option: str, made_by: str) -> T:
@@ -27,6 +28,5 @@ def read_stored(path: Path, parse: Callable[[str], T], *, option: str, made_by: 
     except ValueError as error:
         reason = str(error)
     raise InvalidOption(
-        f"{option} must be what {made_by} stored as JSON, got {path}: {reason}. "
-        f"Make it with: python manage.py {made_by} --format json > FILE"
+        f"{option} must name results stored as JSON, got {path}: {reason}. Store some with: {made_by} > FILE"
     )

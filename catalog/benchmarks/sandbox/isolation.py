@@ -11,8 +11,9 @@ from django.conf import settings
 from django.test.utils import override_settings
 from django_redis.client.default import glob_escape
 
-from catalog.benchmarks.sandbox.overrides import BUILTIN_ALIAS, overrides
+from catalog.benchmarks.sandbox.overrides import overrides
 from catalog.benchmarks.sandbox.run_lock import PREFIX, locked_run, new_suffix
+from catalog.benchmarks.strategies.builtin_cache import BUILTIN_ALIAS
 from catalog.cached_pages import redis_client, scan_batches
 from readcache.testing.interrupts import interrupts_deferred
 

@@ -1,6 +1,6 @@
-"""What a way of serving the catalogue says of itself, so that every experiment can measure it.
+"""The base class of every strategy: one way of serving the catalogue that experiments can measure.
 
-``docs/strategies.md`` shows how to write one of your own.
+``docs/strategies.md`` shows how to write your own.
 """
 
 from __future__ import annotations
@@ -14,23 +14,22 @@ from django.urls import URLPattern, URLResolver
 
 
 class Strategy:
-    """One way of serving. Derive from it; ``--strategy my.module:MyStrategy`` measures the class.
+    """One way of serving. Derive a class from it; ``--strategy my.module:MyStrategy`` measures the class.
 
-    ``name`` is lower-case letters, digits, ``-`` and ``_``. ``caches`` says whether a repeat request
-    may be answered without a query, and so must be. ``views`` is whatever has the four views of
-    ``catalog.views`` under their names, derived from them; without it, ``url_prefix`` names the URLs
-    that serve it. ``requires`` are distributions that pip can install.
+    ``name`` consists of lower-case letters, digits, ``-`` and ``_``. With ``caches`` a repeat request
+    must run no query. ``views`` has the four views of ``catalog.views`` under their names, derived
+    from them; without ``views``, ``url_prefix`` names URLs that exist already. ``requires`` lists
+    distributions that pip can install.
     """
 
     name: str
     caches: bool = True
     requires: Sequence[str] = ()
     views: Any = None
-    # For what changes Django itself: it is measured in a process of its own, where nothing of it can
-    # be any other strategy's cost.
+    # For a strategy that changes Django itself: in a process of its own it cannot slow down the others.
     own_process: bool = False
-    # What that process's settings have different, as JSON can say it. ``CACHES`` holds aliases to
-    # add, each as far as it differs from ``default``.
+    # The settings in which that process differs, as JSON can represent them. ``CACHES`` holds additional
+    # aliases, each with only the entries in which it differs from ``default``.
     settings: Mapping[str, Any] = MappingProxyType({})
 
     @property
@@ -41,23 +40,28 @@ class Strategy:
         return f"{self.url_prefix}{path}"
 
     def urls(self) -> list[URLPattern | URLResolver]:
-        """What stands below ``url_prefix``; empty where something else serves it."""
+        """The URL patterns below ``url_prefix``; empty if the shop has them already."""
         if self.views is None:
             return []
-        # catalog.urls imports every view of the shop, and a strategy is known before they are needed.
+        # catalog.urls imports every view of the shop, and strategies are loaded before they are needed.
         from catalog.urls import endpoints
 
         return [*endpoints(self.views, read_cache=None)]
 
     def invalidation(self) -> AbstractContextManager[None]:
-        """Its receivers are connected inside. Nothing to do for what ``AppConfig.ready()`` connects."""
+        """Connects the receivers inside. Nothing to do if ``AppConfig.ready()`` connects them."""
         return nullcontext()
 
     def without_invalidation(self) -> AbstractContextManager[None]:
-        """What ``AppConfig.ready()`` connected of it is silent inside."""
+        """Disconnects inside whatever ``AppConfig.ready()`` connected for this strategy."""
         return nullcontext()
 
     @property
     def reference(self) -> str:
-        """What another process finds it by: ``my.module:MyStrategy``."""
+        """The value of ``--strategy`` that loads the class in any process: ``my.module:MyStrategy``."""
         return f"{type(self).__module__}:{type(self).__qualname__}"
+
+    @property
+    def description(self) -> str:
+        """The first paragraph of the docstring of the class; empty if it has none."""
+        return " ".join((type(self).__doc__ or "").split("\n\n")[0].split())

@@ -1,7 +1,6 @@
-"""The plain views with ``cache_page`` on Django's own Redis backend, which only the laboratory serves.
+"""The plain views with ``cache_page`` on Django's own Redis backend. Only the laboratory serves them.
 
-What Django gives by itself: no pattern to delete by, and so nothing but the time-out that
-invalidates a page.
+Django's backend cannot delete keys by a pattern, so only the timeout invalidates a page.
 """
 
 from __future__ import annotations
@@ -14,10 +13,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from catalog import views
-from catalog.benchmarks.sandbox.overrides import BUILTIN_ALIAS
+from catalog.benchmarks.strategies.builtin_cache import BUILTIN_ALIAS
 
-# Without the words "product_list": the textbook's delete_pattern takes every key of the database
-# that has them, and would invalidate these pages too.
+# The prefix must not contain "product_list": the textbook's delete_pattern deletes every key that does.
 cached = method_decorator(cache_page(60 * 15, cache=BUILTIN_ALIAS, key_prefix="django_alone"))
 
 

@@ -1,6 +1,6 @@
-"""The floor: bare Django views that answer ready bytes through the same middleware.
+"""The floors: bare Django views that return prepared bytes through the same middleware.
 
-``/floor/…`` answers from memory; ``/floor-get/…`` asks Redis for the bytes first, with one GET: no
+``/floor/…`` has the bytes in memory. ``/floor-get/…`` fetches them from Redis with one GET, so no
 cache in Redis can be faster.
 """
 
@@ -14,35 +14,35 @@ from django.http import HttpRequest, HttpResponse
 from catalog.cached_pages import redis_client
 
 ALIAS = "read"
-# Longer than any run. Keys of one that was killed go by themselves, as the strategies' do.
+# Longer than any run. Keys of a killed run expire, as the keys of the strategies do.
 LIFETIME_SECONDS = 24 * 3600
 
 _ready: dict[str, bytes] = {}
 
 
 def prepare(path: str, body: bytes) -> None:
-    """What both answer to this path and query from now on, compressed as the read cache's answers are.
+    """Let both floors return this body, which is compressed, for this path and query.
 
-    In Redis it has the alias's key prefix, and goes with it.
+    Its key in Redis has the key prefix of the alias, so it is removed with the other keys.
     """
     redis_client(ALIAS).set(_key(path), body, ex=LIFETIME_SECONDS)
     _ready[path] = body
 
 
 def floor(request: HttpRequest, path: str) -> HttpResponse:
-    asked = _asked(request, path)
-    body = _ready.get(asked)
+    full_path = _full_path(request, path)
+    body = _ready.get(full_path)
     if body is None:
-        # A server was started after the body was made.
-        body = _ready[asked] = _fetch(asked)
-    return _answer(body)
+        # This server process was started after prepare() was called in another one.
+        body = _ready[full_path] = _fetch(full_path)
+    return _respond(body)
 
 
 def floor_with_get(request: HttpRequest, path: str) -> HttpResponse:
-    return _answer(_fetch(_asked(request, path)))
+    return _respond(_fetch(_full_path(request, path)))
 
 
-def _asked(request: HttpRequest, path: str) -> str:
+def _full_path(request: HttpRequest, path: str) -> str:
     query = request.META.get("QUERY_STRING")
     return f"/{path}?{query}" if query else f"/{path}"
 
@@ -56,6 +56,6 @@ def _key(path: str) -> str:
     return f"{caches[ALIAS].key_prefix}:floor:{path}"
 
 
-def _answer(body: bytes) -> HttpResponse:
+def _respond(body: bytes) -> HttpResponse:
     headers = {"Content-Encoding": "gzip"}
     return HttpResponse(body, content_type="application/json", headers=headers)

@@ -1,4 +1,4 @@
-"""Strategies of a user's own, found by ``module:Class``, with their URLs."""
+"""Loads users' strategies, named ``module:Class``, and mounts their URLs."""
 
 from __future__ import annotations
 
@@ -21,15 +21,12 @@ NAME_RULE = re.compile(r"[a-z][a-z0-9_-]*")
 BASE = f"{Strategy.__module__}.{Strategy.__qualname__}"
 
 _loaded: dict[str, Strategy] = {}
-# The laboratory's URLs include this list, which grows with each strategy that is loaded.
+# The laboratory's URLs include this list. Loading a strategy appends its URLs.
 url_patterns: list[URLResolver] = []
 
 
 def load(reference: str, *, taken: Collection[str]) -> Strategy:
-    """The one strategy of this class. ``taken`` are names that it must not have.
-
-    Raises ``InvalidOption``.
-    """
+    """The only instance of the class. Raises ``InvalidOption``, also for a name that is ``taken``."""
     cls = _find_class(reference)
     found = next((each for each in _loaded.values() if type(each) is cls), None)
     return found or _add(cls, reference, taken)
@@ -56,7 +53,7 @@ def loaded() -> Mapping[str, Strategy]:
 
 
 def environment(strategy: Strategy | None) -> dict[str, str]:
-    """What tells another process which strategies there are, and of which one it is the own process."""
+    """Environment variables that name the loaded strategies and whose own process is started, if any."""
     owner = strategy if strategy and strategy.own_process else None
     return {
         "BENCH_STRATEGIES": ",".join(each.reference for each in _loaded.values()),
@@ -66,21 +63,21 @@ def environment(strategy: Strategy | None) -> dict[str, str]:
 
 
 def is_elsewhere(strategy: Strategy) -> bool:
-    """Whether it is measured in a process of its own, which this one is not."""
+    """Whether the strategy must be measured in its own process, and this is another process."""
     return strategy.own_process and getattr(settings, "BENCH_PROCESS_OF", "") != strategy.reference
 
 
 def not_measured_here(strategy: Strategy) -> BenchmarkError:
-    """Better no figure than one of another process, where nothing of the strategy is at work."""
+    """In this process the strategy has no effect, so any figure would be wrong."""
     return BenchmarkError(
-        f"{strategy.name} has a process of its own, and this experiment does nothing there. "
-        "Leave it out, or choose other experiments, such as latency and freshness."
+        f"{strategy.name} needs its own process, which this experiment does not use. "
+        "Leave the strategy out, or choose other experiments, such as latency and freshness."
     )
 
 
 def _mounted(strategy: Strategy) -> list[URLResolver]:
     if is_elsewhere(strategy):
-        # Its views may need settings that this process does not have.
+        # Its views may need the settings of the other process.
         return []
     patterns = strategy.urls()
     prefix = f"{strategy.url_prefix.strip('/')}/"
@@ -107,8 +104,8 @@ def _import(name: str, reference: str) -> Any:
         missing = error.name or ""
         if name == missing or name.startswith(f"{missing}."):
             raise InvalidOption(
-                f"--strategy {reference}: there is no module {name}. Name it as Python finds it from "
-                f"{settings.BASE_DIR}, or set PYTHONPATH."
+                f"--strategy {reference}: there is no module {name}. Give its name as Python finds it "
+                f"from {settings.BASE_DIR}, or set PYTHONPATH."
             ) from None
         raise InvalidOption(
             f"--strategy {reference} needs the module {missing}, which is not installed. Install it with pip."
@@ -127,7 +124,7 @@ def _check(strategy: Strategy, reference: str, taken: Collection[str]) -> None:
         )
     if name in taken:
         raise InvalidOption(
-            f"--strategy {reference} must have a name of its own, but there is another {name!r}."
+            f"--strategy {reference} must have a unique name, but another strategy is named {name!r}."
         )
     for requirement in strategy.requires:
         try:
@@ -142,16 +139,16 @@ def _check(strategy: Strategy, reference: str, taken: Collection[str]) -> None:
 
 def _check_settings(strategy: Strategy, reference: str) -> None:
     if strategy.settings and not strategy.own_process:
-        raise InvalidOption(f"--strategy {reference} has settings, which need own_process = True.")
+        raise InvalidOption(f"--strategy {reference} has settings, so it must set own_process = True.")
     try:
         json.dumps(dict(strategy.settings))
     except (TypeError, ValueError) as error:
         raise InvalidOption(
-            f"--strategy {reference} must have settings that JSON can say: {error}."
+            f"--strategy {reference} must have settings that JSON can represent: {error}."
         ) from None
     for alias, config in strategy.settings.get("CACHES", {}).items():
         if "LOCATION" in config:
             raise InvalidOption(
-                f"--strategy {reference}: its cache {alias!r} must be without a LOCATION, and is where "
-                "'default' is: a run empties and removes what is cached there."
+                f"--strategy {reference}: its cache {alias!r} must not have a LOCATION. It uses the LOCATION "
+                "of 'default', where a run removes everything that it has cached."
             )

@@ -1,4 +1,4 @@
-"""The ways of serving the catalogue that are measured against each other."""
+"""The strategies that are measured against each other, and whose invalidation is connected."""
 
 from __future__ import annotations
 
@@ -9,35 +9,28 @@ from contextvars import ContextVar
 from django.conf import settings
 
 from catalog import signals
+from catalog.benchmarks.figures import names
+from catalog.benchmarks.figures.results import MeasuredStrategy
 from catalog.benchmarks.strategies import plug_ins
 from catalog.benchmarks.strategies.base import Strategy
 from catalog.options import InvalidOption
 from readcache.invalidation import recording
 
-__all__ = [
-    "FLOORS",
-    "FLOOR_NAMES",
-    "STRATEGIES",
-    "Strategy",
-    "find_strategy",
-    "known_strategies",
-    "only_invalidation_of",
-    "select_strategies",
-]
+__all__ = ["FLOORS", "STRATEGIES", "UNCACHED", "Strategy", "find_strategy", "only_invalidation_of"]
 
 
 class Uncached(Strategy):
-    """The plain views, which every figure is compared with."""
+    """The plain views without any cache. All figures are compared with theirs."""
 
-    name = "uncached"
+    name = names.UNCACHED
     url_prefix = "/uncached"
     caches = False
 
 
 class Textbook(Strategy):
-    """``cache_page`` with django-redis, and ``delete_pattern`` when a product is saved or deleted."""
+    """The recipe of tutorials: ``cache_page`` on django-redis, and ``delete_pattern`` in signal receivers."""
 
-    name = "textbook"
+    name = names.TEXTBOOK
     url_prefix = "/textbook"
 
     def without_invalidation(self) -> AbstractContextManager[None]:
@@ -45,20 +38,19 @@ class Textbook(Strategy):
 
 
 class Builtin(Strategy):
-    """What Django gives by itself: ``cache_page`` on Django's own Redis backend.
+    """``cache_page`` on Django's own Redis backend. Only its timeout invalidates a page.
 
-    That backend cannot delete by a pattern, and nobody can name the keys of ``cache_page``: nothing
-    but its time-out invalidates a page.
+    The backend cannot delete keys by a pattern, and an application cannot name the keys of ``cache_page``.
     """
 
-    name = "builtin"
+    name = names.BUILTIN
     url_prefix = "/builtin"
 
 
 class ReadCacheStrategy(Strategy):
-    """The engine of ``readcache``."""
+    """The read cache of this project, ``readcache``."""
 
-    name = "readcache"
+    name = names.READ_CACHE
     url_prefix = ""
 
     def without_invalidation(self) -> AbstractContextManager[None]:
@@ -66,16 +58,16 @@ class ReadCacheStrategy(Strategy):
 
 
 class Floor(Strategy):
-    """A bare view that answers the same bytes from memory."""
+    """A bare view that returns the same bytes from memory: no cache can be faster."""
 
-    name = "floor"
+    name = names.FLOOR
     url_prefix = "/floor"
 
 
 class FloorWithGet(Strategy):
-    """A bare view that fetches the same bytes from Redis with one GET."""
+    """A bare view that fetches the same bytes from Redis with one GET: no cache in Redis can be faster."""
 
-    name = "floor-get"
+    name = names.FLOOR_WITH_GET
     url_prefix = "/floor-get"
 
 
@@ -85,23 +77,33 @@ STRATEGIES: dict[str, Strategy] = {
     strategy.name: strategy for strategy in (UNCACHED, TEXTBOOK, BUILTIN, READ_CACHE)
 }
 FLOORS: tuple[Strategy, ...] = (FLOOR, FLOOR_WITH_GET)
-FLOOR_NAMES = tuple(strategy.name for strategy in FLOORS)
-TAKEN_NAMES = (*STRATEGIES, *FLOOR_NAMES)
+TAKEN_NAMES = (*STRATEGIES, *names.FLOORS)
 
 _connected: ContextVar[Strategy | None] = ContextVar("connected", default=None)
 
 
-def select_strategies(names: Sequence[str]) -> list[Strategy]:
-    """The named strategies after ``uncached``, which every figure is compared with; all for no names.
+def select_strategies(selected: Sequence[str]) -> list[Strategy]:
+    """``uncached``, then the selected strategies; the shop's strategies if none is selected.
 
-    A name may be ``module:Class``, a strategy of the user's own. Raises ``InvalidOption``.
+    Each is selected by its name or, for a user's strategy, ``module:Class``. Raises ``InvalidOption``.
     """
-    chosen = dict.fromkeys(map(find_strategy, names or _served_names()))
+    chosen = dict.fromkeys(map(find_strategy, selected or _served_names()))
     return [UNCACHED, *(strategy for strategy in chosen if strategy is not UNCACHED)]
 
 
+def describe(strategies: Sequence[Strategy]) -> tuple[MeasuredStrategy, ...]:
+    return tuple(
+        MeasuredStrategy(
+            name=strategy.name,
+            description=strategy.description,
+            reference=strategy.name if strategy.name in TAKEN_NAMES else strategy.reference,
+        )
+        for strategy in strategies
+    )
+
+
 def find_strategy(name: str) -> Strategy:
-    """By its name or ``module:Class``. Raises ``InvalidOption``."""
+    """Finds a strategy by its name or by ``module:Class``. Raises ``InvalidOption``."""
     if ":" in name:
         return plug_ins.load(name, taken=TAKEN_NAMES)
     known = known_strategies()
@@ -110,13 +112,13 @@ def find_strategy(name: str) -> Strategy:
             f"--strategy must be one of {', '.join(known)}, or MODULE:CLASS of your own, got {name!r}."
         )
     if known[name] is TEXTBOOK and not settings.TEXTBOOK:
-        raise InvalidOption(f"--strategy {name} is not served, since TEXTBOOK is off. Set TEXTBOOK=on.")
+        raise InvalidOption(f"--strategy {name} is not served because TEXTBOOK is off. Set TEXTBOOK=on.")
     return known[name]
 
 
 def known_strategies() -> dict[str, Strategy]:
-    """By their names: the shop's, and those that were loaded so far."""
-    # A process that was started by a benchmark is told which there are.
+    """The shop's strategies and the loaded ones, by name."""
+    # A process that a benchmark started learns from its settings which ones to load.
     for reference in getattr(settings, "BENCH_STRATEGIES", ()):
         plug_ins.load(reference, taken=TAKEN_NAMES)
     return {**STRATEGIES, **plug_ins.loaded()}
@@ -128,15 +130,15 @@ def _served_names() -> list[str]:
 
 @contextmanager
 def only_invalidation_of(strategy: Strategy) -> Iterator[None]:
-    """Its invalidation is connected inside, and no other's: their work is not this one's cost.
+    """Inside, only this strategy's invalidation is connected, so writes do no work for other strategies.
 
-    In this process and thread. A strategy with ``own_process`` is connected in its own: write with
-    ``Requester.run``. Raises ``BenchmarkError`` for it here.
+    Applies to this process and thread. Raises ``BenchmarkError`` for a strategy that needs its own
+    process; write with ``Requester.run`` instead.
     """
     if plug_ins.is_elsewhere(strategy):
         raise plug_ins.not_measured_here(strategy)
     if _connected.get() is strategy:
-        # Within itself: the inner one must not disconnect the outer one's receivers.
+        # Nested: the inner block must not disconnect the receivers of the outer one.
         yield
         return
     token = _connected.set(strategy)

@@ -1,4 +1,4 @@
-"""The URLs under which everything is measured: the shop's, the laboratory's, and the plug-ins'."""
+"""The URLs that are measured: those of the shop, of the laboratory and of users' strategies."""
 
 from django.urls import include, path
 
@@ -7,13 +7,13 @@ from catalog.benchmarks.strategies.registry import known_strategies
 from catalog.urls import variant
 from shop.urls import urlpatterns as shop_urlpatterns
 
-# Loads those that this process was told of, and with each its URLs.
+# Loads the users' strategies that the settings name, which adds their URLs.
 known_strategies()
 
 urlpatterns = [
     path("floor/<path:path>", floors.floor),
     path("floor-get/<path:path>", floors.floor_with_get),
-    # Not included: another level to resolve would be a cost that the shop does not have.
+    # Unpacked, not included: one more level to resolve would cost time that the shop does not spend.
     *shop_urlpatterns,
     variant("builtin", builtin, read_cache=None),
     path("", include(plug_ins.url_patterns)),

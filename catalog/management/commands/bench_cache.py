@@ -1,6 +1,6 @@
 import shutil
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,57 +10,43 @@ from django.core.management.base import CommandError, CommandParser
 
 from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.experiments.selection import EXPERIMENTS
+from catalog.benchmarks.figures import names
 from catalog.benchmarks.figures.comparison import compare_runs, differences
 from catalog.benchmarks.figures.gates import Gate, missed_gates, parse_gate, require_strategies
 from catalog.benchmarks.figures.results import Run
 from catalog.benchmarks.options import Effort, Options
-from catalog.benchmarks.report import (
-    render_markdown,
-    render_svg,
-    render_text,
-    report_folder,
-    write_report,
-)
 from catalog.benchmarks.report.export import to_csv, to_json
+from catalog.benchmarks.report.folder import report_folder
+from catalog.benchmarks.report.markdown import render_markdown
 from catalog.benchmarks.report.output import output_file
 from catalog.benchmarks.report.stored import read_run
+from catalog.benchmarks.report.text import render_text
 from catalog.benchmarks.run import estimate_seconds, require_measurable, run_benchmark, writing_experiments
 from catalog.benchmarks.sandbox.leftovers import remove_leftovers
 from catalog.benchmarks.sandbox.run_lock import PREFIX
-from catalog.benchmarks.strategies.registry import FLOOR_NAMES, select_strategies
+from catalog.benchmarks.strategies.registry import select_strategies
 from catalog.management.base import CatalogCommand
-from catalog.management.bench_options import (
-    DEFAULT_PATH,
-    MEASURING,
-    add_measuring_options,
-    add_output_options,
-)
+from catalog.management.bench_options import add_measuring_options, add_output_options, require_unmeasured
 from catalog.management.failures import describe_database, explain
-from catalog.options import InvalidOption
 from shop.environment import mask_password
 
 EXIT_MISSED = 3
-EXPORTS: dict[str, Callable[[Run], str]] = {
-    "json": to_json,
-    "csv": to_csv,
-    "markdown": render_markdown,
-    "svg": render_svg,
-}
+EXPORTS: dict[str, Callable[[Run], str]] = {"json": to_json, "csv": to_csv, "markdown": render_markdown}
 
 
 class Command(CatalogCommand):
-    help = "Measure ways of caching side by side: " + " ".join(
-        f"{name} ({experiment.QUESTION})" for name, experiment in EXPERIMENTS.items()
+    help = "Measure ways of caching side by side:\n" + "\n".join(
+        f"  {name:<13} {experiment.QUESTION}" for name, experiment in EXPERIMENTS.items()
     )
     arguments = "[EXPERIMENT ...] "
     examples = (
         "",
         "all --quick",
-        "latency --path '/products/?search=lamp&ordering=price' --requests 500",
-        "freshness --strategy readcache --format json --output bench.json",
+        "latency --path '/products/?search=lamp' --requests 500",
+        "freshness --strategy readcache --format json \\\n      --output bench.json",
         "all --report bench/",
         "--from bench.json --format markdown",
-        "--compare bench.json --fail-under 'readcache.hit.p50 < 1.3 * floor-get'",
+        "--compare bench.json \\\n      --fail-under 'readcache.hit.p50 < 1.3 * floor-get'",
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -82,39 +68,53 @@ class Command(CatalogCommand):
         required = [parse_gate(text) for text in gates or ()]
         self._failures: list[str] = []
         older = read_run(Path(compare), option="--compare") if compare else None
-        with (
-            output_file(Path(output)) if output else nullcontext() as file,
-            report_folder(Path(report)) if report else nullcontext() as folder,
-        ):
+        if stored:
+            require_unmeasured(options)
+        with ExitStack() as stack:
+            publish = self._publisher(stack, format, output, report, is_shown=verbosity > 0)
             if stored:
-                run = self._stored(stored, options)
+                run = read_run(Path(stored), option="--from")
             else:
-                run = self._run(verbosity=verbosity, gates=required, **options)
+                run = self._measure(gates=required, verbosity=verbosity, on_result=publish, **options)
             if older:
                 run = replace(run, changes=tuple(compare_runs(older, run)))
-                for line in differences(older, run):
+                for line in differences(older, run) if verbosity else ():
                     self.stderr.write(f"Warning: {line}")
-            text = EXPORTS[format](run) if format in EXPORTS else self._table(run, to_file=bool(file))
-            if file:
-                file.write(text)
-            elif verbosity:
-                self.stdout.write(self._encodable(text), ending="")
-            # Last: what was measured is not lost where there is no room for its pictures.
-            if folder:
-                write_report(run, folder)
+            if stored or older:
+                publish(run)
         if self._failures:
             raise CommandError("\n".join(self._failures))
         if missed := missed_gates(required, run):
             raise CommandError("\n".join(f"Missed: {gate}" for gate in missed), returncode=EXIT_MISSED)
 
-    def _stored(self, path: Path, options: dict[str, Any]) -> Run:
-        unset: tuple[Any, ...] = (None, False, [], 0, DEFAULT_PATH)
-        given = [name for key, name in MEASURING.items() if options.get(key) not in unset]
-        if given:
-            raise InvalidOption(f"--from measures nothing; leave out {', '.join(given)}, or --from itself.")
-        return read_run(Path(path), option="--from")
+    def _publisher(
+        self, stack: ExitStack, format: str, output: Path | None, report: Path | None, *, is_shown: bool
+    ) -> Callable[[Run], None]:
+        """A function that writes a run to the file and the folder, at once and as often as it is called.
 
-    def _run(
+        So a late failure loses no earlier result. Without a file, the last run is shown on stdout when
+        the stack closes, also after a failure.
+        """
+        render = EXPORTS.get(format) or self._table_renderer(to_file=output is not None)
+        write_report = stack.enter_context(report_folder(Path(report))) if report else None
+        write_file = stack.enter_context(output_file(Path(output))) if output else None
+        published: list[Run] = []
+
+        def show() -> None:
+            if published and is_shown and not write_file:
+                self.stdout.write(self._encodable(render(published[-1])), ending="")
+
+        def publish(run: Run) -> None:
+            published.append(run)
+            if write_file:
+                write_file(render(run))
+            if write_report:
+                write_report(run)
+
+        stack.callback(show)
+        return publish
+
+    def _measure(
         self,
         *,
         experiments: list[str],
@@ -124,50 +124,53 @@ class Command(CatalogCommand):
         yes_this_database: bool,
         gates: list[Gate],
         verbosity: int,
-        **options: Any,
+        on_result: Callable[[Run], None],
+        **others: Any,
     ) -> Run:
-        given = {name: options[name] for name in ("path", "requests", "warmup", "seed")}
-        chosen = select_strategies(strategies or ())
-        asked = Options(strategies=tuple(chosen), effort=Effort(effort or "normal"), **given)
+        selected = select_strategies(strategies or ())
+        given = {name: others[name] for name in ("path", "requests", "warmup", "seed")}
+        options = Options(strategies=tuple(selected), effort=Effort(effort or "normal"), **given)
         scope: dict[str, Any] = {
             "experiments": experiments,
             "simulated_latency_seconds": simulate_latency,
             "may_write_anywhere": yes_this_database,
         }
-        require_measurable(asked, **scope)
-        require_strategies(gates, [*(strategy.name for strategy in chosen), *FLOOR_NAMES])
+        require_measurable(options, **scope)
+        require_strategies(gates, [*(strategy.name for strategy in selected), *names.FLOORS])
         removed = remove_leftovers()
         if verbosity:
             for line in removed:
                 self.stderr.write(line, style_func=str)
             self._announce(experiments)
-        total = estimate_seconds(asked, experiments)
+        total = estimate_seconds(options, experiments)
         with self.progress("Measuring", total, verbosity=verbosity, counts=False) as advance:
+            options = options.reporting_to(advance)
             try:
-                return run_benchmark(asked.reporting_to(advance), on_failure=self._note_failure, **scope)
+                return run_benchmark(options, on_result=on_result, on_failure=self._note_failure, **scope)
             except BenchmarkError as error:
                 raise CommandError(str(error)) from error
 
     def _announce(self, experiments: list[str]) -> None:
-        """Say what is written, and where, before it is."""
+        """Say what the experiments write, and where, before they do."""
         writing = writing_experiments(experiments)
         if writing:
             self.stderr.write(
-                f"{', '.join(writing)}: writing rows of their own to {describe_database('default')} and "
+                f"{', '.join(writing)}: writing scratch rows to {describe_database('default')} and "
                 f"keys {PREFIX}.* to {mask_password(settings.REDIS_URL)}; both are removed at the end.",
                 style_func=str,
             )
 
     def _note_failure(self, experiment: str, error: Exception) -> None:
-        """Told at the end: what others have measured by then is not lost."""
-        self._failures.append(f"{experiment} failed, and was left out: {explain(error) or error}")
+        """Reported at the end, because other experiments go on."""
+        self._failures.append(f"{experiment} failed and was left out: {explain(error) or error}")
 
     def _encodable(self, text: str) -> str:
-        """With ? for what the output has no letter for: units and signs are not in every encoding."""
+        """The text with ? for every character that the encoding of the output lacks, such as µ."""
         encoding = getattr(self.stdout, "encoding", None) or "utf-8"
         return text.encode(encoding, errors="replace").decode(encoding)
 
-    def _table(self, run: Run, *, to_file: bool) -> str:
+    def _table_renderer(self, *, to_file: bool) -> Callable[[Run], str]:
         on_terminal = self.stdout.isatty() and not to_file
         columns = shutil.get_terminal_size().columns if on_terminal else None
-        return render_text(run, columns=columns, colour=on_terminal and not self.style_is_plain())
+        colour = on_terminal and not self.style_is_plain()
+        return lambda run: render_text(run, columns=columns, colour=colour)

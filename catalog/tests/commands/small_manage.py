@@ -1,7 +1,11 @@
-"""manage.py with small experiments, for tests that run it in a separate process."""
+"""manage.py with small experiments, for tests that run it in a separate process.
+
+The stampede experiment ends as the variable STAMPEDE_ENDS_BY says.
+"""
 
 import os
 import runpy
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -25,10 +29,24 @@ def make_experiments_small(set_attribute: Callable[[Any, str, Any], None]) -> No
     set_attribute(latency, "MIX_REQUESTS", always(3))
 
 
+def make_stampede_end(how: str) -> None:
+    """``how`` is the name of a signal that the experiment sends itself, or of an exception."""
+    from catalog.benchmarks.experiments.stampede import experiment as stampede
+
+    def measure(options: Any) -> None:
+        if how.startswith("SIG"):
+            os.kill(os.getpid(), signal.Signals[how])
+        raise KeyError(how)
+
+    stampede.measure = measure  # type: ignore[assignment]
+
+
 if __name__ == "__main__":
     # The settings turn DEBUG on for a program of this name.
     sys.argv[0] = "manage.py"
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")
     django.setup()
     make_experiments_small(setattr)
+    if "STAMPEDE_ENDS_BY" in os.environ:
+        make_stampede_end(os.environ["STAMPEDE_ENDS_BY"])
     runpy.run_path("manage.py", run_name="__main__")

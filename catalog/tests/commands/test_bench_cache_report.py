@@ -1,4 +1,4 @@
-"""bench_cache --from and --report: showing a run that was measured before."""
+"""bench_cache --from and --report show a run that was measured before."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from catalog.benchmarks.report import render_markdown, render_text
 from catalog.benchmarks.report.export import to_json
+from catalog.benchmarks.report.markdown import render_markdown
+from catalog.benchmarks.report.text import render_text
 from catalog.tests.benchmarks.report.example import example_run, freshness
 from conftest import Manage
 
@@ -33,7 +34,7 @@ def show(**options: Any) -> str:
 
 
 def test_a_stored_run_is_shown_in_every_form_without_measuring(stored: Path) -> None:
-    # Without a database: this test may not ask one.
+    # This test may not use a database.
     assert show(stored=stored) == render_text(RUN, columns=None, colour=False)
     assert show(stored=stored, format="markdown") == render_markdown(RUN)
     assert json.loads(show(stored=stored, format="json")) == json.loads(stored.read_text())
@@ -43,24 +44,24 @@ def test_a_stored_run_becomes_a_report(stored: Path, tmp_path: Path) -> None:
     show(stored=stored, report=tmp_path / "report")
 
     assert "How often is an answer stale?" in (tmp_path / "report" / "index.html").read_text()
-    assert (tmp_path / "report" / "freshness.png").exists()
+    assert (tmp_path / "report" / "freshness-dark.svg").exists()
 
 
-def test_a_folder_of_somebody_else_is_refused_before_the_work(tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_refused_before_the_work(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").touch()
 
-    # Without a database: measuring would fail in another way.
+    # This test has no database, so measuring would fail in another way.
     with pytest.raises(CommandError, match="--report must name a folder that is new") as raised:
         show(report=tmp_path)
     assert raised.value.returncode == 2
 
 
-def test_options_that_say_how_to_measure_do_not_go_with_a_stored_run(stored: Path, manage: Manage) -> None:
+def test_options_for_measuring_are_refused_with_a_stored_run(stored: Path, manage: Manage) -> None:
     done = manage("bench_cache", "latency", "--from", str(stored), "--quick", "--seed", "3")
 
     assert done.returncode == 2
     assert done.stderr == (
-        "CommandError: --from measures nothing; leave out EXPERIMENT, --quick or --thorough, --seed, "
+        "CommandError: --from measures nothing. Leave out EXPERIMENT, --quick or --thorough, --seed, "
         "or --from itself.\n"
     )
 
@@ -70,33 +71,18 @@ def test_options_that_say_how_to_measure_do_not_go_with_a_stored_run(stored: Pat
     [
         (None, "No such file or directory"),
         ("{", "Expecting property name"),
-        ("[]", "it is not a run of schema version 2"),
-        ('{"schema_version": 1}', "it is not a run of schema version 2"),
-        ('{"schema_version": 2}', "it is not a whole run"),
+        ("[]", "it has no schema version, but only version 3 can be read"),
+        ('{"schema_version": 2}', "it has schema version 2, but only version 3 can be read"),
+        ('{"schema_version": 3}', "it is not a whole run"),
         ("\0\xff", "Expecting value"),
     ],
 )
-def test_what_is_no_stored_run_is_one_error(content: str | None, reason: str, tmp_path: Path) -> None:
+def test_a_file_without_a_stored_run_is_one_error(content: str | None, reason: str, tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     if content is not None:
         path.write_text(content)
 
-    with pytest.raises(CommandError, match="--from must be what bench_cache stored as JSON") as raised:
+    with pytest.raises(CommandError, match="--from must name results stored as JSON") as raised:
         show(stored=path)
     assert raised.value.returncode == 2
     assert reason in str(raised.value)
-
-
-def test_measurements_are_published_from_stored_runs(stored: Path, tmp_path: Path) -> None:
-    seeding = tmp_path / "seeding.json"
-    turns = {f"{name}_seconds": [1.0] for name in ("seeding", "bare", "bare_with_tags")}
-    seeding.write_text(json.dumps({"count": 10, "batch_size": 5, **turns}))
-    output = StringIO()
-    call_command("publish_measurements", run=stored, seeding=seeding, docs=tmp_path / "docs", stdout=output)
-
-    assert "Seeding is 1.00 times as fast" in (tmp_path / "docs" / "measurements.md").read_text()
-    assert str(tmp_path / "docs" / "pictures" / "freshness-dark.svg") in output.getvalue().splitlines()
-
-    seeding.write_text("{}")
-    with pytest.raises(CommandError, match="--seeding must be what bench_seeding stored as JSON"):
-        call_command("publish_measurements", run=stored, seeding=seeding, docs=tmp_path / "docs")

@@ -31,7 +31,6 @@ PROJECT_APPS = ("catalog", "readcache")
     [
         ("seed_products", "--count", "60", "-v0"),
         ("flush_product_cache", "--no-input", "-v0"),
-        ("bench_seeding", "--count", "30", "--rounds", "1", "-v0"),
         ("bench_cache", "latency", "--quick", "--requests", "3", "--strategy", "readcache", "-v0"),
         ("private_redis", "status", "-v0"),
     ],

@@ -11,8 +11,8 @@ from __future__ import annotations
 from functools import partial
 
 from catalog.benchmarks.experiments.freshness import FreshnessResult, measure_freshness
-from catalog.benchmarks.figures.results import ExperimentResult, Figure
-from catalog.benchmarks.figures.tables import Table, tabulate
+from catalog.benchmarks.figures.results import ExperimentResult, Figure, Table
+from catalog.benchmarks.figures.tables import tabulate
 from catalog.benchmarks.figures.units import say
 from catalog.benchmarks.options import Options, Scale
 from catalog.benchmarks.strategies.registry import UNCACHED

@@ -41,8 +41,8 @@ from catalog.benchmarks.experiments.growth.fits import CONSTANT_UP_TO, grows
 from catalog.benchmarks.experiments.growth.keys import measure_keys
 from catalog.benchmarks.experiments.growth.products import measure_products
 from catalog.benchmarks.experiments.growth.turns import HIT, MISS, PATH, WRITE
-from catalog.benchmarks.figures.results import ExperimentResult, Figure
-from catalog.benchmarks.figures.tables import Table, tabulate
+from catalog.benchmarks.figures.results import ExperimentResult, Figure, Table
+from catalog.benchmarks.figures.tables import tabulate
 from catalog.benchmarks.figures.units import say
 from catalog.benchmarks.options import Options, Scale
 from catalog.benchmarks.strategies.registry import UNCACHED

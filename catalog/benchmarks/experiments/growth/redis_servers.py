@@ -20,7 +20,7 @@ from redis import ConnectionPool, Redis
 from catalog.benchmarks.processes.children import EXIT_PATIENCE_SECONDS
 from catalog.benchmarks.processes.scratch_redis import scratch_redis
 from catalog.benchmarks.sandbox.isolation import empty_cache
-from catalog.benchmarks.sandbox.overrides import BUILTIN_ALIAS
+from catalog.benchmarks.strategies.builtin_cache import BUILTIN_ALIAS
 from catalog.cached_pages import redis_client
 from readcache.testing import PrivateRedis
 

@@ -34,9 +34,8 @@ from catalog.benchmarks.experiments.invalidation import trials
 from catalog.benchmarks.experiments.invalidation.trials import RACES, Bench, opened_bench
 from catalog.benchmarks.experiments.invalidation.write_tables import notice_table, price_table
 from catalog.benchmarks.experiments.invalidation.writes import KINDS, Kind, Page
-from catalog.benchmarks.figures.results import ExperimentResult, Figure, Series
+from catalog.benchmarks.figures.results import ExperimentResult, Figure, Series, Table
 from catalog.benchmarks.figures.statistics import Interval, median_interval, summarise
-from catalog.benchmarks.figures.tables import Table
 from catalog.benchmarks.figures.units import say
 from catalog.benchmarks.options import Options, Scale
 from catalog.benchmarks.strategies import plug_ins

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from catalog.benchmarks.experiments.invalidation.trials import ASKED
-from catalog.benchmarks.figures.results import ExperimentResult
-from catalog.benchmarks.figures.tables import Cell, Table
+from catalog.benchmarks.figures.results import Cell, ExperimentResult, Table
 from catalog.benchmarks.figures.units import NOT_MEASURED, format_quantity
 from catalog.benchmarks.strategies.registry import UNCACHED
 

@@ -20,13 +20,14 @@ from functools import partial
 from catalog.benchmarks.clients.in_process import Requester, other_body
 from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.experiments.latency.mix import ZIPF_EXPONENT, draw_mix
-from catalog.benchmarks.figures.results import ExperimentResult, Figure, Series
+from catalog.benchmarks.figures import names
+from catalog.benchmarks.figures.results import ExperimentResult, Figure, Series, Table
 from catalog.benchmarks.figures.statistics import NANOSECONDS, median_interval, median_ratio, summarise
-from catalog.benchmarks.figures.tables import Table, tabulate
+from catalog.benchmarks.figures.tables import tabulate
 from catalog.benchmarks.figures.units import say
 from catalog.benchmarks.options import Options, Scale
 from catalog.benchmarks.sandbox.isolation import empty_cache, garbage_collector_off
-from catalog.benchmarks.strategies.registry import FLOOR_NAMES, FLOOR_WITH_GET, FLOORS, UNCACHED, Strategy
+from catalog.benchmarks.strategies.registry import FLOOR_WITH_GET, FLOORS, UNCACHED, Strategy
 
 QUESTION = "How fast are repeat requests?"
 WRITES = False
@@ -115,7 +116,7 @@ def tables(result: ExperimentResult) -> list[Table]:
             titles[case],
             [figure for figure in result.figures if figure.case == case],
             columns=columns,
-            unrated=FLOOR_NAMES,
+            unrated=names.FLOORS,
             legend=LEGEND if case == MIX else "",
         )
         for case in titles
@@ -211,7 +212,7 @@ def _ratio_figures(case: str, name: str, times: Times, seed: int) -> Iterator[Fi
     ratio = partial(Figure, strategy=name, case=case, unit="ratio")
     to_floor = median_ratio(times[name], times[FLOOR_WITH_GET.name], seed=seed)
     yield ratio(name="floors", value=to_floor.value, low=to_floor.low, high=to_floor.high)
-    if name not in FLOOR_NAMES:
+    if name not in names.FLOORS:
         faster = median_ratio(times[UNCACHED.name], times[name], seed=seed)
         yield ratio(
             name="times_faster", value=faster.value, low=faster.low, high=faster.high, better="higher"
@@ -222,7 +223,7 @@ def _query_figures(case: str, queries: dict[str, dict[str, int]]) -> list[Figure
     return [
         Figure(strategy=name, case=case, name="queries", value=number, unit="count")
         for name, number in queries.get(case, {}).items()
-        if name not in FLOOR_NAMES
+        if name not in names.FLOORS
     ]
 
 

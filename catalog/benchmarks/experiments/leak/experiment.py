@@ -25,8 +25,8 @@ from functools import partial
 from catalog.benchmarks.clients.in_process import Requester
 from catalog.benchmarks.experiments.leak.disclosures import FAULTS, Disclosure, faults_of
 from catalog.benchmarks.experiments.leak.visits import ask_in_turn
-from catalog.benchmarks.figures.results import ExperimentResult, Figure
-from catalog.benchmarks.figures.tables import Cell, Table, tabulate
+from catalog.benchmarks.figures.results import Cell, ExperimentResult, Figure, Table
+from catalog.benchmarks.figures.tables import tabulate
 from catalog.benchmarks.options import Options
 from catalog.benchmarks.sandbox.accounts import VISITOR, Account, scratch_accounts
 from catalog.benchmarks.sandbox.isolation import empty_cache

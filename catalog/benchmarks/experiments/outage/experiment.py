@@ -26,9 +26,9 @@ from catalog.benchmarks.experiments.outage import (
     observe_outages,
 )
 from catalog.benchmarks.experiments.outage.requests import Request
-from catalog.benchmarks.figures.results import ExperimentResult, Figure, Series
+from catalog.benchmarks.figures.results import ExperimentResult, Figure, Series, Table
 from catalog.benchmarks.figures.statistics import median_interval
-from catalog.benchmarks.figures.tables import Table, tabulate
+from catalog.benchmarks.figures.tables import tabulate
 from catalog.benchmarks.figures.units import say
 from catalog.benchmarks.options import Options, Scale
 from catalog.benchmarks.sandbox.isolation import garbage_collector_off

@@ -28,9 +28,9 @@ from functools import partial
 from catalog.benchmarks.clients.http import wait_until_ready
 from catalog.benchmarks.experiments.stampede.bursts import BurstRequest, send_burst
 from catalog.benchmarks.experiments.stampede.database_room import least_room
-from catalog.benchmarks.figures.results import ExperimentResult, Figure, Series
+from catalog.benchmarks.figures.results import ExperimentResult, Figure, Series, Table
 from catalog.benchmarks.figures.statistics import NANOSECONDS, summarise
-from catalog.benchmarks.figures.tables import Table, tabulate
+from catalog.benchmarks.figures.tables import tabulate
 from catalog.benchmarks.figures.units import say
 from catalog.benchmarks.options import Options, Scale
 from catalog.benchmarks.processes.servers import Server, running_servers

@@ -39,11 +39,12 @@ from catalog.benchmarks.experiments.throughput.summary import (
     verdict,
     warnings,
 )
-from catalog.benchmarks.figures.results import ExperimentResult
-from catalog.benchmarks.figures.tables import Table, tabulate
+from catalog.benchmarks.figures import names
+from catalog.benchmarks.figures.results import ExperimentResult, Table
+from catalog.benchmarks.figures.tables import tabulate
 from catalog.benchmarks.options import Effort, Options, Scale
 from catalog.benchmarks.processes.servers import running_servers
-from catalog.benchmarks.strategies.registry import FLOOR, FLOOR_NAMES, FLOORS, Strategy
+from catalog.benchmarks.strategies.registry import FLOOR, FLOORS, Strategy
 
 QUESTION = "What does a real server give?"
 WRITES = False
@@ -114,7 +115,7 @@ def tables(result: ExperimentResult) -> list[Table]:
             [figure for figure in result.figures if figure.case.startswith(f"{workers}c")],
             columns=columns,
             by_case=True,
-            unrated=FLOOR_NAMES,
+            unrated=names.FLOORS,
             is_bad=lambda figure: figure.name == ERRORS and bool(figure.value),
             legend=LEGEND if workers == counts[-1] else "",
         )
@@ -193,7 +194,7 @@ def _result(options: Options, all_turns: Sequence[Turns], *, generators: int) ->
         verdicts=tuple(
             verdict(turns, workers=headline.workers, clients=headline.clients)
             for turns in all_turns
-            if turns.case == headline.case and turns.strategy not in FLOOR_NAMES
+            if turns.case == headline.case and turns.strategy not in names.FLOORS
         ),
         warnings=tuple(warnings(all_turns, workers=max(_worker_counts(effort)), generators=generators)),
     )

@@ -1,4 +1,4 @@
-"""Charts of a run. A module a form, and one card of all."""
+"""Charts of a run: one module for each form of chart, and the overview of all experiments."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from collections.abc import Callable
 from catalog.benchmarks.figures.results import ExperimentResult, Run
 from catalog.benchmarks.report.charts.bars import freshness_charts, stampede_charts
 from catalog.benchmarks.report.charts.distributions import latency_charts
+from catalog.benchmarks.report.charts.drawing import DrawnChart, draw
 from catalog.benchmarks.report.charts.growth import growth_charts
 from catalog.benchmarks.report.charts.matrices import invalidation_charts, leak_charts, outage_charts
 from catalog.benchmarks.report.charts.overview import overview_charts
-from catalog.benchmarks.report.charts.style import THEMES, Chart, Form, Theme, render
+from catalog.benchmarks.report.charts.style import Chart
 from catalog.benchmarks.report.charts.throughput import throughput_charts
 
-__all__ = ["THEMES", "Chart", "Form", "Theme", "charts_of", "overview_charts", "render"]
+__all__ = ["OVERVIEW", "DrawnChart", "charts_of", "draw_charts"]
 
+OVERVIEW = "overview"
 CHARTS: dict[str, Callable[[ExperimentResult], list[Chart]]] = {
     "latency": latency_charts,
     "throughput": throughput_charts,
@@ -27,9 +29,18 @@ CHARTS: dict[str, Callable[[ExperimentResult], list[Chart]]] = {
 }
 
 
-def charts_of(run: Run) -> dict[str, list[Chart]]:
-    """By experiment; an experiment without figures to draw has none."""
-    return {
-        result.experiment: CHARTS[result.experiment](result) if result.experiment in CHARTS else []
-        for result in run.experiments
-    }
+def charts_of(result: ExperimentResult) -> list[Chart]:
+    """Empty for an experiment without charts, or without the figures for them."""
+    return CHARTS[result.experiment](result) if result.experiment in CHARTS else []
+
+
+def draw_charts(run: Run, drawn: dict[str, list[DrawnChart]] | None = None) -> dict[str, list[DrawnChart]]:
+    """The charts of each experiment by its name, and the overview.
+
+    Takes the charts of experiments in ``drawn`` from there, and adds the others to it.
+    """
+    drawn = {} if drawn is None else drawn
+    for result in run.experiments:
+        if result.experiment not in drawn:
+            drawn[result.experiment] = [draw(chart) for chart in charts_of(result)]
+    return {OVERVIEW: [draw(chart) for chart in overview_charts(run)], **drawn}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from catalog.benchmarks.figures import names
 from catalog.benchmarks.figures.results import ExperimentResult, Figure, Run
 from catalog.benchmarks.figures.units import NOT_MEASURED, say
 from catalog.benchmarks.report.charts.matrices import NOTHING, Row, Verdict, matrix
 from catalog.benchmarks.report.charts.style import Chart, strategies_of
-from catalog.benchmarks.strategies.registry import FLOOR_NAMES, UNCACHED
 
 Line = Callable[[ExperimentResult, str], Verdict]
 
@@ -16,7 +16,7 @@ Line = Callable[[ExperimentResult, str], Verdict]
 def overview_charts(run: Run) -> list[Chart]:
     """Lines only of what was measured; none for less than two."""
     figures = [figure for result in run.experiments for figure in result.figures]
-    strategies = strategies_of(figures, leave_out=FLOOR_NAMES)
+    strategies = strategies_of(figures, leave_out=names.FLOORS)
     rows = [row for result in run.experiments for row in _rows(result, strategies)]
     if len(rows) < 2:
         return []
@@ -58,7 +58,7 @@ def _fault(name: str, *, fine: float = 0, worst: bool = False) -> Line:
         value = max(values) if worst else sum(values)
         said = say(round(value), "count")
         # What is uncached is what the others are compared with, and not at fault for it.
-        return Verdict(said, "none") if strategy == UNCACHED.name else _judged(said, is_bad=value > fine)
+        return Verdict(said, "none") if strategy == names.UNCACHED else _judged(said, is_bad=value > fine)
 
     return line
 
@@ -96,7 +96,7 @@ def _judged(text: str, *, is_bad: bool) -> Verdict:
 
 def _slope(name: str) -> Line:
     def line(result: ExperimentResult, strategy: str) -> Verdict:
-        if strategy in (UNCACHED.name, *result.parameters.get("without_invalidation", ())):
+        if strategy in (names.UNCACHED, *result.parameters.get("without_invalidation", ())):
             # What does nothing does not grow.
             return Verdict("none", "none")
         found = (result.figure(strategy, f"slope_{over}", name) for over in ("products", "keys"))

@@ -1,39 +1,33 @@
-"""How charts look: colours for light and dark, units on axes, and how one becomes a file.
+"""The look of charts: the colours of the light and the dark theme, lines, axes and units.
 
-The colours of the strategies are those of Okabe and Ito, Color Universal Design (2008), which stay
-apart for the colour-blind. Nothing is told by colour alone.
+The colours of the strategies are those of Okabe and Ito, Color Universal Design (2008), which the
+colour-blind can tell apart. No chart says anything by colour alone.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+from catalog.benchmarks.figures import names
 from catalog.benchmarks.figures.results import Figure, Unit
 
-Form = Literal["svg", "png"]
-PNG_DOTS_PER_INCH = 160
 WIDTH_INCHES = 7.6
-PAD_INCHES = 0.07
-SVG_FONTS = b"system-ui, 'DejaVu Sans', sans-serif"
-# One place in a theme's ``series`` a strategy, the same in every chart; strangers get the rest.
-PLACES = {"uncached": 0, "textbook": 1, "builtin": 2, "readcache": 3, "floor": 4, "floor-get": 4}
+# The index of each strategy's colour in ``Theme.series``. Users' strategies get the remaining colours.
+PLACES = {name: place for place, name in enumerate(names.STRATEGIES)} | dict.fromkeys(names.FLOORS, 4)
 FIRST_SPARE_PLACE = 5
-LINE_STYLES = {"floor": (0, (1, 2)), "floor-get": (0, (4, 2))}
+LINE_STYLES = {names.FLOOR: (0, (1, 2)), names.FLOOR_WITH_GET: (0, (4, 2))}
 MARKERS = "sovD^<>P"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Theme:
-    """Colours as matplotlib writes them. ``*_cell`` are backgrounds of words in ``*_ink``."""
+    """Colours as matplotlib writes them. ``*_cell`` is the background of words in ``*_ink``."""
 
     background: str
     ink: str
@@ -49,7 +43,7 @@ class Theme:
     series: tuple[str, ...]
 
     def colours(self) -> dict[str, str]:
-        """Every colour by a name that CSS understands."""
+        """All colours, by names that CSS allows."""
         single = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "series"}
         several = {f"series-{number}": colour for number, colour in enumerate(self.series)}
         return {name.replace("_", "-"): colour for name, colour in (single | several).items()}
@@ -83,12 +77,11 @@ DARK = Theme(
     none_cell="#232a31",
     series=("#aab3bd", "#f0802f", "#d994ba", "#56b4e9", "#7d8790", "#1fc295", "#e6a91f", "#8fd0f5"),
 )
-THEMES: dict[str, Theme] = {"light": LIGHT, "dark": DARK}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """``name`` is its file's. ``alt`` says in words what is to be seen, ``caption`` how to read it."""
+    """``name`` names its files. ``alt`` says in words what it shows, ``caption`` how to read it."""
 
     name: str
     title: str
@@ -99,84 +92,34 @@ class Chart:
     width_inches: float = WIDTH_INCHES
 
 
-def render(chart: Chart, theme: Theme, forms: Sequence[Form]) -> list[bytes]:
-    """The chart's file in each form: the same bytes for the same figures, no date, no random names."""
-    settings: Any = _settings(theme)
-    with matplotlib.rc_context(settings):
-        # Without pyplot, which would keep every chart, and choose a window system.
-        canvas = Canvas(
-            figsize=(chart.width_inches, chart.height_inches),
-            layout=ConstrainedLayoutEngine(w_pad=PAD_INCHES, h_pad=PAD_INCHES),
-        )
-        chart.draw(canvas, theme)
-        arrange(canvas)
-        # What has found its place is not to look for it again for every file.
-        canvas.set_layout_engine("none")
-        return [_save(canvas, form) for form in forms]
-
-
 def arrange(canvas: Canvas) -> None:
-    """Give everything its place, so that positions can be asked for."""
+    """Lay everything out, so that positions can be read."""
     engine = canvas.get_layout_engine()
     if engine is not None:
         engine.execute(canvas)
 
 
-def _save(canvas: Canvas, form: Form) -> bytes:
-    output = io.BytesIO()
-    metadata = {"Date": None, "Creator": None} if form == "svg" else {"Software": None}
-    canvas.savefig(output, format=form, dpi=PNG_DOTS_PER_INCH, metadata=metadata)
-    written = output.getvalue()
-    return written.replace(b"'DejaVu Sans'", SVG_FONTS) if form == "svg" else written
-
-
-def _settings(theme: Theme) -> dict[str, Any]:
-    return {
-        **{f"{part}.facecolor": theme.background for part in ("figure", "axes", "savefig")},
-        **{f"{axis}tick.{part}": theme.muted for axis in "xy" for part in ("color", "labelcolor")},
-        "text.color": theme.ink,
-        "axes.labelcolor": theme.muted,
-        "axes.edgecolor": theme.grid,
-        "axes.titlesize": 9.5,
-        "axes.titleweight": "bold",
-        "axes.titlelocation": "left",
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.axisbelow": True,
-        "grid.color": theme.grid,
-        "grid.linewidth": 0.8,
-        "xtick.major.size": 0,
-        "ytick.major.size": 0,
-        # Words stay words: they can be found and read aloud. Of the fonts that browsers have,
-        # DejaVu is the widest, so no other one overflows the room measured with it.
-        "svg.fonttype": "none",
-        "svg.hashsalt": "bench_cache",
-        "font.family": ["DejaVu Sans"],
-        "font.size": 9,
-    }
-
-
 def strategies_of(figures: Iterable[Figure], *, leave_out: Sequence[str] = ()) -> list[str]:
-    """In the order in which they were measured."""
+    """The strategies in the order in which they were measured."""
     return [name for name in dict.fromkeys(figure.strategy for figure in figures) if name not in leave_out]
 
 
 def place_of(strategy: str, strategies: Sequence[str]) -> int:
-    """Its place among a theme's ``series``; one that is not the project's own takes a spare one."""
+    """The index of its colour in ``Theme.series``. A user's strategy gets a spare one."""
     if strategy in PLACES:
         return PLACES[strategy]
-    strangers = [name for name in strategies if name not in PLACES]
-    return FIRST_SPARE_PLACE + strangers.index(strategy) % (len(LIGHT.series) - FIRST_SPARE_PLACE)
+    others = [name for name in strategies if name not in PLACES]
+    return FIRST_SPARE_PLACE + others.index(strategy) % (len(LIGHT.series) - FIRST_SPARE_PLACE)
 
 
 def line_style(strategy: str, strategies: Sequence[str], theme: Theme) -> Mapping[str, Any]:
-    """Keyword arguments of ``Axes.plot``: a colour, a marker and a dash that go together."""
+    """Keyword arguments for ``Axes.plot``: colour, marker and dashes."""
     place = place_of(strategy, strategies)
     return {
         "color": theme.series[place],
         "marker": MARKERS[place],
-        # Hollow, where two have one colour.
-        "markerfacecolor": theme.background if strategy == "floor-get" else theme.series[place],
+        # The two floors have the same colour, so the markers of one of them are hollow.
+        "markerfacecolor": theme.background if strategy == names.FLOOR_WITH_GET else theme.series[place],
         "markersize": 5,
         "linewidth": 1.8,
         "linestyle": LINE_STYLES.get(strategy, "-"),
@@ -184,7 +127,7 @@ def line_style(strategy: str, strategies: Sequence[str], theme: Theme) -> Mappin
 
 
 def use_log_axis(axes: Axes, which: Literal["x", "y"], unit: Unit, values: Iterable[float]) -> None:
-    """Decades, or 1, 2, 5 where there are few, each tick with its unit."""
+    """Ticks at decades, or at 1, 2 and 5 if there are few decades, each with its unit."""
     positive = [value for value in values if value > 0]
     is_short = not positive or max(positive) / min(positive) < 2000
     axis = axes.xaxis if which == "x" else axes.yaxis
@@ -201,7 +144,7 @@ def use_log_axis(axes: Axes, which: Literal["x", "y"], unit: Unit, values: Itera
 
 
 def say_tick(value: float, unit: Unit) -> str:
-    """Short: 0, 5 ms, 10k, 2 MiB."""
+    """A short text: 0, 5 ms, 10k, 2 MiB."""
     if not value:
         return "0"
     scales: dict[str, list[tuple[float, str]]] = {

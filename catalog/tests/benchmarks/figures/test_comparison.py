@@ -61,6 +61,7 @@ def make_run(
         products=5,
         simulated_latency_seconds=0.0,
         environment=Environment(cpu="A CPU", cores=2, system="Linux", versions={}),
+        strategies=(),
         experiments=(result,),
     )
 
@@ -96,7 +97,7 @@ def test_what_became_slower_or_faster_is_found(
     assert significant(changes) == {"readcache.hit.p50", "readcache.hit.p95"}
     median = next(change for change in changes if change.path == "readcache.hit.p50")
     assert median.relative == pytest.approx(percent, abs=0.1)
-    assert {row[-1].mark for row in comparison_table(changes).rows} == {mark}
+    assert {row[-1].rating for row in comparison_table(changes).rows} == {mark}
 
 
 @pytest.mark.parametrize(("machine", "factor"), [(3.0, 0.6), (0.3, 1.5)])
@@ -118,7 +119,7 @@ def test_a_fault_that_came_or_went_is_significant(old: int, new: int, mark: str)
     changes = compare_runs(make_run(stale=old), make_run(stale=new))
 
     assert significant(changes) == {"readcache.hit.stale"}
-    assert [row[-1].mark for row in comparison_table(changes).rows] == [mark]
+    assert [row[-1].rating for row in comparison_table(changes).rows] == [mark]
     assert comparison_verdict(changes).startswith("1 of 8 figures changed significantly")
 
 

@@ -21,6 +21,7 @@ RUN = Run(
     products=5,
     simulated_latency_seconds=0.0,
     environment=Environment(cpu="A CPU", cores=2, system="Linux", versions={}),
+    strategies=(),
     experiments=(
         ExperimentResult(
             experiment="latency",

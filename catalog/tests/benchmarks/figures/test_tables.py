@@ -1,8 +1,8 @@
 from functools import partial
 from typing import Any
 
-from catalog.benchmarks.figures.results import Figure
-from catalog.benchmarks.figures.tables import Cell, tabulate
+from catalog.benchmarks.figures.results import Cell, Figure
+from catalog.benchmarks.figures.tables import tabulate
 
 time = partial(Figure, case="hit", name="p50", unit="s")
 stale = partial(Figure, case="hit", name="stale", unit="count")
@@ -27,13 +27,13 @@ def test_a_row_a_strategy_with_the_unit_in_the_head() -> None:
 def test_the_best_of_a_column_is_marked() -> None:
     found = rows(time(strategy="a", value=2), time(strategy="b", value=1), time(strategy="c", value=3))
 
-    assert [row[1].mark for row in found] == ["", "best", ""]
+    assert [row[1].rating for row in found] == ["", "best", ""]
 
 
 def test_more_is_better_where_a_figure_says_so() -> None:
     rate = partial(time, better="higher")
 
-    assert [row[1].mark for row in rows(rate(strategy="a", value=2), rate(strategy="b", value=1))] == [
+    assert [row[1].rating for row in rows(rate(strategy="a", value=2), rate(strategy="b", value=1))] == [
         "best",
         "",
     ]
@@ -42,8 +42,13 @@ def test_more_is_better_where_a_figure_says_so() -> None:
 def test_nothing_is_the_best_where_all_are_equal_or_nothing_is_better() -> None:
     neither = partial(time, better="neither")
 
-    assert [row[1].mark for row in rows(time(strategy="a", value=1), time(strategy="b", value=1))] == ["", ""]
-    assert [row[1].mark for row in rows(neither(strategy="a", value=1), neither(strategy="b", value=2))] == [
+    assert [row[1].rating for row in rows(time(strategy="a", value=1), time(strategy="b", value=1))] == [
+        "",
+        "",
+    ]
+    assert [
+        row[1].rating for row in rows(neither(strategy="a", value=1), neither(strategy="b", value=2))
+    ] == [
         "",
         "",
     ]
@@ -57,7 +62,7 @@ def test_a_floor_takes_no_part_in_what_is_best() -> None:
         unrated=["floor"],
     )
 
-    assert [row[1].mark for row in found] == ["", "best", ""]
+    assert [row[1].rating for row in found] == ["", "best", ""]
 
 
 def test_a_fault_is_marked_and_never_the_best() -> None:
@@ -65,7 +70,7 @@ def test_a_fault_is_marked_and_never_the_best() -> None:
         stale(strategy="a", value=1), stale(strategy="b", value=2), is_bad=lambda figure: bool(figure.value)
     )
 
-    assert [row[1].mark for row in found] == ["bad", "bad"]
+    assert [row[1].rating for row in found] == ["bad", "bad"]
 
 
 def test_each_case_has_a_best_of_its_own() -> None:
@@ -81,4 +86,4 @@ def test_each_case_has_a_best_of_its_own() -> None:
         ["y", "a"],
         ["y", "b"],
     ]
-    assert [row[2].mark for row in found] == ["best", "", "", "best"]
+    assert [row[2].rating for row in found] == ["best", "", "", "best"]

@@ -1,7 +1,8 @@
-"""Charts: complete, legible, the same for the same figures, and skipped where there is nothing."""
+"""Charts are complete, legible and reproducible, and left out if there are no figures for them."""
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from itertools import combinations
@@ -11,9 +12,18 @@ import pytest
 from matplotlib.text import Text
 
 from catalog.benchmarks.figures.results import ExperimentResult, Figure
-from catalog.benchmarks.report.charts import THEMES, Chart, charts_of, overview_charts, render
+from catalog.benchmarks.report.charts import charts_of, draw_charts
+from catalog.benchmarks.report.charts.drawing import PLACEHOLDERS, draw
+from catalog.benchmarks.report.charts.overview import overview_charts
 from catalog.benchmarks.report.charts.style import DARK, LIGHT, place_of, say_tick
-from catalog.tests.benchmarks.report.example import MEDIANS, example_run, freshness, latency, throughput
+from catalog.tests.benchmarks.report.example import (
+    MEDIANS,
+    example_run,
+    freshness,
+    latency,
+    stampede,
+    throughput,
+)
 
 EXPECTED = {
     "latency": ["latency"],
@@ -28,13 +38,15 @@ EXPECTED = {
 POINTS_PER_INCH = 72
 CHARTS = {
     chart.name: chart
-    for charts in ([*charts_of(example_run()).values(), overview_charts(example_run())])
+    for charts in (*map(charts_of, example_run().experiments), overview_charts(example_run()))
     for chart in charts
 }
 
 
 def test_each_experiment_has_its_charts() -> None:
-    found = {name: [chart.name for chart in charts] for name, charts in charts_of(example_run()).items()}
+    found = {
+        result.experiment: [chart.name for chart in charts_of(result)] for result in example_run().experiments
+    }
 
     assert found == EXPECTED
 
@@ -49,9 +61,9 @@ def test_no_words_overlap_or_are_cut_off(name: str, monkeypatch: pytest.MonkeyPa
             drawn[self] = self.get_window_extent(renderer).extents
         really_draw(self, renderer)
 
-    # matplotlib keeps labels that it does not draw, so that asking for all of them is not enough.
+    # matplotlib also keeps labels that it does not draw.
     monkeypatch.setattr(Text, "draw", draw_and_measure)
-    [svg] = render(CHARTS[name], LIGHT, ["svg"])
+    svg = draw(CHARTS[name]).svg
     found = [(text.get_text(), box) for text, box in drawn.items()]
 
     assert ET.fromstring(svg).tag.endswith("svg")
@@ -69,19 +81,32 @@ def test_no_words_overlap_or_are_cut_off(name: str, monkeypatch: pytest.MonkeyPa
         assert overlap <= 1, (one, other)
 
 
-def test_a_chart_is_the_same_file_for_the_same_figures() -> None:
-    assert render(CHARTS["stampede"], DARK, ["svg", "png"]) == render(
-        CHARTS["stampede"], DARK, ["svg", "png"]
-    )
+def test_the_same_figures_give_the_same_file() -> None:
+    assert draw(CHARTS["stampede"]) == draw(CHARTS["stampede"])
 
 
-def test_light_and_dark_have_backgrounds_of_their_own() -> None:
-    for theme in THEMES.values():
-        [svg] = render(CHARTS["stampede"], theme, ["svg"])
-        assert f"fill: {theme.background}".encode() in svg
+def test_a_file_has_the_colours_of_its_theme_and_no_others() -> None:
+    drawn = draw(CHARTS["stampede"])
+
+    for theme in (LIGHT, DARK):
+        svg = drawn.coloured(theme)
+        assert f"fill: {theme.background}" in svg
+        assert set(re.findall(r"#[0-9a-f]{6}\b", svg)) <= set(theme.colours().values())
+    assert not set(LIGHT.colours().values()) & set(PLACEHOLDERS.colours().values())
 
 
-def test_every_strategy_keeps_its_place_and_strangers_differ_from_it() -> None:
+def test_charts_that_were_drawn_before_are_not_drawn_again() -> None:
+    run = example_run()
+    drawn: dict[str, list[Any]] = {}
+    first = draw_charts(replace(run, experiments=(stampede(),)), drawn)
+    second = draw_charts(replace(run, experiments=(stampede(), freshness())), drawn)
+
+    assert second["stampede"][0] is first["stampede"][0]
+    assert (first["overview"], [each.chart.name for each in second["overview"]]) == ([], ["overview"])
+    assert list(drawn) == ["stampede", "freshness"]
+
+
+def test_every_strategy_has_its_own_colour_also_those_of_users() -> None:
     names = [*MEDIANS, "my-cache", "other-cache"]
     places = {name: place_of(name, names) for name in names}
 
@@ -103,42 +128,37 @@ def test_ticks_have_units(value: float, unit: str, said: str) -> None:
     assert say_tick(value, unit) == said  # type: ignore[arg-type]
 
 
-def test_what_is_stale_is_said_in_the_cell_and_in_the_description() -> None:
-    [svg] = render(CHARTS["invalidation"], LIGHT, ["svg"])
+def test_cells_and_description_say_which_writes_leave_a_page_stale() -> None:
+    svg = draw(CHARTS["invalidation"]).svg
 
-    assert svg.decode().count("STALE") == 8 + 14
-    assert svg.decode().count("stale in a race") == 6
+    assert svg.count("STALE") == 8 + 14
+    assert svg.count("stale in a race") == 6
     assert "readcache: nothing" in CHARTS["invalidation"].alt
     assert "textbook: queryset update" in CHARTS["invalidation"].alt
 
 
-def charts_for(result: ExperimentResult) -> list[Chart]:
-    return charts_of(replace(example_run(), experiments=(result,)))[result.experiment]
-
-
 @pytest.mark.parametrize("experiment", [*EXPECTED, "unheard_of"])
 def test_without_figures_there_is_no_chart(experiment: str) -> None:
-    assert charts_for(ExperimentResult(experiment=experiment, parameters={}, figures=())) == []
+    assert charts_of(ExperimentResult(experiment=experiment, parameters={}, figures=())) == []
 
 
 def test_without_samples_there_are_no_distributions() -> None:
-    assert charts_for(replace(latency(), series=())) == []
+    assert charts_of(replace(latency(), series=())) == []
 
 
-def test_one_load_alone_is_drawn_as_bars() -> None:
+def test_a_single_load_is_drawn_as_bars() -> None:
     one = tuple(figure for figure in throughput().figures if figure.case == "w2c4")
-    [chart] = charts_for(replace(throughput(), figures=one))
+    [chart] = charts_of(replace(throughput(), figures=one))
 
-    [svg] = render(chart, LIGHT, ["svg"])
-    assert b"median latency" in svg
+    assert "median latency" in draw(chart).svg
     assert "2 workers, asked by 4 clients" in chart.caption
 
 
-def test_one_experiment_is_not_worth_a_card() -> None:
+def test_a_single_experiment_has_no_overview() -> None:
     assert overview_charts(replace(example_run(), experiments=(freshness(),))) == []
 
 
-def test_samples_that_are_all_the_same_and_values_not_measured_are_drawn() -> None:
+def test_equal_samples_and_missing_values_can_be_drawn() -> None:
     run = latency()
     same = replace(run, series=tuple(replace(each, values=(0.001,)) for each in run.series))
     nothing = ExperimentResult(
@@ -150,5 +170,5 @@ def test_samples_that_are_all_the_same_and_values_not_measured_are_drawn() -> No
     )
 
     for result in (same, nothing):
-        for chart in charts_for(result):
-            assert render(chart, LIGHT, ["svg"])
+        for chart in charts_of(result):
+            assert draw(chart).svg

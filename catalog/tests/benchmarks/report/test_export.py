@@ -5,7 +5,16 @@ from typing import Any
 
 import pytest
 
-from catalog.benchmarks.figures.results import Environment, ExperimentResult, Figure, Run, Series
+from catalog.benchmarks.figures.results import (
+    Cell,
+    Environment,
+    ExperimentResult,
+    Figure,
+    MeasuredStrategy,
+    Run,
+    Series,
+    Table,
+)
 from catalog.benchmarks.report.export import SCHEMA_VERSION, from_json, to_csv, to_json
 
 
@@ -18,6 +27,7 @@ def run() -> Run:
         products=5,
         simulated_latency_seconds=0.0,
         environment=Environment(cpu="A CPU", cores=2, system="Linux", versions={"python": "3.11"}),
+        strategies=(MeasuredStrategy(name="readcache", description="A cache.", reference="readcache"),),
         experiments=(
             ExperimentResult(
                 experiment="latency",
@@ -40,6 +50,11 @@ def run() -> Run:
                 ),
                 verdicts=("It is fast.",),
                 warnings=("It is noisy.",),
+                question="How fast is it?",
+                method=("With a stopwatch.",),
+                tables=(
+                    Table(title="Times", heads=("strategy", "p50 s"), rows=((Cell("a"), Cell("1", "best")),)),
+                ),
             ),
         ),
     )
@@ -49,7 +64,7 @@ def test_json_that_is_read_again_is_the_same_run(run: Run) -> None:
     assert from_json(to_json(run)) == run
 
 
-def test_json_has_every_sample_and_what_it_was_measured_on(run: Run) -> None:
+def test_json_has_every_sample_and_the_machine(run: Run) -> None:
     document = json.loads(to_json(run))
 
     assert document["schema_version"] == SCHEMA_VERSION
@@ -63,12 +78,12 @@ def test_json_has_every_sample_and_what_it_was_measured_on(run: Run) -> None:
     "text",
     ["", "[]", "{}", '{"schema_version": 1}', f'{{"schema_version": {SCHEMA_VERSION}}}', "null", "\x00"],
 )
-def test_what_is_no_run_is_refused(text: str) -> None:
+def test_anything_but_a_run_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         from_json(text)
 
 
-def test_csv_has_a_row_a_figure(run: Run) -> None:
+def test_csv_has_one_row_for_each_figure(run: Run) -> None:
     first, second = csv.DictReader(io.StringIO(to_csv(run)))
 
     assert first | {"experiment": "latency", "value": "0.5", "low": "0.4", "seed": "7"} == first
@@ -76,14 +91,19 @@ def test_csv_has_a_row_a_figure(run: Run) -> None:
 
 
 @pytest.mark.parametrize(("field", "value"), [("value", "fast"), ("low", [1]), ("unit", "parsec")])
-def test_a_figure_that_is_none_is_no_run(run: Run, field: str, value: Any) -> None:
+def test_a_run_with_a_broken_figure_is_refused(run: Run, field: str, value: Any) -> None:
     document = json.loads(to_json(run))
     document["experiments"][0]["figures"][0][field] = value
     with pytest.raises(ValueError, match="it is not a whole run"):
         from_json(json.dumps(document))
 
 
-def test_a_seed_that_nothing_can_be_drawn_from_is_no_run(run: Run) -> None:
+def test_a_run_with_a_negative_seed_is_refused(run: Run) -> None:
     document = json.loads(to_json(run))
     with pytest.raises(ValueError, match="its seed is -1"):
         from_json(json.dumps({**document, "seed": -1}))
+
+
+def test_a_run_of_an_older_schema_is_refused_with_both_versions() -> None:
+    with pytest.raises(ValueError, match="it has schema version 2, but only version 3 can be read"):
+        from_json('{"schema_version": 2, "experiments": []}')

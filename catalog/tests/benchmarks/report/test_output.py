@@ -1,7 +1,10 @@
-"""A file is written whole or not at all."""
+"""An output file always holds a whole text."""
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +14,20 @@ from catalog.benchmarks.report.output import output_file
 from catalog.options import InvalidOption
 
 
-def test_a_block_that_ends_well_leaves_its_file(tmp_path: Path) -> None:
-    with output_file(tmp_path / "results") as file:
-        file.write("whole")
+def test_each_text_replaces_the_one_before_at_once(tmp_path: Path) -> None:
+    with output_file(tmp_path / "results") as write:
+        write("first")
+        assert (tmp_path / "results").read_text() == "first"
+        write("second")
 
     assert [each.name for each in tmp_path.iterdir()] == ["results"]
-    assert (tmp_path / "results").read_text() == "whole"
+    assert (tmp_path / "results").read_text() == "second"
 
 
-def test_a_block_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
-    def write_half() -> None:
-        with output_file(tmp_path / "results") as file:
-            file.write("half")
-            raise KeyboardInterrupt
-
+def test_a_failure_before_the_first_text_leaves_the_old_file(tmp_path: Path) -> None:
     (tmp_path / "results").write_text("before")
-    with pytest.raises(KeyboardInterrupt):
-        write_half()
+    with pytest.raises(KeyboardInterrupt), output_file(tmp_path / "results"):
+        raise KeyboardInterrupt
 
     assert [each.name for each in tmp_path.iterdir()] == ["results"]
     assert (tmp_path / "results").read_text() == "before"
@@ -49,9 +49,26 @@ def test_an_interrupt_right_after_the_draft_was_made_removes_it(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with (
-        pytest.raises(InvalidOption, match="--output must be a file"),
-        output_file(tmp_path / "no" / "results"),
-    ):
-        pass
+@pytest.mark.parametrize("name", ["missing/results", "."])
+def test_a_path_that_cannot_be_written_is_refused_before_the_work(name: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidOption, match="--output must name a file"):
+        output_file(tmp_path / name).__enter__()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_pipe_gets_only_the_last_text_also_after_a_failure(fails: bool, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    def write_twice() -> None:
+        with output_file(pipe) as write:
+            write("first")
+            write("second")
+            if fails:
+                raise KeyError
+
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        received = thread.submit(pipe.read_text)
+        with pytest.raises(KeyError) if fails else nullcontext():
+            write_twice()
+        assert received.result(timeout=10) == "second"

@@ -1,4 +1,4 @@
-"""The web page: whole, without a network, and without an error in a real browser."""
+"""The web page is complete, loads nothing, and causes no error in a real browser."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from catalog.benchmarks.report.charts import charts_of
-from catalog.benchmarks.report.charts.inline import inline_svg
+from catalog.benchmarks.figures.results import MeasuredStrategy
+from catalog.benchmarks.report.charts import draw_charts
 from catalog.benchmarks.report.page import command_of, render_page
 from catalog.tests.benchmarks.report.example import example_run, freshness, invalidation, latency
 
@@ -24,7 +24,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 @pytest.fixture(scope="module")
 def page() -> str:
-    return render_page(RUN)
+    return render_page(RUN, draw_charts(RUN))
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def test_chromium_opens_it_without_an_error_and_no_wider_than_a_phone(
     page: str, browser: str, tmp_path: Path
 ) -> None:
     (tmp_path / "index.html").write_text(page)
-    # A window is never as narrow as a phone; a frame is.
+    # Chromium's windows cannot be as narrow as a phone, but a frame can.
     (tmp_path / "phone.html").write_text(
         f'<iframe src="index.html" width="{PHONE_PIXELS}" height="800" style="border: 0" '
         "onload=\"document.title = 'width ' + this.contentDocument.documentElement.scrollWidth + "
@@ -79,7 +79,7 @@ def test_chromium_opens_it_without_an_error_and_no_wider_than_a_phone(
     assert int(shown[2]) > 100
 
 
-def test_the_console_of_a_page_that_loads_something_is_heard(browser: str, tmp_path: Path) -> None:
+def test_an_error_in_the_console_of_a_page_would_be_noticed(browser: str, tmp_path: Path) -> None:
     broken = '<img src="missing.png"><script>throw new Error("heard")</script>'
     (tmp_path / "broken.html").write_text(broken)
     _, console = open_in(browser, tmp_path / "broken.html", tmp_path / "profile")
@@ -87,16 +87,16 @@ def test_the_console_of_a_page_that_loads_something_is_heard(browser: str, tmp_p
     assert any("heard" in line for line in console)
 
 
-def test_it_needs_nothing_but_itself(page: str) -> None:
+def test_the_page_loads_nothing(page: str) -> None:
     loaded = re.findall(r'(?:src|srcset)="([^"]*)"|@import|<script|<link[^>]*href="(?!data:)', page)
     links = re.findall(r'href="([^"#][^"]*)"', page)
 
     assert loaded == []
-    assert all(link == "data:," or re.fullmatch(r"[\w-]+\.(svg|png)", link) for link in links)
+    assert all(link == "data:," or re.fullmatch(r"[\w-]+\.svg", link) for link in links)
     assert "default-src 'none'" in page
 
 
-def test_every_id_is_there_once_and_every_reference_finds_its_own(page: str) -> None:
+def test_ids_are_unique_and_references_have_their_targets(page: str) -> None:
     ids = Counter(re.findall(r'\bid="([^"]*)"', page))
     referred = set(re.findall(r'(?:href="#|url\(#|aria-labelledby=")([^")]*)', page))
 
@@ -104,12 +104,13 @@ def test_every_id_is_there_once_and_every_reference_finds_its_own(page: str) -> 
     assert referred <= set(ids)
 
 
-def test_it_says_everything_that_a_reader_may_ask(page: str) -> None:
+def test_the_page_has_questions_verdicts_methods_and_the_machine(page: str) -> None:
     for expected in (
         "How often is an answer stale?",
         "textbook: a sentence about freshness.",
         "Warning:</strong> uncached, textbook, builtin, readcache, floor, floor-get: the standard deviation",
         "Breslau",
+        "<dt>textbook</dt><dd>The recipe of tutorials: <code>cache_page</code> on django-redis",
         "Example CPU @ 3.00GHz",
         "python manage.py bench_cache latency invalidation",
         '<td class="bad">1,356<span class="sign">!</span></td>',
@@ -118,9 +119,8 @@ def test_it_says_everything_that_a_reader_may_ask(page: str) -> None:
         assert expected in page
 
 
-def test_charts_take_their_colours_from_the_page(page: str) -> None:
-    [chart] = charts_of(RUN)["freshness"]
-    svg = inline_svg(chart)
+def test_the_colours_of_charts_are_variables_of_the_page(page: str) -> None:
+    svg = draw_charts(RUN)["freshness"][0].inline()
 
     assert set(re.findall(r"#[0-9a-f]{6}\b", svg)) == set()
     used = set(re.findall(r"var\((--chart-[\w-]+)\)", svg))
@@ -129,9 +129,10 @@ def test_charts_take_their_colours_from_the_page(page: str) -> None:
         assert page.count(f"{name}: #") == 2  # light and dark
 
 
-def test_what_a_run_says_is_text_and_never_markup() -> None:
+def test_the_sentences_of_a_run_are_text_and_not_markup() -> None:
     malicious = replace(freshness(), verdicts=("<script>alert(1)</script>",), warnings=("a < b",))
-    page = render_page(replace(example_run(), path="/products/?x=<b>", experiments=(malicious,)))
+    run = replace(example_run(), path="/products/?x=<b>", experiments=(malicious,))
+    page = render_page(run, draw_charts(run))
 
     assert "<script" not in page
     assert "&lt;script&gt;alert(1)" in page
@@ -139,18 +140,19 @@ def test_what_a_run_says_is_text_and_never_markup() -> None:
 
 
 def test_the_command_measures_the_same_again() -> None:
-    mine = [replace(each, strategy="mine") for each in freshness().figures if each.strategy == "builtin"]
-    textbook = [each for each in freshness().figures if each.strategy in ("uncached", "textbook")]
+    mine = MeasuredStrategy(name="mine", description="", reference="my.caches:Mine")
+    described = {each.name: each for each in example_run().strategies}
     run = replace(
         example_run(),
         path="/products/?search=lamp&page=2",
         effort="normal",
         seed=7,
         simulated_latency_seconds=0.05,
-        experiments=(replace(freshness(), figures=(*textbook, *mine)),),
+        strategies=(described["uncached"], described["textbook"], mine, described["floor"]),
+        experiments=(freshness(),),
     )
 
     assert command_of(run) == (
-        "python manage.py bench_cache freshness --strategy textbook --strategy MODULE:CLASS "
+        "python manage.py bench_cache freshness --strategy textbook --strategy my.caches:Mine "
         "--path '/products/?search=lamp&page=2' --seed 7 --simulate-latency 0.05"
     )

@@ -1,4 +1,4 @@
-"""Tables on terminals and in pipes."""
+"""The text of a run on terminals and in pipes."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from catalog.benchmarks.figures.tables import Cell, Table
-from catalog.benchmarks.report import render_markdown, render_svg, render_text
-from catalog.benchmarks.report.text import fold
+from catalog.benchmarks.figures.results import Cell, Table
+from catalog.benchmarks.report.markdown import render_markdown
+from catalog.benchmarks.report.text import fold, render_text
 from catalog.tests.benchmarks.report.example import example_run
 
 
@@ -25,11 +25,11 @@ def test_no_line_is_wider_than_the_terminal(columns: int) -> None:
     lines = render_text(example_run(), columns=columns, colour=False).splitlines()
 
     assert max(map(len, lines)) <= columns
-    # Folded, not cut: rich marks what it cuts.
+    # Rich ends a text that it cuts with this character.
     assert not any("…" in line for line in lines)
 
 
-def test_a_wide_table_goes_on_below_with_its_words_and_loses_no_figure() -> None:
+def test_a_wide_table_continues_below_with_its_words_and_loses_no_figure() -> None:
     table = wide_table(12)
     blocks = fold(table, 80)
 
@@ -40,15 +40,15 @@ def test_a_wide_table_goes_on_below_with_its_words_and_loses_no_figure() -> None
     assert [len(block.heads) for block in blocks] == [7, 7]
 
 
-def test_a_table_that_fits_is_left_whole() -> None:
+def test_a_table_that_fits_is_not_split() -> None:
     assert len(fold(wide_table(3), 80)) == 1
 
 
-def test_a_column_too_wide_for_the_terminal_is_a_block_of_its_own() -> None:
+def test_a_column_that_is_wider_than_the_terminal_is_the_only_one_of_its_block() -> None:
     assert [len(block.heads) for block in fold(wide_table(3), 5)] == [2, 2, 2]
 
 
-def test_marks_are_seen_without_colours_and_explained() -> None:
+def test_ratings_have_signs_and_a_legend_for_readers_without_colours() -> None:
     text = render_text(example_run(), columns=100, colour=False)
 
     assert re.search(r"^textbook +2,535 .* 1,356! +534,911!", text, re.MULTILINE)
@@ -56,12 +56,12 @@ def test_marks_are_seen_without_colours_and_explained() -> None:
     assert "* the best of its column   ! wrong" in text
 
 
-def test_without_colours_there_is_no_escape_and_with_them_there_is() -> None:
+def test_only_a_text_in_colours_has_escape_sequences() -> None:
     assert "\x1b" not in render_text(example_run(), columns=100, colour=False)
     assert "\x1b[1;31m1,356!" in render_text(example_run(), columns=100, colour=True)
 
 
-def test_a_pipe_gets_a_line_a_row_without_rules() -> None:
+def test_a_pipe_gets_one_line_for_each_row_and_no_rules() -> None:
     text = render_text(example_run(), columns=None, colour=False)
 
     assert not set(text) & set("─│┃━\x1b")
@@ -80,7 +80,7 @@ def test_verdicts_come_last(columns: int | None) -> None:
     )
 
 
-def test_markdown_tells_what_is_wrong_from_what_is_best() -> None:
+def test_markdown_shows_a_bad_figure_differently_from_the_best_one() -> None:
     text = render_markdown(example_run())
 
     assert "| textbook | 2,535 | 83.0 | **✗ 1,356** |" in text
@@ -89,5 +89,10 @@ def test_markdown_tells_what_is_wrong_from_what_is_best() -> None:
         assert len({line.count("|") for line in table.splitlines()}) == 1
 
 
-def test_the_picture_of_a_terminal_loads_nothing() -> None:
-    assert not re.findall(r"(?:href|src|url)\W+https?:", render_svg(example_run()))
+def test_every_strategy_is_described_before_the_first_table() -> None:
+    lines = render_text(example_run(), columns=None, colour=False).splitlines()
+
+    described = lines.index("readcache: The read cache of this project, ``readcache``.")
+    assert described < lines.index("latency: How fast are repeat requests?")
+    assert any(line.startswith("floor-get: A bare view that fetches the same bytes") for line in lines)
+    assert "- `uncached`: The plain views without any cache." in render_markdown(example_run())

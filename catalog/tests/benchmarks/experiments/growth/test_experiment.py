@@ -105,11 +105,11 @@ def test_every_strategy_is_measured_at_every_size_and_nothing_is_left_behind(
     assert [row[0].text for row in by_products.rows][:: len(STRATEGIES)] == ["60", "240"]
     assert [row[0].text for row in by_keys.rows][:: len(STRATEGIES)] == ["200", "6,000"]
     column = slopes.heads.index("invalidation")
-    marks = {row[0].text: row[column].mark for row in slopes.rows}
+    marks = {row[0].text: row[column].rating for row in slopes.rows}
     assert (marks["textbook"], marks["readcache"]) == ("bad", "")
     assert "an invalidation GROWS" in verdict(result, "textbook")
     assert "an invalidation GROWS" not in verdict(result, "readcache")
-    assert {row[1].text for row in by_keys.rows if row[2].mark == "best"} == {"readcache"}
+    assert {row[1].text for row in by_keys.rows if row[2].rating == "best"} == {"readcache"}
     assert verdict(result, "builtin").endswith("; a save invalidates NOTHING.")
 
 

@@ -338,7 +338,7 @@ def test_the_tables_have_a_row_a_kind_and_mark_what_is_stale(choose: Callable[..
     notice, price = experiment.tables(measure(TEXTBOOK, READ_CACHE))
 
     assert notice.heads == ("write", "uncached", "textbook", "readcache")
-    assert [[(cell.text, cell.mark) for cell in row] for row in notice.rows] == [
+    assert [[(cell.text, cell.rating) for cell in row] for row in notice.rows] == [
         [("save", ""), ("fresh", ""), ("stale under race", "bad"), ("fresh", "")],
         [("create", ""), ("fresh", ""), ("stale: category", "bad"), ("fresh", "")],
         [("update", ""), ("fresh", ""), ("stale", "bad"), ("fresh", "")],

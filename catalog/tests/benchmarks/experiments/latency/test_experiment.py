@@ -89,7 +89,7 @@ def test_the_tables_show_all_cases_and_what_is_best() -> None:
     assert [len(table.rows) for table in (cold, hit, mix)] == [5, 5, 5]
     assert hit.heads[0] == "strategy"
     column = next(number for number, head in enumerate(hit.heads) if head.startswith("p50"))
-    assert [row[0].text for row in hit.rows if row[column].mark == "best"] == ["readcache"]
+    assert [row[0].text for row in hit.rows if row[column].rating == "best"] == ["readcache"]
     assert mix.legend
 
 

@@ -175,7 +175,7 @@ def test_the_matrix_has_the_orders_in_which_somebody_leaks() -> None:
 
     assert matrix.heads == ("asks first", "asks then", "as", "good", "bad")
     assert [[cell.text for cell in row] for row in matrix.rows] == [["user", "logout", "HTML", "0", "3"]]
-    assert [cell.mark for cell in matrix.rows[0]] == ["", "", "", "", "bad"]
+    assert [cell.rating for cell in matrix.rows[0]] == ["", "", "", "", "bad"]
     assert len(experiment.tables(made_of(("good", "user_logout_html", "leaks", 0)))) == 1
 
 
@@ -184,7 +184,7 @@ def test_every_count_but_that_of_the_answers_is_marked() -> None:
         made_of(*(("bad", "leak", name, 1) for name in ("answers", "found", *FAULTS, "shareable")))
     )
 
-    assert [cell.mark for cell in total.rows[0]] == ["", "", *["bad"] * 7]
+    assert [cell.rating for cell in total.rows[0]] == ["", "", *["bad"] * 7]
 
 
 class Nowhere(Strategy):

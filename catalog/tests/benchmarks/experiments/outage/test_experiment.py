@@ -452,7 +452,7 @@ def test_the_tables_mark_what_is_wrong() -> None:
         for table in (requests, saves)
         for row in table.rows
         for head, cell in zip(table.heads, row, strict=True)
-        if cell.mark == "bad"
+        if cell.rating == "bad"
     }
     assert {strategy for strategy, _ in marked} == {"readcache"}
     assert {head.removesuffix(" s") for _, head in marked} == {

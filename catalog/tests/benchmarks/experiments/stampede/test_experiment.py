@@ -168,7 +168,7 @@ def values(result: ExperimentResult) -> dict[str, float | None]:
 def bad_columns(result: ExperimentResult) -> set[str]:
     [table] = experiment.tables(result)
     [row] = table.rows
-    return {head for head, cell in zip(table.heads, row, strict=True) if cell.mark == "bad"}
+    return {head for head, cell in zip(table.heads, row, strict=True) if cell.rating == "bad"}
 
 
 ONCE = [asked(queries=1), *[asked()] * 49]

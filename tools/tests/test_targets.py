@@ -3,20 +3,20 @@ from dataclasses import replace
 import pytest
 
 from catalog.benchmarks.figures.results import ExperimentResult, Figure
-from catalog.benchmarks.report.targets import Mark, marks
 from catalog.tests.benchmarks.report.example import example_run
+from tools.targets import Target, targets
 
 
-def mark_of(*shares: float | None) -> Mark:
-    """The mark on the share of the floor, of a run with these shares and one with another strategy's."""
+def target_of(*shares: float | None) -> Target:
+    """The target for the share of the floor, for a run that also has shares of another strategy."""
     figures = tuple(
         Figure(strategy=strategy, case=f"w2c{2**place}", name="of_floor", value=share, unit="share")
         for strategy, values in (("readcache", shares), ("textbook", (0.1, 0.9)))
         for place, share in enumerate(values)
     )
     result = ExperimentResult(experiment="throughput", parameters={}, figures=figures)
-    found = marks(replace(example_run(), experiments=(result,)))
-    return next(mark for mark in found if "gunicorn" in mark.what)
+    found = targets(replace(example_run(), experiments=(result,)))
+    return next(target for target in found if "gunicorn" in target.what)
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,6 @@ def mark_of(*shares: float | None) -> Mark:
 def test_the_share_of_the_floor_is_the_median_and_not_the_best(
     shares: tuple[float | None, ...], reached: str | None, is_met: bool | None
 ) -> None:
-    mark = mark_of(*shares)
+    target = target_of(*shares)
 
-    assert (mark.reached, mark.is_met) == (reached, is_met)
+    assert (target.reached, target.is_met) == (reached, is_met)

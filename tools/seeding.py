@@ -1,10 +1,9 @@
-"""How much of seeding's time is the database's?
+"""Measures how much of the time of seeding is Django's and the database's.
 
-Measures: seeding products with their tags, against a bare ``bulk_create`` of as many ready-made
-products in the same batches, which is the least that Django can do. A second baseline writes the
-tags too, as ready-made rows, and so the same rows as seeding. The three take turns. Each turn
-runs in a transaction that is rolled back, so the catalogue stays as it is; the time of a COMMIT
-is in none of them.
+Compares seeding of products with their tags to a bare ``bulk_create`` of as many ready-made products
+in batches of the same size, which is the least that Django can do. A second baseline also writes the
+tags as ready-made rows, so it writes the same rows as seeding. The three take turns. Each turn runs in
+a transaction that is rolled back, so the catalogue stays as it is and no time includes a COMMIT.
 """
 
 from __future__ import annotations
@@ -26,13 +25,13 @@ from catalog.models import Product
 from catalog.options import require_at_least
 from catalog.seeding import SeedingPlan, add_missing
 
-# A seed of its own, whose products are in no catalogue.
+# The products of this seed are in no catalogue.
 SEED = 2**32 - 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class SeedingComparison:
-    """Seconds of each turn, in order."""
+    """The seconds of each turn, in order."""
 
     count: int
     batch_size: int
@@ -40,14 +39,30 @@ class SeedingComparison:
     bare_seconds: tuple[float, ...]
     bare_with_tags_seconds: tuple[float, ...]
 
-    @property
-    def speed_share(self) -> float:
-        """Seeding's products/s over the bare ``bulk_create``'s: the median of the turns' ratios."""
-        return _median_ratio(self.bare_seconds, self.seeding_seconds)
+    def rates(self) -> list[tuple[str, float, float, float]]:
+        """A name, and the products per second: the median, the least and the most."""
+        turns = {
+            "seed_products": self.seeding_seconds,
+            "bulk_create of ready-made products": self.bare_seconds,
+            "bulk_create of ready-made products and tag rows": self.bare_with_tags_seconds,
+        }
+        return [
+            (
+                name,
+                self.count / statistics.median(seconds),
+                self.count / max(seconds),
+                self.count / min(seconds),
+            )
+            for name, seconds in turns.items()
+        ]
 
-    @property
-    def speed_share_with_tags(self) -> float:
-        return _median_ratio(self.bare_with_tags_seconds, self.seeding_seconds)
+    def verdict(self) -> str:
+        bare = _median_ratio(self.bare_seconds, self.seeding_seconds)
+        with_tags = _median_ratio(self.bare_with_tags_seconds, self.seeding_seconds)
+        return (
+            f"Seeding is {bare:.2f} times as fast as bulk_create of ready-made products, "
+            f"and {with_tags:.2f} times as fast as writing the same rows."
+        )
 
 
 def to_json(comparison: SeedingComparison) -> str:
@@ -55,7 +70,7 @@ def to_json(comparison: SeedingComparison) -> str:
 
 
 def from_json(text: str) -> SeedingComparison:
-    """Raises ``ValueError`` for what is no comparison."""
+    """Raises ``ValueError`` for anything else."""
     try:
         fields = json.loads(text)
         turns = {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
@@ -64,31 +79,21 @@ def from_json(text: str) -> SeedingComparison:
         raise ValueError(f"it is not a comparison of seeding: {error}") from None
 
 
-def measure_seeding(
-    *,
-    count: int = 20_000,
-    batch_size: int = 2000,
-    rounds: int = 7,
-    on_progress: Callable[[int], None] = lambda _: None,
-) -> SeedingComparison:
-    """Raises ``InvalidOption``. ``on_progress`` is called ``rounds`` times with 1."""
-    require_at_least("--count", count, 1)
-    require_at_least("--batch-size", batch_size, 1)
-    require_at_least("--rounds", rounds, 1)
-    turns: dict[str, list[float]] = {"seeding": [], "bare": [], "bare with tags": []}
+def measure_seeding(*, count: int = 20_000, batch_size: int = 2000, rounds: int = 7) -> SeedingComparison:
+    """Raises ``InvalidOption``."""
+    for option, value in (("--count", count), ("--batch-size", batch_size), ("--rounds", rounds)):
+        require_at_least(option, value, 1)
+    turns: dict[str, list[float]] = {"seeding": [], "bare": [], "bare_with_tags": []}
     with override_settings(DEBUG=False):
         for _ in range(rounds):
             for name, seconds in turns.items():
                 with transaction.atomic():
                     seconds.append(_time_turn(name, count, batch_size))
                     transaction.set_rollback(True)
-            on_progress(1)
     return SeedingComparison(
         count=count,
         batch_size=batch_size,
-        seeding_seconds=tuple(turns["seeding"]),
-        bare_seconds=tuple(turns["bare"]),
-        bare_with_tags_seconds=tuple(turns["bare with tags"]),
+        **{f"{name}_seconds": tuple(seconds) for name, seconds in turns.items()},
     )
 
 
@@ -101,10 +106,10 @@ def _time_turn(name: str, count: int, batch_size: int) -> float:
         return _seconds(lambda: add_missing(plan, batch_size=batch_size, on_progress=lambda _: None))
     composed = [composer.compose(number) for number in range(count)]
     products = [product for product, _ in composed]
+    seconds = _seconds(lambda: _create(products, batch_size))
     if name == "bare":
-        return _seconds(lambda: _create(products, batch_size))
-    tag_sets = [tags for _, tags in composed]
-    return _seconds(lambda: _create(products, batch_size)) + _time_tags(products, tag_sets, batch_size)
+        return seconds
+    return seconds + _time_tags(products, [tags for _, tags in composed], batch_size)
 
 
 def _time_tags(products: Sequence[Product], tag_sets: Sequence[tuple[int, ...]], batch_size: int) -> float:
