@@ -78,6 +78,7 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy --config-file readcache/tests/mypy.ini
+	$(BIN)/lint-imports --no-cache
 	$(MANAGE) makemigrations --check --dry-run
 	DEBUG=off HTTPS=on ALLOWED_HOSTS=shop.example.com \
 	SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
@@ -93,8 +94,9 @@ measurements: $(VENV)/run.stamp
 	$(MANAGE) loaddata catalog
 	$(MANAGE) seed_products
 	$(MANAGE) bench_cache all $(EFFORT) --format json --output $(MEASURED)/run.json
-	$(BIN)/python -m tools seeding --rounds 9 > $(MEASURED)/seeding.json
-	$(BIN)/python -m tools measurements --run $(MEASURED)/run.json --seeding $(MEASURED)/seeding.json --docs $(DOCS)
+	$(BIN)/python -m tools.measurements seeding --rounds 9 > $(MEASURED)/seeding.json
+	$(BIN)/python -m tools.measurements page --run $(MEASURED)/run.json --seeding $(MEASURED)/seeding.json \
+	--docs $(DOCS)
 
 stop:
 	@if [ -x $(BIN)/python ]; then $(MANAGE) private_redis stop; fi

@@ -1,1 +1,1 @@
-"""Tools that write the documentation. ``make measurements`` runs them; the shop does not need them."""
+"""Tools for those who develop the project. The shop does not need them."""

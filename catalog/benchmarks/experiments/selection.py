@@ -15,7 +15,7 @@ from catalog.benchmarks.experiments.outage import experiment as outage
 from catalog.benchmarks.experiments.stampede import experiment as stampede
 from catalog.benchmarks.experiments.throughput import experiment as throughput
 from catalog.benchmarks.figures.results import ExperimentResult, Table
-from catalog.benchmarks.figures.wording import group_warnings, method_of
+from catalog.benchmarks.figures.sentences import group_warnings, method_of
 from catalog.benchmarks.options import Options
 from catalog.options import InvalidOption
 

@@ -29,8 +29,8 @@ import numpy as np
 
 from catalog.benchmarks.figures.names import FLOOR_WITH_GET, UNCACHED
 from catalog.benchmarks.figures.results import Cell, Change, ExperimentResult, Figure, Run, Table
+from catalog.benchmarks.figures.sentences import method_of
 from catalog.benchmarks.figures.units import say
-from catalog.benchmarks.figures.wording import method_of
 
 LEAST_CHANGE = 0.1
 INTERVAL_PERCENTILES = (0.5, 99.5)

@@ -59,8 +59,3 @@ def column(values: Sequence[float | None], unit: Unit) -> tuple[str, list[str]]:
     scale = fitting_scale(values, unit)
     name = "" if all(value is None for value in values) else scale[0]
     return name, [format_quantity(value, unit, scale) for value in values]
-
-
-def counted(number: int, singular: str, plural: str = "") -> str:
-    """``1 request``, ``1,200 requests``, ``2 entries``: the plural is the singular with an s if not given."""
-    return f"{number:,} {singular if number == 1 else plural or f'{singular}s'}"

@@ -203,7 +203,7 @@ def test_a_disk_that_is_full_is_one_line_and_the_table_is_shown_all_the_same(
     assert raised.value.returncode == 2
 
     output = StringIO()
-    monkeypatch.setattr(folder, "_fill", fail)
+    monkeypatch.setattr(folder, "to_json", fail)
     with pytest.raises(CommandError, match="--report must name a folder that can be written: No space left"):
         call_command("bench_cache", "latency", report=tmp_path / "report", stdout=output, **QUICK)
     assert "readcache: a repeat request" in output.getvalue()

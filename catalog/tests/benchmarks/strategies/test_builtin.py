@@ -81,9 +81,10 @@ def test_each_experiment_starts_with_an_empty_cache(monkeypatch: pytest.MonkeyPa
 
     def measure(options: Options) -> ExperimentResult:
         queries.append(Requester().ask(BUILTIN, PATHS[0]).queries)
-        return ExperimentResult(experiment="probe", parameters={}, figures=())
+        return ExperimentResult(experiment="one", parameters={}, figures=())
 
-    experiments = {name: SimpleNamespace(WRITES=False, measure=measure) for name in ("one", "two")}
+    experiment = SimpleNamespace(WRITES=False, QUESTION="", measure=measure, tables=lambda result: [])
+    experiments = {"one": experiment, "two": experiment}
     monkeypatch.setattr(selection, "EXPERIMENTS", experiments)
     monkeypatch.setattr(run, "EXPERIMENTS", experiments)
     run.run_benchmark(Options(strategies=(BUILTIN,)), experiments=["one", "two"])

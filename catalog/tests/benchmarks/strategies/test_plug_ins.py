@@ -170,9 +170,9 @@ def test_a_process_that_does_not_answer_is_not_waited_for_without_end(
 def test_an_experiment_that_does_nothing_in_a_strategys_own_process_cannot_measure_it() -> None:
     apart = find_strategy(f"{HERE}:Apart")
 
-    with pytest.raises(BenchmarkError, match="apart has a process of its own"):
+    with pytest.raises(BenchmarkError, match="apart needs its own process"):
         Requester().time(apart, PAGE)
-    with pytest.raises(BenchmarkError, match="apart has a process of its own"), only_invalidation_of(apart):
+    with pytest.raises(BenchmarkError, match="apart needs its own process"), only_invalidation_of(apart):
         pass
 
 
@@ -186,7 +186,7 @@ def test_only_what_can_be_imported_can_be_done_in_another_process() -> None:
     [
         ("magic", "--strategy must be one of uncached, textbook, builtin, readcache, or MODULE:CLASS"),
         ("a:b:c", "--strategy must be a name or MODULE:CLASS, got 'a:b:c'."),
-        ("no.such.module:X", "there is no module no.such.module. Name it as Python finds it from "),
+        ("no.such.module:X", "there is no module no.such.module. Give its name as Python finds it from "),
         (f"{HERE}:Missing", f"{HERE} has no Missing."),
         (
             f"{HERE}:NOT_A_CLASS",
@@ -198,13 +198,13 @@ def test_only_what_can_be_imported_can_be_done_in_another_process() -> None:
         ),
         (f"{HERE}:Nameless", "must have a name of lower-case letters, digits, - and _, got None."),
         (f"{HERE}:Shouting", "must have a name of lower-case letters, digits, - and _, got 'SHOUTING'."),
-        (f"{HERE}:InFloor", "must have a name of its own, but there is another 'floor'."),
-        ("catalog.benchmarks.strategies.registry:Textbook", "but there is another 'textbook'."),
+        (f"{HERE}:InFloor", "must have a unique name, but another strategy is named 'floor'."),
+        ("catalog.benchmarks.strategies.registry:Textbook", "but another strategy is named 'textbook'."),
         (f"{HERE}:Viewless", "cannot be served: AttributeError: 'types.SimpleNamespace' object has no"),
         (f"{HERE}:NeedsMore", "Install it with: pip install no-such-distribution"),
-        (f"{HERE}:SettingsWithoutProcess", "has settings, which need own_process = True."),
-        (f"{HERE}:UnspeakableSettings", "must have settings that JSON can say: Object of type set is"),
-        (f"{HERE}:CacheElsewhere", "its cache 'mine' must be without a LOCATION"),
+        (f"{HERE}:SettingsWithoutProcess", "has settings, so it must set own_process = True."),
+        (f"{HERE}:UnspeakableSettings", "must have settings that JSON can represent: Object of type set is"),
+        (f"{HERE}:CacheElsewhere", "its cache 'mine' must not have a LOCATION"),
     ],
 )
 def test_a_bad_strategy_is_one_line(reference: str, message: str) -> None:
@@ -242,7 +242,7 @@ def test_two_strategies_of_one_name_are_refused_and_one_named_twice_is_one() -> 
     names = [f"{HERE}:Remembering", f"{HERE}:Remembering", "remembering"]
     assert [each.name for each in select_strategies(names)] == ["uncached", "remembering"]
 
-    with pytest.raises(InvalidOption, match="there is another 'remembering'"):
+    with pytest.raises(InvalidOption, match="another strategy is named 'remembering'"):
         find_strategy(f"{HERE}:Double")
 
 

@@ -45,7 +45,7 @@ def test_naming_the_textbook_is_an_error_if_it_is_off(manage: Manage) -> None:
 
     assert done.returncode == 2
     assert done.stderr == (
-        "CommandError: --strategy textbook is not served, since TEXTBOOK is off. Set TEXTBOOK=on.\n"
+        "CommandError: --strategy textbook is not served because TEXTBOOK is off. Set TEXTBOOK=on.\n"
     )
 
 

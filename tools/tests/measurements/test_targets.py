@@ -4,7 +4,7 @@ import pytest
 
 from catalog.benchmarks.figures.results import ExperimentResult, Figure
 from catalog.tests.benchmarks.report.example import example_run
-from tools.targets import Target, targets
+from tools.measurements.targets import Target, targets
 
 
 def target_of(*shares: float | None) -> Target:

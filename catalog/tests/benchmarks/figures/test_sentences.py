@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from catalog.benchmarks.experiments.latency import experiment as latency
-from catalog.benchmarks.figures.wording import group_warnings, method_of
+from catalog.benchmarks.figures.sentences import group_warnings, method_of
 
 STRATEGIES = ("uncached", "textbook", "readcache")
 

@@ -12,11 +12,11 @@ from catalog.benchmarks.figures.results import Run
 from catalog.benchmarks.report.charts import draw_charts
 from catalog.benchmarks.report.export import from_json, to_json
 from catalog.tests.benchmarks.report.example import example_run, freshness, latency, stampede
-from tools.__main__ import main
-from tools.measurements import render_measurements, write_measurements
-from tools.seeding import SeedingComparison
-from tools.seeding import to_json as seeding_to_json
-from tools.targets import targets
+from tools.measurements.__main__ import main
+from tools.measurements.page import render_measurements, write_measurements
+from tools.measurements.seeding import SeedingComparison
+from tools.measurements.seeding import to_json as seeding_to_json
+from tools.measurements.targets import targets
 
 SEEDING = SeedingComparison(
     count=20_000,
@@ -93,7 +93,7 @@ def test_the_tool_reads_both_files_and_names_the_files_that_it_wrote(
     run.write_text(to_json(SMALL))
     seeding.write_text(seeding_to_json(SEEDING))
 
-    assert main(["measurements", "--run", str(run), "--seeding", str(seeding), "--docs", str(docs)]) == 0
+    assert main(["page", "--run", str(run), "--seeding", str(seeding), "--docs", str(docs)]) == 0
     assert str(docs / "pictures" / "freshness-dark.svg") in capsys.readouterr().out.splitlines()
     assert "Seeding is 0.62 times as fast" in (docs / "measurements.md").read_text()
 
@@ -107,7 +107,7 @@ def test_a_file_that_cannot_be_read_is_one_line(
         (tmp_path / name).write_text(text)
     arguments = ["--run", str(tmp_path / "run"), "--seeding", str(tmp_path / "seeding")]
 
-    assert main(["measurements", *arguments, "--docs", str(tmp_path / "docs")]) == 2
+    assert main(["page", *arguments, "--docs", str(tmp_path / "docs")]) == 2
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith(f"--{broken} must name results stored as JSON, got {tmp_path / broken}: ")
     assert not (tmp_path / "docs").exists()

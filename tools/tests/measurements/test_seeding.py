@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from catalog.models import Category, Product, Tag
-from tools.__main__ import main
-from tools.seeding import from_json
+from tools.measurements.__main__ import main
+from tools.measurements.seeding import from_json
 
 pytestmark = pytest.mark.django_db
 

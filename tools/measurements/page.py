@@ -16,8 +16,8 @@ from catalog.benchmarks.report.contents import introduction, results_of
 from catalog.benchmarks.report.export import to_json
 from catalog.benchmarks.report.markdown import LEGEND, render_table
 from catalog.benchmarks.report.page import command_of
-from tools.seeding import SeedingComparison
-from tools.targets import targets
+from tools.measurements.seeding import SeedingComparison
+from tools.measurements.targets import targets
 
 Charts = Mapping[str, Sequence[DrawnChart]]
 

@@ -1,0 +1,1 @@
+"""Writes docs/measurements.md, its pictures and docs/measurements.json: ``make measurements``."""
