@@ -163,7 +163,7 @@ def marked(found: FreshnessResult) -> set[str]:
     made = ExperimentResult(experiment="freshness", parameters={}, figures=figures)
     [table] = experiment.tables(made)
     [row] = table.rows
-    return {head for head, cell in zip(table.heads, row, strict=True) if cell.mark == "bad"}
+    return {head for head, cell in zip(table.heads, row, strict=True) if cell.rating == "bad"}
 
 
 def test_the_table_marks_faults_and_nothing_else() -> None:

@@ -318,7 +318,7 @@ def test_a_wait_of_a_second_is_a_fault(seconds: float, waited: str) -> None:
     )
     requests, _ = experiment.tables(result)
     [row] = requests.rows
-    marked = {head.split()[0] for head, cell in zip(requests.heads, row, strict=True) if cell.mark == "bad"}
+    marked = {head.split()[0] for head, cell in zip(requests.heads, row, strict=True) if cell.rating == "bad"}
     assert marked == ({"p50", "max"} if waited else set())
 
 
