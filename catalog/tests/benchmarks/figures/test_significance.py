@@ -51,6 +51,7 @@ def run(*figures: Figure | tuple[Figure, Series], seed: int = 0) -> Run:
         products=5,
         simulated_latency_seconds=0.0,
         environment=ENVIRONMENT,
+        strategies=(),
         experiments=(result,),
     )
 
@@ -224,7 +225,7 @@ def test_a_change_from_nothing_has_no_percentage() -> None:
     ).rows
 
     assert [cell.text for cell in row] == ["latency", "mine.hit.stale", "0", "3", "new"]
-    assert row[-1].mark == "bad"
+    assert row[-1].rating == "bad"
 
 
 @pytest.mark.parametrize(
@@ -286,5 +287,5 @@ def test_the_verdict_counts_what_became_worse() -> None:
     assert comparison_verdict(changes) == (
         "3 of 4 figures changed significantly, 2 of them for the worse; no significant change in the others."
     )
-    marks = {row[1].text: row[-1].mark for row in comparison_table(changes).rows}
+    marks = {row[1].text: row[-1].rating for row in comparison_table(changes).rows}
     assert marks == {"mine.hit.a": "bad", "mine.hit.b": "bad", "mine.hit.c": "best"}

@@ -148,7 +148,7 @@ def test_the_table_shows_the_worst_of_a_kind() -> None:
 
     notice, price = experiment.tables(result)
 
-    assert [[(cell.text, cell.mark) for cell in row] for row in notice.rows] == [
+    assert [[(cell.text, cell.rating) for cell in row] for row in notice.rows] == [
         [("save", ""), ("fresh", ""), ("fresh", "")],
         [("update", ""), ("fresh", ""), ("stale: list", "bad")],
         [("create", ""), ("fresh", ""), ("stale under race", "bad")],
