@@ -16,7 +16,7 @@ from redis.exceptions import NoPermissionError
 from catalog.benchmarks.figures.results import Environment
 from catalog.benchmarks.figures.units import say
 from catalog.cached_pages import redis_client
-from catalog.wording import counted
+from readcache.wording import counted
 
 PACKAGES = ("django", "djangorestframework", "django-filter", "django-redis", "redis", "hiredis")
 CPUINFO = Path("/proc/cpuinfo")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from catalog.benchmarks.figures.comparison import comparison_result
 from catalog.benchmarks.figures.results import ExperimentResult, Rating, Run
-from catalog.wording import counted
+from readcache.wording import counted
 
 SIGNS: dict[Rating, str] = {"": "", "best": "*", "bad": "!"}
 MEANINGS: dict[Rating, str] = {"best": "* the best of its column", "bad": "! wrong"}

@@ -184,7 +184,7 @@ def test_a_strategy_that_the_run_does_not_measure_is_named_before_it(gate: str, 
         require_strategies([parse_gate("readcache.hit.p50 < 1"), parse_gate(gate)], ["readcache", "textbook"])
     assert str(raised.value) == (
         f"--fail-under {gate!r} names {unknown}, which this run does not measure. "
-        "The strategies of this run are readcache, textbook."
+        "This run measures readcache, textbook."
     )
 
 

@@ -285,7 +285,8 @@ def test_the_verdict_counts_what_became_worse() -> None:
     changes = compare_runs(old, new)
 
     assert comparison_verdict(changes) == (
-        "3 of 4 figures changed significantly, 2 of them for the worse; no significant change in the others."
+        "3 of 4 figures changed significantly, 2 of them for the worse. "
+        "The others show no significant change."
     )
     marks = {row[1].text: row[-1].rating for row in comparison_table(changes).rows}
     assert marks == {"mine.hit.a": "bad", "mine.hit.b": "bad", "mine.hit.c": "best"}

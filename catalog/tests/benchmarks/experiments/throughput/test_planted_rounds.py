@@ -130,7 +130,7 @@ def test_there_is_a_table_for_each_number_of_workers_that_marks_errors(result: E
     assert [bool(table.legend) for table in (one, two)] == [False, True]
     for table, workers in ((one, "w1"), (two, "w2")):
         errors = table.heads.index("errors")
-        bad = {row[1].text for row in table.rows if row[errors].mark == "bad"}
+        bad = {row[1].text for row in table.rows if row[errors].rating == "bad"}
         assert bad == {"uncached"}
         assert {row[0].text for row in table.rows} == {f"{workers}c2", f"{workers}c8"}
 
