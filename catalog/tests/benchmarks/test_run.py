@@ -64,7 +64,7 @@ def shelf() -> list[Product]:
 
 @pytest.mark.usefixtures("shelf")
 @pytest.mark.parametrize("experiment", DEFAULT_EXPERIMENTS)
-def test_a_run_leaves_catalogue_and_cache_as_it_found_them(
+def test_a_run_leaves_catalogue_and_cache_unchanged(
     experiment: str, redis: Any, read_redis: Any, api: APIClient
 ) -> None:
     api.get("/products/")
@@ -84,7 +84,7 @@ def test_a_run_leaves_catalogue_and_cache_as_it_found_them(
 @pytest.mark.usefixtures("shelf")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("experiment", DEFAULT_EXPERIMENTS)
-def test_an_interrupted_run_leaves_everything_as_it_found_it(
+def test_an_interrupted_run_leaves_catalogue_and_cache_unchanged(
     experiment: str, number: signal.Signals, redis: Any, api: APIClient
 ) -> None:
     api.get("/products/")
@@ -100,7 +100,7 @@ def test_an_interrupted_run_leaves_everything_as_it_found_it(
 
 
 @pytest.mark.usefixtures("shelf")
-def test_what_was_written_meanwhile_makes_older_entries_dead(api: APIClient) -> None:
+def test_a_run_that_writes_makes_earlier_entries_stale(api: APIClient) -> None:
     api.get("/products/")
 
     bench("latency")
@@ -128,7 +128,7 @@ def test_bad_options_are_named(options: dict[str, Any], message: str, shelf: lis
 @pytest.mark.parametrize(
     ("seconds", "rule"), [(-0.5, "at least 0"), (float("nan"), "at least 0"), (61, "at most 60")]
 )
-def test_a_latency_that_cannot_be_is_refused(seconds: float, rule: str) -> None:
+def test_an_invalid_latency_is_refused(seconds: float, rule: str) -> None:
     with pytest.raises(InvalidOption, match=f"--simulate-latency must be {rule}, got {seconds}"):
         run_benchmark(quick(), simulated_latency_seconds=seconds)
 
@@ -143,7 +143,7 @@ def test_the_configured_latency_is_in_the_report(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("host", ["db.example.com", "10.0.0.7"])
-def test_a_database_on_another_machine_is_not_written_to(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_on_another_machine_is_refused(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from django.db import connection
 
     monkeypatch.setitem(connection.settings_dict, "HOST", host)
@@ -153,14 +153,14 @@ def test_a_database_on_another_machine_is_not_written_to(host: str, monkeypatch:
 
 
 @pytest.mark.parametrize("host", [*LOCAL_HOSTS, "/var/run/postgresql"])
-def test_a_database_on_this_machine_is(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_on_this_machine_is_accepted(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from django.db import connection
 
     monkeypatch.setitem(connection.settings_dict, "HOST", host)
     require_own_database(may_write_anywhere=False)
 
 
-def test_experiments_are_done_in_their_order_and_once() -> None:
+def test_experiments_run_once_and_in_their_fixed_order() -> None:
     assert select_experiments(["invalidation", "latency", "invalidation"]) == ["latency", "invalidation"]
     assert select_experiments([]) == [*DEFAULT_EXPERIMENTS]
     assert select_experiments(["all"]) == [*EXPERIMENTS]
@@ -177,11 +177,11 @@ def test_progress_adds_up_to_the_estimate() -> None:
     assert sum(done) == pytest.approx(estimate_seconds(quick(), DEFAULT_EXPERIMENTS))
 
 
-def test_uncached_is_the_baseline_of_every_selection() -> None:
+def test_uncached_is_part_of_every_selection() -> None:
     assert [each.name for each in select_strategies(["textbook", "textbook"])] == ["uncached", "textbook"]
 
 
-def test_only_the_measured_strategys_receivers_are_connected() -> None:
+def test_only_the_receivers_of_the_measured_strategy_are_connected() -> None:
     connected = {}
     for strategy in STRATEGIES:
         heard: list[frozenset[str]] = []
@@ -200,14 +200,14 @@ def _hear(heard: list[frozenset[str]], tags: frozenset[str], **kwargs: Any) -> N
     heard.append(tags)
 
 
-def test_receivers_that_were_off_stay_off() -> None:
+def test_disconnected_receivers_stay_disconnected() -> None:
     with signals.disconnected():
         with only_invalidation_of(UNCACHED):
             pass
         assert not post_save.has_listeners(Product)
 
 
-def test_the_cache_is_emptied_nowhere_but_in_a_corner_of_its_own(redis: Any) -> None:
+def test_the_cache_can_only_be_emptied_while_it_is_isolated(redis: Any) -> None:
     redis.set("mine", 1)
 
     with pytest.raises(RuntimeError, match="isolated_cache"):
@@ -215,7 +215,7 @@ def test_the_cache_is_emptied_nowhere_but_in_a_corner_of_its_own(redis: Any) -> 
     assert redis.get("mine") == b"1"
 
 
-def test_the_environment_names_what_figures_depend_on() -> None:
+def test_the_environment_names_versions_cores_and_processor() -> None:
     environment = describe_environment()
 
     assert {"python", "django", "redis", "redis server"} < set(environment.versions)
@@ -239,7 +239,7 @@ def read_only() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("shelf")
-def test_a_database_that_cannot_be_written_is_known_before_anything_is_measured(redis: Any) -> None:
+def test_a_database_that_cannot_be_written_is_reported_before_the_run(redis: Any) -> None:
     done: list[float] = []
     with read_only():
         with pytest.raises(
@@ -253,7 +253,9 @@ def test_a_database_that_cannot_be_written_is_known_before_anything_is_measured(
 
 
 @pytest.mark.usefixtures("shelf")
-def test_what_others_measured_is_kept_where_a_later_experiment_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_of_finished_experiments_are_kept_if_a_later_one_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def fail(options: Options) -> None:
         raise BenchmarkError("A page was wrong.")
 
@@ -273,7 +275,7 @@ def test_what_others_measured_is_kept_where_a_later_experiment_fails(monkeypatch
 
 
 @pytest.mark.usefixtures("shelf")
-def test_a_user_of_redis_who_may_not_ask_about_it_measures_all_the_same(
+def test_a_redis_user_without_the_right_to_info_can_measure(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def refuse(*arguments: Any) -> None:
@@ -284,7 +286,7 @@ def test_a_user_of_redis_who_may_not_ask_about_it_measures_all_the_same(
     assert bench("latency").environment.versions["redis server"] == "unknown"
 
 
-def test_a_redis_that_is_full_makes_figures_doubtful(redis: Any) -> None:
+def test_a_warning_reports_a_full_redis(redis: Any) -> None:
     limit = redis.config_get("maxmemory")["maxmemory"]
     used = redis.info("memory")["used_memory"]
     redis.config_set("maxmemory", int(1.05 * used))
@@ -296,7 +298,7 @@ def test_a_redis_that_is_full_makes_figures_doubtful(redis: Any) -> None:
 
 
 @pytest.mark.usefixtures("shelf")
-def test_a_user_of_redis_who_may_not_remove_keys_is_told_before_there_are_any(
+def test_a_redis_user_without_the_right_to_unlink_is_refused_before_the_run(
     redis: Any, read_redis: Any
 ) -> None:
     def count_keys() -> int:

@@ -46,7 +46,7 @@ def shelf() -> None:
 
 
 @pytest.mark.usefixtures("shelf")
-def test_every_experiment_has_its_tables_and_every_strategy_a_verdict() -> None:
+def test_every_experiment_has_tables_and_every_strategy_has_a_verdict() -> None:
     output = bench("latency", "invalidation")
 
     assert "latency: How fast are repeat requests?" in output
@@ -59,12 +59,12 @@ def test_every_experiment_has_its_tables_and_every_strategy_a_verdict() -> None:
 
 
 @pytest.mark.usefixtures("shelf")
-def test_a_pipe_gets_no_boxes_and_no_colours() -> None:
+def test_output_in_a_pipe_has_no_boxes_and_no_colours() -> None:
     assert not set(bench()) & set("─│┃━\x1b")
 
 
 @pytest.mark.usefixtures("shelf")
-def test_json_is_a_whole_run() -> None:
+def test_json_contains_the_whole_run() -> None:
     run = from_json(bench("latency", format="json", seed=7))
 
     assert (run.seed, run.products, run.effort) == (7, 5, "quick")
@@ -72,7 +72,7 @@ def test_json_is_a_whole_run() -> None:
 
 
 @pytest.mark.usefixtures("shelf")
-def test_csv_has_a_row_a_figure() -> None:
+def test_csv_has_a_row_for_each_figure() -> None:
     rows = list(csv.DictReader(io.StringIO(bench("latency", format="csv"))))
 
     measured = ["uncached", "textbook", "builtin", "readcache", "floor", "floor-get"]
@@ -83,7 +83,7 @@ def test_csv_has_a_row_a_figure() -> None:
 
 
 @pytest.mark.usefixtures("shelf")
-def test_markdown_has_whole_tables() -> None:
+def test_markdown_tables_are_complete() -> None:
     lines = [line for line in bench(format="markdown").splitlines() if line.startswith("|")]
 
     tables = [list(group) for _, group in itertools.groupby(lines, key=lambda line: line.count("|"))]
@@ -112,7 +112,7 @@ def test_every_format_can_go_to_a_file(format: str, stored_run: Path, tmp_path: 
 
 
 @pytest.mark.usefixtures("shelf")
-def test_what_was_just_measured_can_go_to_a_file(tmp_path: Path) -> None:
+def test_results_can_be_written_to_a_file(tmp_path: Path) -> None:
     target = tmp_path / "results"
     target.write_text("old")
 
@@ -123,7 +123,9 @@ def test_what_was_just_measured_can_go_to_a_file(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("shelf")
 @pytest.mark.parametrize("name", ["missing/results", "."])
-def test_an_unwritable_output_is_known_before_the_work(name: str, tmp_path: Path, redis: Any) -> None:
+def test_an_output_that_cannot_be_written_is_refused_before_the_run(
+    name: str, tmp_path: Path, redis: Any
+) -> None:
     redis.config_resetstat()
 
     with pytest.raises(CommandError, match="--output must name a file that can be written") as raised:
@@ -135,7 +137,7 @@ def test_an_unwritable_output_is_known_before_the_work(name: str, tmp_path: Path
 
 
 @pytest.mark.usefixtures("shelf")
-def test_a_failing_run_leaves_an_older_output_as_it_was(tmp_path: Path) -> None:
+def test_a_run_that_fails_keeps_an_older_output(tmp_path: Path) -> None:
     target = tmp_path / "results"
     target.write_text("old")
 
@@ -146,7 +148,7 @@ def test_a_failing_run_leaves_an_older_output_as_it_was(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("shelf")
-def test_gates_decide_the_exit_code() -> None:
+def test_a_missed_gate_gives_exit_code_3() -> None:
     holds, missed = "readcache.hit.queries = 0", "readcache.hit.p50 < 1 us"
     bench("latency", gates=[holds])
 
@@ -157,7 +159,7 @@ def test_gates_decide_the_exit_code() -> None:
 
 @pytest.mark.usefixtures("shelf")
 @pytest.mark.parametrize(("experiment", "is_said"), [("latency", False), ("invalidation", True)])
-def test_what_is_written_and_where_is_said_before(experiment: str, is_said: bool) -> None:
+def test_a_run_announces_where_it_writes(experiment: str, is_said: bool) -> None:
     errors = StringIO()
     call_command("bench_cache", experiment, stdout=StringIO(), stderr=errors, **QUICK)
 
@@ -166,7 +168,7 @@ def test_what_is_written_and_where_is_said_before(experiment: str, is_said: bool
     assert ("keys bench_cache.* to unix://" in errors.getvalue()) is is_said
 
 
-def test_a_gate_that_is_none_is_known_before_the_work() -> None:
+def test_an_invalid_gate_is_refused_before_the_run() -> None:
     # Without products: measuring would fail in another way.
     with pytest.raises(CommandError, match="--fail-under must have") as raised:
         bench(gates=["2"])
@@ -174,7 +176,7 @@ def test_a_gate_that_is_none_is_known_before_the_work() -> None:
 
 
 @pytest.mark.usefixtures("shelf")
-def test_a_gate_on_what_was_not_measured_is_a_mistake() -> None:
+def test_a_gate_on_an_unmeasured_experiment_is_an_error() -> None:
     with pytest.raises(CommandError, match=r"names readcache\.freshness.stale, which was not") as raised:
         bench("latency", gates=["readcache.freshness.stale = 0"])
     assert raised.value.returncode == 2
@@ -192,7 +194,7 @@ def test_a_run_is_compared_with_an_older_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("shelf")
-def test_a_disk_that_is_full_is_one_line_and_the_table_is_shown_all_the_same(
+def test_a_full_disk_is_reported_in_one_line_after_the_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*arguments: Any, **options: Any) -> None:
@@ -210,7 +212,7 @@ def test_a_disk_that_is_full_is_one_line_and_the_table_is_shown_all_the_same(
     assert not list(tmp_path.iterdir())
 
 
-def test_an_output_without_letters_for_all_units_gets_question_marks(small_shop: Manage) -> None:
+def test_characters_that_the_output_cannot_encode_become_question_marks(small_shop: Manage) -> None:
     done = small_shop(*LATENCY, PYTHONIOENCODING="ascii")
 
     assert done.returncode == 0
@@ -218,7 +220,7 @@ def test_an_output_without_letters_for_all_units_gets_question_marks(small_shop:
 
 
 @pytest.mark.usefixtures("shelf")
-def test_an_experiment_that_fails_after_others_loses_nothing_of_theirs(
+def test_a_failing_experiment_does_not_lose_the_results_of_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def fail(options: Any) -> None:
@@ -233,7 +235,7 @@ def test_an_experiment_that_fails_after_others_loses_nothing_of_theirs(
 
 
 @pytest.mark.usefixtures("shelf")
-def test_a_run_on_another_machine_is_told_when_it_is_compared(tmp_path: Path) -> None:
+def test_comparing_with_a_run_on_another_machine_warns(tmp_path: Path) -> None:
     older, errors = tmp_path / "older.json", StringIO()
     older.write_text(bench("latency", format="json").replace('"cores": ', '"cores": 9'))
 
@@ -243,7 +245,7 @@ def test_a_run_on_another_machine_is_told_when_it_is_compared(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("content", [None, "", "{}"])
-def test_an_older_run_that_is_none_is_known_before_the_work(content: str | None, tmp_path: Path) -> None:
+def test_an_invalid_older_run_is_refused_before_the_run(content: str | None, tmp_path: Path) -> None:
     older = tmp_path / "older.json"
     if content is not None:
         older.write_text(content)
@@ -254,7 +256,7 @@ def test_an_older_run_that_is_none_is_known_before_the_work(content: str | None,
 
 
 @pytest.mark.usefixtures("small_shop")
-def test_results_are_written_even_where_a_gate_is_missed(
+def test_results_are_written_although_a_gate_is_missed(
     manage_environment: dict[str, str], tmp_path: Path
 ) -> None:
     target = tmp_path / "results"
@@ -266,7 +268,7 @@ def test_results_are_written_even_where_a_gate_is_missed(
     assert done.stderr.startswith("CommandError: Missed: readcache.hit.p50 < 1 us: readcache.hit.p50 is ")
 
 
-def test_without_products_it_says_how_to_get_some() -> None:
+def test_an_empty_catalogue_is_reported_with_the_remedy() -> None:
     with pytest.raises(CommandError, match="The catalogue is empty") as raised:
         bench()
     assert raised.value.returncode == 1
@@ -304,7 +306,7 @@ def test_bad_options_end_with_the_code_for_usage(
     assert "writing rows" not in done.stderr
 
 
-def test_an_unreachable_redis_is_one_line(small_shop: Manage) -> None:
+def test_an_unreachable_redis_is_reported_in_one_line(small_shop: Manage) -> None:
     done = small_shop(*LATENCY, REDIS_URL="redis://127.0.0.1:1/1")
 
     assert done.returncode == 1
@@ -313,7 +315,7 @@ def test_an_unreachable_redis_is_one_line(small_shop: Manage) -> None:
 
 
 @pytest.mark.usefixtures("small_shop")
-def test_with_debug_off_and_https_on_it_measures_all_the_same(manage_environment: dict[str, str]) -> None:
+def test_the_benchmark_runs_with_debug_off_and_https_on(manage_environment: dict[str, str]) -> None:
     production = {"HTTPS": "on", "SECRET_KEY": "x", "ALLOWED_HOSTS": "shop.example.com"}
     done = run_manage(LATENCY, manage_environment | production, program=SMALL_MANAGE)
 
@@ -339,7 +341,7 @@ def test_help_names_every_default_and_shows_examples(manage: Manage) -> None:
 
 
 @pytest.mark.usefixtures("small_shop")
-def test_on_a_terminal_there_are_rules_a_bar_and_colours(manage_environment: dict[str, str]) -> None:
+def test_a_terminal_shows_rules_a_progress_bar_and_colours(manage_environment: dict[str, str]) -> None:
     output = in_terminal([*SMALL_MANAGE, *LATENCY], manage_environment)
 
     assert "─" in output
@@ -348,9 +350,7 @@ def test_on_a_terminal_there_are_rules_a_bar_and_colours(manage_environment: dic
     assert "readcache: a repeat request" in output
 
 
-def test_on_a_terminal_there_are_no_colours_for_who_wants_none(
-    manage_environment: dict[str, str], tmp_path: Path
-) -> None:
+def test_no_color_turns_the_colours_off(manage_environment: dict[str, str], tmp_path: Path) -> None:
     stored = tmp_path / "run.json"
     stored.write_text(to_json(example_run()))
     arguments = ["manage.py", "bench_cache", "--from", str(stored)]
@@ -385,7 +385,7 @@ def in_terminal(arguments: list[str], environment: dict[str, str]) -> str:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interrupt_ends_with_its_code_and_without_a_traceback(
+def test_an_interrupt_ends_with_its_exit_code_and_without_a_traceback(
     number: signal.Signals, small_shop: Manage, manage_environment: dict[str, str], tmp_path: Path
 ) -> None:
     target = tmp_path / "results"
@@ -419,7 +419,7 @@ def test_an_interrupt_ends_with_its_code_and_without_a_traceback(
 
 
 @pytest.mark.usefixtures("shelf")
-def test_a_redis_that_fails_in_the_middle_is_one_error() -> None:
+def test_a_redis_that_fails_during_a_run_is_reported_in_one_line() -> None:
     def fail(**kwargs: Any) -> None:
         # As django-redis raises it: a cause within the handler of what it caused, which is a circle.
         error, interrupted = RedisConnectionError("gone"), RuntimeError()

@@ -33,14 +33,14 @@ def show(**options: Any) -> str:
     return output.getvalue()
 
 
-def test_a_stored_run_is_shown_in_every_form_without_measuring(stored: Path) -> None:
+def test_a_stored_run_is_shown_in_every_format_without_measuring(stored: Path) -> None:
     # This test may not use a database.
     assert show(stored=stored) == render_text(RUN, columns=None, colour=False)
     assert show(stored=stored, format="markdown") == render_markdown(RUN)
     assert json.loads(show(stored=stored, format="json")) == json.loads(stored.read_text())
 
 
-def test_a_stored_run_becomes_a_report(stored: Path, tmp_path: Path) -> None:
+def test_a_stored_run_can_become_a_report(stored: Path, tmp_path: Path) -> None:
     show(stored=stored, report=tmp_path / "report")
 
     assert "How often is an answer stale?" in (tmp_path / "report" / "index.html").read_text()

@@ -11,7 +11,7 @@ from tools.measurements.seeding import from_json
 pytestmark = pytest.mark.django_db
 
 
-def test_it_compares_and_leaves_the_catalogue_as_it_was(capsys: pytest.CaptureFixture[str]) -> None:
+def test_seeding_is_compared_and_the_catalogue_stays_unchanged(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["seeding", "--count", "60", "--batch-size", "25", "--rounds", "2"]) == 0
 
     comparison = from_json(capsys.readouterr().out)

@@ -29,7 +29,7 @@ def target_of(*shares: float | None) -> Target:
         ((), None, None),
     ],
 )
-def test_the_share_of_the_floor_is_the_median_and_not_the_best(
+def test_the_share_of_the_floor_is_the_median_and_not_the_maximum(
     shares: tuple[float | None, ...], reached: str | None, is_met: bool | None
 ) -> None:
     target = target_of(*shares)

@@ -71,7 +71,7 @@ def significant(changes: list[Change]) -> set[str]:
 
 
 @pytest.mark.parametrize("machine", [1.0, 3.0, 0.2])
-def test_two_runs_of_the_same_do_not_differ_on_a_faster_machine_either(machine: float) -> None:
+def test_equal_runs_do_not_differ_even_on_a_faster_machine(machine: float) -> None:
     for seed in range(20):
         changes = compare_runs(make_run(seed=2 * seed), make_run(seed=2 * seed + 1, machine=machine))
 
@@ -89,7 +89,7 @@ def test_two_runs_of_the_same_do_not_differ_on_a_faster_machine_either(machine: 
         (0.3, 0.6, "best", -0.4),
     ],
 )
-def test_what_became_slower_or_faster_is_found(
+def test_slower_and_faster_figures_are_found(
     machine: float, factor: float, mark: str, percent: float
 ) -> None:
     changes = compare_runs(make_run(seed=1), make_run(seed=2, machine=machine, hit=2e-3 * factor))
@@ -101,21 +101,21 @@ def test_what_became_slower_or_faster_is_found(
 
 
 @pytest.mark.parametrize(("machine", "factor"), [(3.0, 0.6), (0.3, 1.5)])
-def test_what_only_the_reference_says_is_not_claimed(machine: float, factor: float) -> None:
+def test_a_change_relative_to_the_reference_alone_is_not_significant(machine: float, factor: float) -> None:
     """A time that is fixed looks like this when the machine is slower or faster."""
     changes = compare_runs(make_run(seed=1), make_run(seed=2, machine=machine, hit=2e-3 * factor))
 
     assert significant(changes) == set()
 
 
-def test_a_change_too_small_to_matter_is_none() -> None:
+def test_a_small_change_is_not_significant() -> None:
     changes = compare_runs(make_run(seed=1), make_run(seed=1, hit=2.1e-3))
 
     assert significant(changes) == set()
 
 
 @pytest.mark.parametrize(("old", "new", "mark"), [(0, 3, "bad"), (3, 0, "best")])
-def test_a_fault_that_came_or_went_is_significant(old: int, new: int, mark: str) -> None:
+def test_a_fault_that_appears_or_disappears_is_significant(old: int, new: int, mark: str) -> None:
     changes = compare_runs(make_run(stale=old), make_run(stale=new))
 
     assert significant(changes) == {"readcache.hit.stale"}
@@ -123,25 +123,25 @@ def test_a_fault_that_came_or_went_is_significant(old: int, new: int, mark: str)
     assert comparison_verdict(changes).startswith("1 of 8 figures changed significantly")
 
 
-def test_another_number_of_faults_is_not() -> None:
+def test_another_number_of_faults_is_not_significant() -> None:
     assert significant(compare_runs(make_run(stale=30), make_run(stale=40))) == set()
 
 
 @pytest.mark.parametrize(
     ("share", "differs"), [((0.5, 0.4, 0.6), True), ((0.75, 0.65, 0.85), False), ((0.95, 0.92, 0.98), True)]
 )
-def test_intervals_that_do_not_touch_are_significant(
+def test_intervals_that_do_not_overlap_are_significant(
     share: tuple[float, float, float], differs: bool
 ) -> None:
     assert bool(significant(compare_runs(make_run(), make_run(share=share)))) is differs
 
 
-def test_what_was_measured_otherwise_is_not_compared() -> None:
+def test_figures_with_other_parameters_are_not_compared() -> None:
     assert compare_runs(make_run(parameters={"requests": 1}), make_run(parameters={"requests": 2})) == []
     assert comparison_verdict([]) == "The two runs have no figure in common."
 
 
-def test_figures_of_one_run_only_and_unmeasured_ones_are_left_out_or_untested() -> None:
+def test_figures_of_only_one_run_are_left_out_and_unmeasured_ones_are_not_tested() -> None:
     old, new = make_run(), make_run()
     [result] = new.experiments
     unmeasured = tuple(replace(figure, value=None) for figure in result.figures[:4])
@@ -153,7 +153,7 @@ def test_figures_of_one_run_only_and_unmeasured_ones_are_left_out_or_untested() 
     assert significant(changes) == set()
 
 
-def test_what_else_is_different_between_two_runs_is_told() -> None:
+def test_other_differences_between_two_runs_are_reported() -> None:
     old, new = make_run(seed=1), make_run(seed=2)
     assert differences(old, new) == []
 

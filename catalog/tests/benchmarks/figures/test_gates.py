@@ -69,7 +69,7 @@ def missed(gate: str) -> list[str]:
         " textbook.w2c8.of_floor<0.5 ",
     ],
 )
-def test_a_gate_that_holds_says_nothing(gate: str) -> None:
+def test_a_gate_that_holds_prints_nothing(gate: str) -> None:
     assert missed(gate) == []
 
 
@@ -108,7 +108,7 @@ def test_a_gate_that_holds_says_nothing(gate: str) -> None:
         ("readcache.hit.p99 < 1 s", "readcache.hit.p99 < 1 s: readcache.hit.p99 could not be measured."),
     ],
 )
-def test_a_gate_that_is_missed_says_by_what(gate: str, sentence: str) -> None:
+def test_a_missed_gate_shows_the_measured_values(gate: str, sentence: str) -> None:
     assert missed(gate) == [sentence]
 
 
@@ -120,7 +120,7 @@ def test_a_gate_that_is_missed_says_by_what(gate: str, sentence: str) -> None:
         ("readcache.hit.p50 < uncached", "names uncached.hit.p50, which was not measured."),
     ],
 )
-def test_a_figure_that_was_not_measured_is_a_mistake(gate: str, message: str) -> None:
+def test_a_gate_on_an_unmeasured_figure_is_an_error(gate: str, message: str) -> None:
     with pytest.raises(InvalidOption) as raised:
         missed(gate)
     assert message in str(raised.value)
@@ -145,7 +145,7 @@ def test_a_figure_that_was_not_measured_is_a_mistake(gate: str, message: str) ->
         "__import__('os').system('true') < 1",
     ],
 )
-def test_what_is_no_gate_is_refused_with_an_example(gate: str) -> None:
+def test_an_invalid_gate_is_refused_with_an_example(gate: str) -> None:
     with pytest.raises(InvalidOption, match=r"--fail-under must have .* Try --fail-under 'readcache"):
         parse_gate(gate)
 
@@ -165,7 +165,7 @@ def test_what_is_no_gate_is_refused_with_an_example(gate: str) -> None:
         ),
     ],
 )
-def test_the_rule_that_is_broken_is_named(gate: str, rule: str) -> None:
+def test_an_invalid_gate_is_refused_with_the_broken_rule(gate: str, rule: str) -> None:
     with pytest.raises(InvalidOption) as raised:
         parse_gate(gate)
     assert str(raised.value) == f"--fail-under must have {rule} Try --fail-under {EXAMPLE}"
@@ -179,7 +179,7 @@ def test_the_rule_that_is_broken_is_named(gate: str, rule: str) -> None:
         ("magic > textbook.hit.p50", "magic"),
     ],
 )
-def test_a_strategy_that_the_run_does_not_measure_is_named_before_it(gate: str, unknown: str) -> None:
+def test_a_gate_on_an_unknown_strategy_is_refused_before_the_run(gate: str, unknown: str) -> None:
     with pytest.raises(InvalidOption) as raised:
         require_strategies([parse_gate("readcache.hit.p50 < 1"), parse_gate(gate)], ["readcache", "textbook"])
     assert str(raised.value) == (
@@ -188,11 +188,11 @@ def test_a_strategy_that_the_run_does_not_measure_is_named_before_it(gate: str, 
     )
 
 
-def test_strategies_that_the_run_measures_are_fine() -> None:
+def test_gates_on_measured_strategies_are_accepted() -> None:
     require_strategies([parse_gate("1 ms > readcache.hit.p50")], ["readcache"])
 
 
-def test_each_gate_that_is_missed_has_its_sentence() -> None:
+def test_each_missed_gate_is_described_in_a_sentence() -> None:
     gates = [parse_gate(f"readcache.hit.p50 < {limit}") for limit in ("1 ms", "2 ms", "1.1 ms")]
 
     assert [sentence.partition(":")[0] for sentence in missed_gates(gates, RUN)] == [
@@ -202,7 +202,7 @@ def test_each_gate_that_is_missed_has_its_sentence() -> None:
 
 
 @given(st.text())
-def test_no_text_is_more_than_refused(text: str) -> None:
+def test_any_text_is_either_a_gate_or_refused(text: str) -> None:
     with contextlib.suppress(InvalidOption):
         parse_gate(text)
 
@@ -219,5 +219,5 @@ def test_no_text_is_more_than_refused(text: str) -> None:
         ("3 MiB", 3145728),
     ],
 )
-def test_a_limit_is_in_its_unit(limit: str, value: float) -> None:
+def test_a_limit_is_converted_from_its_unit(limit: str, value: float) -> None:
     assert parse_gate(f"readcache.hit.p50 < {limit}").right.factor == pytest.approx(value, rel=1e-12)

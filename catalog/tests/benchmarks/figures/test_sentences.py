@@ -8,7 +8,7 @@ from catalog.benchmarks.figures.sentences import group_warnings, method_of
 STRATEGIES = ("uncached", "textbook", "readcache")
 
 
-def test_a_warning_that_strategies_share_is_one_line_with_the_range_of_its_numbers() -> None:
+def test_a_warning_that_strategies_share_is_one_line_with_a_range() -> None:
     found = group_warnings(
         [
             "uncached: σ is 12% of the mean. Raise --requests to 100.",

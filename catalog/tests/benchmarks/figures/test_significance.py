@@ -66,7 +66,7 @@ def change(old: Any, new: Any) -> Change:
     # With an interval of 98 % the second and the third would be significant, with one of 80 % each.
     [(1.25, False), (1.33, False), (0.76, False), (1.34, True), (0.745, True)],
 )
-def test_the_interval_of_a_change_is_the_99_percent_one(factor: float, is_significant: bool) -> None:
+def test_the_interval_of_a_change_covers_99_percent(factor: float, is_significant: bool) -> None:
     found = change([sampled(samples())], [sampled(samples(factor))])
 
     assert found.is_significant is is_significant
@@ -85,7 +85,7 @@ def test_the_interval_of_a_change_is_the_99_percent_one(factor: float, is_signif
         (0.1, 1.2, False),
     ],
 )
-def test_a_change_of_a_tenth_is_none(low: float, high: float, is_beyond: bool) -> None:
+def test_a_change_of_exactly_a_tenth_is_not_significant(low: float, high: float, is_beyond: bool) -> None:
     assert _is_beyond(low, high) is is_beyond
 
 
@@ -98,14 +98,14 @@ def test_eight_samples_are_enough(count: int, is_significant: bool) -> None:
 
 
 @pytest.mark.parametrize("name", ["min", "max", "stdev", "p99"])
-def test_extremes_are_not_tested(name: str) -> None:
+def test_minimum_and_maximum_are_not_tested(name: str) -> None:
     assert not change([sampled(samples(), name=name)], [sampled(samples(9), name=name)]).is_significant
 
 
 @pytest.mark.parametrize(
     ("name", "is_significant"), [("p50", False), ("p95", True), ("mean", True), ("requests_per_second", True)]
 )
-def test_each_figure_is_resampled_as_it_was_made(name: str, is_significant: bool) -> None:
+def test_each_figure_is_resampled_by_its_own_statistic(name: str, is_significant: bool) -> None:
     """One request in ten took fifty times as long in the newer run, which no median shows."""
     old = samples(count=200, sigma=0.02)
     new = tuple(50 * each if place % 10 == 0 else each for place, each in enumerate(old))
@@ -123,7 +123,7 @@ def test_a_rate_that_falls_is_worse_and_a_time_that_falls_is_better(name: str) -
     assert (change(*rate_fell).is_significant, change(*rate_fell).is_better) == (True, False)
 
 
-def test_what_is_neither_better_nor_worse_is_not_significant() -> None:
+def test_a_figure_without_a_better_direction_is_not_tested() -> None:
     found = change([sampled(samples(), better="neither")], [sampled(samples(9), better="neither")])
 
     assert not found.is_significant
@@ -133,7 +133,7 @@ def test_what_is_neither_better_nor_worse_is_not_significant() -> None:
 
 
 @pytest.mark.parametrize("reference", ["floor-get", "uncached"])
-def test_a_time_is_compared_with_its_reference_too(reference: str) -> None:
+def test_a_time_is_also_compared_relative_to_its_reference(reference: str) -> None:
     """A machine that is three times as slow changes both."""
     old, new = sampled(samples()), sampled(samples(3))
 
@@ -148,7 +148,7 @@ def test_a_time_is_compared_with_its_reference_too(reference: str) -> None:
     assert [slower.relative, grown.relative] == pytest.approx([0, 2])
 
 
-def test_the_floor_is_the_reference_where_there_are_two() -> None:
+def test_the_floor_is_the_preferred_reference() -> None:
     floor, uncached = sampled(samples(), strategy="floor-get"), sampled(samples(), strategy="uncached")
     slow_floor = sampled(samples(3), strategy="floor-get")
     slow_uncached = sampled(samples(3), strategy="uncached")
@@ -161,7 +161,7 @@ def test_the_floor_is_the_reference_where_there_are_two() -> None:
 
 
 @pytest.mark.parametrize("fields", [{"case": "mix"}, {"name": "p95"}, {"strategy": "floor"}])
-def test_a_figure_of_another_case_or_name_or_of_the_other_floor_is_no_reference(
+def test_a_reference_has_the_same_case_and_name(
     fields: dict[str, str],
 ) -> None:
     other = {"strategy": "floor-get", **fields}
@@ -171,7 +171,7 @@ def test_a_figure_of_another_case_or_name_or_of_the_other_floor_is_no_reference(
     assert change(old, new).relative == pytest.approx(2)
 
 
-def test_a_reference_that_is_zero_is_passed_over() -> None:
+def test_a_reference_of_zero_is_skipped() -> None:
     none, uncached = figure(0, strategy="floor-get"), figure(1, strategy="uncached")
 
     found = change([figure(2), none, uncached], [figure(6), none, figure(3, strategy="uncached")])
@@ -180,7 +180,7 @@ def test_a_reference_that_is_zero_is_passed_over() -> None:
 
 
 @pytest.mark.parametrize("unit", ["bytes", "ratio", "share"])
-def test_what_is_no_time_has_no_reference(unit: str) -> None:
+def test_only_times_and_rates_have_a_reference(unit: str) -> None:
     old = [figure(1, unit=unit), figure(1, unit=unit, strategy="floor-get")]
     new = [figure(2, unit=unit), figure(2, unit=unit, strategy="floor-get")]
 
@@ -206,7 +206,7 @@ def test_a_reference_itself_is_not_tested(strategy: str) -> None:
         (1, 2, False, False),
     ],
 )
-def test_a_fault_that_came_or_went_by_one_is_significant(
+def test_one_fault_more_than_none_is_significant(
     old: float, new: float, is_significant: bool, is_better: bool
 ) -> None:
     found = change([figure(old, unit="count")], [figure(new, unit="count")])
@@ -215,11 +215,11 @@ def test_a_fault_that_came_or_went_by_one_is_significant(
 
 
 @pytest.mark.parametrize("fields", [{"unit": "count", "better": "higher"}, {"unit": "s"}, {"unit": "share"}])
-def test_what_is_no_fault_may_come_and_go(fields: dict[str, str]) -> None:
+def test_a_figure_that_is_not_a_fault_may_appear_and_disappear(fields: dict[str, str]) -> None:
     assert not change([figure(0, **fields)], [figure(1, **fields)]).is_significant
 
 
-def test_a_change_from_nothing_has_no_percentage() -> None:
+def test_a_change_from_zero_has_no_percentage() -> None:
     [row] = comparison_table(
         [change([figure(0, unit="count", name="stale")], [figure(3, unit="count", name="stale")])]
     ).rows
@@ -247,7 +247,7 @@ def test_a_change_from_nothing_has_no_percentage() -> None:
         ((2.0, 1.9, 2.1), (0.0, 0.0, 0.0), False),
     ],
 )
-def test_intervals_that_do_not_touch_make_a_change_of_a_tenth_significant(
+def test_intervals_that_do_not_overlap_make_a_change_of_a_tenth_significant(
     old: Any, new: Any, is_significant: bool
 ) -> None:
     def made(limits: tuple[float, float | None, float | None]) -> Figure:
@@ -257,7 +257,7 @@ def test_intervals_that_do_not_touch_make_a_change_of_a_tenth_significant(
     assert change([made(old)], [made(new)]).is_significant is is_significant
 
 
-def test_intervals_are_compared_by_the_reference_too() -> None:
+def test_intervals_are_also_compared_relative_to_the_reference() -> None:
     """Twice the time on a machine that is twice as slow."""
     old = [figure(1, low=0.9, high=1.1), figure(1, strategy="floor-get")]
     new = [figure(2, low=1.9, high=2.1), figure(2, strategy="floor-get")]
@@ -266,14 +266,14 @@ def test_intervals_are_compared_by_the_reference_too() -> None:
 
 
 @pytest.mark.parametrize(("old", "new"), [(None, 5), (5, None)])
-def test_what_was_not_measured_in_one_run_has_not_changed(old: float | None, new: float | None) -> None:
+def test_a_figure_of_only_one_run_has_not_changed(old: float | None, new: float | None) -> None:
     found = change([figure(old, unit="count")], [figure(new, unit="count")])
 
     assert (found.is_significant, found.relative) == (False, None)
     assert (found.before, found.now) == (old, new)
 
 
-def test_the_verdict_counts_what_became_worse() -> None:
+def test_the_verdict_counts_the_figures_that_became_worse() -> None:
     faults = {"unit": "count", "strategy": "mine"}
     old = run(
         *(figure(value, name=name, **faults) for name, value in (("a", 0), ("b", 0), ("c", 1), ("d", 1)))

@@ -39,19 +39,19 @@ def test_an_interval_needs_six_samples_and_a_summary_needs_one() -> None:
 @pytest.mark.parametrize(
     ("value", "has"), [(0.99, False), (1.0, True), (2.0, True), (3.0, True), (3.01, False)]
 )
-def test_an_interval_has_its_limits(value: float, has: bool) -> None:
+def test_has_includes_both_limits_of_the_interval(value: float, has: bool) -> None:
     assert Interval(value=2, low=1, high=3).has(value) is has
 
 
 @pytest.mark.parametrize(("low", "high"), [(None, 3), (1, None)])
-def test_half_an_interval_is_none(low: float | None, high: float | None) -> None:
+def test_an_interval_with_one_limit_counts_as_no_interval(low: float | None, high: float | None) -> None:
     half = Interval(value=2, low=low, high=high)
 
     assert half.has(9)
     assert str(half) == "too few samples for an interval"
 
 
-def test_a_ratio_has_no_interval_where_either_side_has_too_few_samples() -> None:
+def test_a_ratio_has_no_interval_if_one_side_has_too_few_samples() -> None:
     six, five = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [1.0] * 5
 
     assert median_ratio(six, five) == Interval(value=3.5, low=None, high=None)
@@ -59,7 +59,7 @@ def test_a_ratio_has_no_interval_where_either_side_has_too_few_samples() -> None
     assert median_ratio(six, six).low is not None
 
 
-def test_the_interval_is_the_95_percent_one() -> None:
+def test_the_interval_covers_95_percent() -> None:
     """The resampled medians of so many samples are as good as normally distributed."""
     values = samples(7, 1.0, count=2000)
     # Of the median of a normal distribution whose standard deviation is a tenth.

@@ -13,7 +13,7 @@ def rows(*figures: Figure, **options: Any) -> list[tuple[Cell, ...]]:
     return [*tabulate("Title", figures, columns=columns, **options).rows]
 
 
-def test_a_row_a_strategy_with_the_unit_in_the_head() -> None:
+def test_each_strategy_has_a_row_and_each_head_has_a_unit() -> None:
     table = tabulate(
         "Title",
         [time(strategy="a", value=0.002), stale(strategy="a", value=3), time(strategy="b", value=0.5)],
@@ -30,7 +30,7 @@ def test_the_best_of_a_column_is_marked() -> None:
     assert [row[1].rating for row in found] == ["", "best", ""]
 
 
-def test_more_is_better_where_a_figure_says_so() -> None:
+def test_the_greatest_value_is_best_if_more_is_better() -> None:
     rate = partial(time, better="higher")
 
     assert [row[1].rating for row in rows(rate(strategy="a", value=2), rate(strategy="b", value=1))] == [
@@ -39,7 +39,7 @@ def test_more_is_better_where_a_figure_says_so() -> None:
     ]
 
 
-def test_nothing_is_the_best_where_all_are_equal_or_nothing_is_better() -> None:
+def test_no_value_is_best_if_all_are_equal_or_there_is_no_better_direction() -> None:
     neither = partial(time, better="neither")
 
     assert [row[1].rating for row in rows(time(strategy="a", value=1), time(strategy="b", value=1))] == [
@@ -54,7 +54,7 @@ def test_nothing_is_the_best_where_all_are_equal_or_nothing_is_better() -> None:
     ]
 
 
-def test_a_floor_takes_no_part_in_what_is_best() -> None:
+def test_a_floor_is_never_marked_as_best() -> None:
     found = rows(
         time(strategy="floor", value=1),
         time(strategy="a", value=2),
@@ -65,7 +65,7 @@ def test_a_floor_takes_no_part_in_what_is_best() -> None:
     assert [row[1].rating for row in found] == ["", "best", ""]
 
 
-def test_a_fault_is_marked_and_never_the_best() -> None:
+def test_a_fault_is_marked_and_is_never_best() -> None:
     found = rows(
         stale(strategy="a", value=1), stale(strategy="b", value=2), is_bad=lambda figure: bool(figure.value)
     )
@@ -73,7 +73,7 @@ def test_a_fault_is_marked_and_never_the_best() -> None:
     assert [row[1].rating for row in found] == ["bad", "bad"]
 
 
-def test_each_case_has_a_best_of_its_own() -> None:
+def test_each_case_has_its_own_best_value() -> None:
     figures = [
         Figure(strategy=strategy, case=case, name="p50", unit="s", value=value)
         for case, strategy, value in (("x", "a", 1), ("x", "b", 2), ("y", "a", 9), ("y", "b", 8))

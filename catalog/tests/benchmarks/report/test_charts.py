@@ -43,7 +43,7 @@ CHARTS = {
 }
 
 
-def test_each_experiment_has_its_charts() -> None:
+def test_each_experiment_has_charts() -> None:
     found = {
         result.experiment: [chart.name for chart in charts_of(result)] for result in example_run().experiments
     }

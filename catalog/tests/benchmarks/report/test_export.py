@@ -60,7 +60,7 @@ def run() -> Run:
     )
 
 
-def test_json_that_is_read_again_is_the_same_run(run: Run) -> None:
+def test_a_run_survives_json(run: Run) -> None:
     assert from_json(to_json(run)) == run
 
 

@@ -47,7 +47,7 @@ def make_report(path: Path) -> None:
         (path / name).touch()
 
 
-def test_an_earlier_report_is_replaced_as_a_whole(tmp_path: Path) -> None:
+def test_an_earlier_report_is_replaced_completely(tmp_path: Path) -> None:
     make_report(tmp_path / "report")
     with report_folder(tmp_path / "report") as write:
         write(SMALL)

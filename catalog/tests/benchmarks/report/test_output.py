@@ -33,7 +33,7 @@ def test_a_failure_before_the_first_text_leaves_the_old_file(tmp_path: Path) -> 
     assert (tmp_path / "results").read_text() == "before"
 
 
-def test_an_interrupt_right_after_the_draft_was_made_removes_it(
+def test_an_interrupt_right_after_the_draft_was_created_removes_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     really_open = Path.open

@@ -60,7 +60,7 @@ def open_in(browser: str, page: Path, profile: Path) -> tuple[str, list[str]]:
     return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
 
 
-def test_chromium_opens_it_without_an_error_and_no_wider_than_a_phone(
+def test_chromium_opens_the_page_without_errors_and_it_fits_a_phone(
     page: str, browser: str, tmp_path: Path
 ) -> None:
     (tmp_path / "index.html").write_text(page)
@@ -139,7 +139,7 @@ def test_the_sentences_of_a_run_are_text_and_not_markup() -> None:
     assert "?x=<b>" not in page
 
 
-def test_the_command_measures_the_same_again() -> None:
+def test_the_command_on_the_page_measures_the_same_again() -> None:
     mine = MeasuredStrategy(name="mine", description="", reference="my.caches:Mine")
     described = {each.name: each for each in example_run().strategies}
     run = replace(

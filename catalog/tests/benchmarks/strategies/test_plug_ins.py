@@ -38,7 +38,7 @@ PAGE = "/products/"
 
 
 @pytest.mark.django_db(transaction=True)
-def test_strategies_of_a_users_own_are_measured_beside_the_shops(redis: Any) -> None:
+def test_a_users_strategies_are_measured_together_with_the_built_in_ones(redis: Any) -> None:
     ProductFactory.create_batch(3)
     before = children()
     names = [f"{HERE}:Apart", "textbook", f"{EXAMPLES}.memo_strategy:Memo"]
@@ -62,7 +62,7 @@ def test_strategies_of_a_users_own_are_measured_beside_the_shops(redis: Any) -> 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_process_of_its_own_answers_as_this_one_would() -> None:
+def test_a_strategy_in_a_separate_process_gives_the_same_answers() -> None:
     ProductFactory.create_batch(3)
     apart = find_strategy(f"{HERE}:Apart")
     with isolated_cache(), Requester() as requester:
@@ -80,7 +80,7 @@ def test_a_process_of_its_own_answers_as_this_one_would() -> None:
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("name", [f"{HERE}:Remembering", f"{HERE}:Apart", "textbook", "readcache"])
-def test_a_write_is_made_where_only_the_strategys_invalidation_is_connected(name: str) -> None:
+def test_a_write_runs_in_the_process_where_the_invalidation_is_connected(name: str) -> None:
     product = ProductFactory.create(stock=1)
     strategy = find_strategy(name)
 
@@ -98,7 +98,7 @@ def test_a_write_is_made_where_only_the_strategys_invalidation_is_connected(name
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_process_of_its_own_has_its_own_settings_and_collects_garbage_when_this_one_does() -> None:
+def test_a_separate_process_has_its_own_settings_and_collects_garbage_with_this_one() -> None:
     others, apart = children(), find_strategy(f"{HERE}:Apart")
     with isolated_cache(), Requester() as requester:
         before = requester.run(apart, examples.describe_process)
@@ -116,7 +116,7 @@ def test_a_process_of_its_own_has_its_own_settings_and_collects_garbage_when_thi
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_server_serves_strategies_of_a_users_own() -> None:
+def test_a_server_serves_a_users_strategies() -> None:
     product = ProductFactory.create()
     remembering, apart = select_strategies([f"{HERE}:Remembering", f"{HERE}:Apart"])[1:]
     with isolated_cache(), running_server(workers=1, counts_queries=True, strategy=apart) as server:
@@ -130,7 +130,7 @@ def test_a_server_serves_strategies_of_a_users_own() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_server_whose_worker_does_not_hear_that_it_is_to_end_is_not_waited_for_long() -> None:
+def test_a_server_whose_worker_ignores_signals_is_killed() -> None:
     ProductFactory.create()
     deaf = find_strategy(f"{HERE}:Deaf")
     with isolated_cache():
@@ -145,7 +145,7 @@ def test_a_server_whose_worker_does_not_hear_that_it_is_to_end_is_not_waited_for
     ("name", "last_words"),
     [("BrokenSettings", "No module named 'no_such_app'"), ("Apart", "ArithmeticError: Nothing adds up.")],
 )
-def test_a_process_that_fails_says_why_and_leaves_none_behind(name: str, last_words: str) -> None:
+def test_a_separate_process_that_fails_is_reported_and_leaves_no_process(name: str, last_words: str) -> None:
     before = children()
     strategy = find_strategy(f"{HERE}:{name}")
     with isolated_cache(), pytest.raises(BenchmarkError, match=last_words), Requester() as requester:
@@ -154,7 +154,7 @@ def test_a_process_that_fails_says_why_and_leaves_none_behind(name: str, last_wo
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_process_that_does_not_answer_is_not_waited_for_without_end(
+def test_a_separate_process_that_does_not_answer_is_reported_after_the_timeout(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(workers, "ANSWER_PATIENCE_SECONDS", 0.1)
@@ -167,7 +167,7 @@ def test_a_process_that_does_not_answer_is_not_waited_for_without_end(
         requester.run(apart, examples.never_return)
 
 
-def test_an_experiment_that_does_nothing_in_a_strategys_own_process_cannot_measure_it() -> None:
+def test_a_strategy_with_a_separate_process_cannot_be_measured_in_this_one() -> None:
     apart = find_strategy(f"{HERE}:Apart")
 
     with pytest.raises(BenchmarkError, match="apart needs its own process"):
@@ -176,7 +176,7 @@ def test_an_experiment_that_does_nothing_in_a_strategys_own_process_cannot_measu
         pass
 
 
-def test_only_what_can_be_imported_can_be_done_in_another_process() -> None:
+def test_only_an_importable_function_can_run_in_another_process() -> None:
     with pytest.raises(ValueError, match="must be a function of a module"):
         Worker.run(Worker.__new__(Worker), lambda: None, {})
 
@@ -207,7 +207,7 @@ def test_only_what_can_be_imported_can_be_done_in_another_process() -> None:
         (f"{HERE}:CacheElsewhere", "its cache 'mine' must not have a LOCATION"),
     ],
 )
-def test_a_bad_strategy_is_one_line(reference: str, message: str) -> None:
+def test_an_invalid_strategy_is_refused_in_one_line(reference: str, message: str) -> None:
     with pytest.raises(InvalidOption) as raised:
         select_strategies([reference])
     assert message in str(raised.value)
@@ -222,7 +222,7 @@ def test_a_bad_strategy_is_one_line(reference: str, message: str) -> None:
         ("def", "cannot be imported: SyntaxError: invalid syntax"),
     ],
 )
-def test_a_module_that_fails_is_one_line(
+def test_a_module_that_fails_is_reported_in_one_line(
     source: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -232,13 +232,13 @@ def test_a_module_that_fails_is_one_line(
         find_strategy("failing_strategy:Mine")
 
 
-def test_the_documented_plug_ins_are_those_that_are_measured_here() -> None:
+def test_the_documented_strategies_are_the_files_in_docs_examples() -> None:
     text = (ROOT / "docs/strategies.md").read_text()
     for example in ROOT.glob("docs/examples/*.py"):
         assert f"```python\n{example.read_text()}```" in text
 
 
-def test_two_strategies_of_one_name_are_refused_and_one_named_twice_is_one() -> None:
+def test_two_strategies_with_one_name_are_refused() -> None:
     names = [f"{HERE}:Remembering", f"{HERE}:Remembering", "remembering"]
     assert [each.name for each in select_strategies(names)] == ["uncached", "remembering"]
 
@@ -246,7 +246,7 @@ def test_two_strategies_of_one_name_are_refused_and_one_named_twice_is_one() -> 
         find_strategy(f"{HERE}:Double")
 
 
-def test_a_bad_strategy_ends_the_command_with_the_code_for_usage() -> None:
+def test_an_invalid_strategy_ends_the_command_with_exit_code_2() -> None:
     with pytest.raises(CommandError, match="there is no module no") as raised:
         call_command("bench_cache", strategies=["no.such.module:X"])
     assert raised.value.returncode == 2

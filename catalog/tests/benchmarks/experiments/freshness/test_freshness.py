@@ -74,7 +74,7 @@ def test_the_read_cache_is_always_fresh_and_the_textbook_is_not(redis: Any, read
         ),
     ],
 )
-def test_a_planted_fault_is_counted_and_said(
+def test_a_planted_fault_is_counted_and_named(
     planted: str, fault: str, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small = partial(measure_freshness, readers=2, writers=1, workers=1)
@@ -94,7 +94,7 @@ def test_a_planted_fault_is_counted_and_said(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_soak_that_fails_leaves_no_process_and_no_row(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_soak_that_fails_leaves_no_process_and_no_row_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     before = children()
     monkeypatch.setattr(soak, "participating", failing)
 
@@ -154,7 +154,7 @@ def test_every_fact_of_a_product_has_its_version(shelf: Shelf) -> None:
     assert shown_versions([row()], [shelf], {7}) == {0: 3, 1: 4, 2: 2, 6: 6, 7: 5}
 
 
-def test_a_product_that_a_list_does_not_show_is_missing(shelf: Shelf) -> None:
+def test_a_product_that_is_not_in_the_list_is_missing(shelf: Shelf) -> None:
     shown = shown_versions([row()], [shelf], {7, 8})
 
     assert {register for register, version in shown.items() if version < 0} == {3, 4, 5}

@@ -149,7 +149,7 @@ def test_every_stale_answer_counts_once_however_many_facts_are_behind(board: mem
     assert found.stale_reads == READS / 4
 
 
-def test_the_last_request_that_saw_an_old_version_is_reported_for_its_age(board: memoryview[int]) -> None:
+def test_the_last_request_with_an_old_version_determines_its_age(board: memoryview[int]) -> None:
     found = counted(Server(lambda number: {"category": 3} if number in (2, 9) else {}), board)
 
     assert found.stale_reads == 2
@@ -165,7 +165,7 @@ def test_an_answer_that_shows_a_value_that_was_rolled_back_is_one_uncommitted_re
     assert (found.stale_reads, found.uncommitted_reads) == (0, 1)
 
 
-def test_a_version_ahead_of_the_acknowledged_one_is_no_fault(board: memoryview[int]) -> None:
+def test_a_version_ahead_of_the_acknowledged_one_is_not_a_fault(board: memoryview[int]) -> None:
     """A write may show before its writer was told that it succeeded."""
     found = counted(Server(lambda _: dict.fromkeys(FACTS, ACKNOWLEDGED + 1)), board)
 
@@ -189,11 +189,11 @@ def test_an_answer_without_a_query_is_a_hit(board: memoryview[int]) -> None:
     assert found.hits == 7
 
 
-def test_an_answer_that_does_not_say_how_many_queries_it_took_is_no_hit(board: memoryview[int]) -> None:
+def test_an_answer_without_a_query_count_is_not_a_hit(board: memoryview[int]) -> None:
     assert counted(Server(queries_of=lambda _: -1), board).hits == 0
 
 
-def test_a_reader_counts_its_reads_on_the_board_in_its_own_place(board: memoryview[int]) -> None:
+def test_each_reader_counts_its_reads_in_its_own_place_on_the_board(board: memoryview[int]) -> None:
     counted(Server(), board, number=1)
 
     assert list(board) == [*[ACKNOWLEDGED] * 8, 0, READS, 0]
@@ -215,7 +215,7 @@ def test_a_reader_asks_for_the_list_and_for_each_product_in_a_drawn_order(board:
     assert len({tuple(order) for order in orders}) == 3
 
 
-def test_an_answer_that_lacks_a_product_is_stale_in_all_of_its_facts(board: memoryview[int]) -> None:
+def test_an_answer_without_a_product_is_stale_in_all_facts_of_the_product(board: memoryview[int]) -> None:
     server = Server(keys=[7])
 
     found = counted(server, board)
@@ -234,7 +234,7 @@ def test_an_error_of_the_server_ends_the_reader(board: memoryview[int]) -> None:
         counted(fail, board)
 
 
-def test_a_list_that_is_not_found_ends_the_reader(board: memoryview[int]) -> None:
+def test_a_missing_list_ends_the_reader_with_an_error(board: memoryview[int]) -> None:
     def lose(handler: BaseHTTPRequestHandler) -> None:
         send(handler, 404)
 

@@ -34,7 +34,7 @@ def sum_up(written: list[WriteReport], read: list[ReadReport]) -> FreshnessResul
 WRITER = writer((0, 1, 10 * SECOND_NS), (0, 2, 12 * SECOND_NS), writes=2)
 
 
-def test_the_counts_of_all_processes_are_added_up() -> None:
+def test_the_counts_of_all_processes_are_summed() -> None:
     found = sum_up(
         [WRITER, writer((9, 1, SECOND_NS), writes=3, rollbacks=4)],
         [
@@ -71,7 +71,7 @@ def test_the_counts_of_all_processes_are_added_up() -> None:
         ([(5, -1, 15 * SECOND_NS)], 0),
     ],
 )
-def test_the_age_is_that_of_the_first_write_that_an_answer_lacks(
+def test_the_age_of_a_stale_answer_counts_from_the_first_missing_write(
     stale: list[tuple[int, int, int]], seconds: float
 ) -> None:
     other = [(0, 1, 12 * SECOND_NS)] if stale else []
@@ -136,7 +136,7 @@ def test_the_verdict_names_each_fault(changes: dict[str, Any], is_fresh: bool, v
     assert experiment._verdict(found) == verdict
 
 
-def test_the_figures_are_what_was_counted() -> None:
+def test_the_figures_are_the_counted_numbers() -> None:
     found = result(stale_reads=3, uncommitted_reads=2, oldest_stale_seconds=1.5)
 
     figures = {figure.path: figure for figure in experiment._figures(found)}
@@ -166,7 +166,7 @@ def marked(found: FreshnessResult) -> set[str]:
     return {head for head, cell in zip(table.heads, row, strict=True) if cell.rating == "bad"}
 
 
-def test_the_table_marks_faults_and_nothing_else() -> None:
+def test_the_table_marks_only_faults() -> None:
     assert marked(result()) == set()
     assert marked(result(uncommitted_reads=1)) == {"uncommitted data"}
     assert marked(result(stale_reads=1, oldest_stale_seconds=0.5)) == {

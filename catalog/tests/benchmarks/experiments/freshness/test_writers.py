@@ -78,7 +78,7 @@ def test_all_kinds_together_write_every_register(shelf: Shelf) -> None:
     assert written == set(range(REGISTERS))
 
 
-def test_what_was_acknowledged_is_told_once(shelf: Shelf) -> None:
+def test_each_acknowledged_version_is_reported_once(shelf: Shelf) -> None:
     writer = ShelfWriter(shelf)
     writers._save(writer, 0)
 
@@ -87,7 +87,7 @@ def test_what_was_acknowledged_is_told_once(shelf: Shelf) -> None:
 
 
 @pytest.mark.parametrize("place", range(PRODUCTS_PER_WRITER))
-def test_a_roll_back_acknowledges_and_leaves_nothing(shelf: Shelf, place: int) -> None:
+def test_a_rolled_back_write_changes_and_acknowledges_nothing(shelf: Shelf, place: int) -> None:
     writer = ShelfWriter(shelf)
 
     _roll_back(writer, place)
@@ -97,7 +97,7 @@ def test_a_roll_back_acknowledges_and_leaves_nothing(shelf: Shelf, place: int) -
 
 
 @pytest.mark.parametrize("place", range(PRODUCTS_PER_WRITER))
-def test_before_a_roll_back_every_fact_of_a_product_is_recognised_as_uncommitted(
+def test_every_fact_of_a_product_is_recognised_as_uncommitted_before_its_rollback(
     shelf: Shelf, place: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[dict[int, int]] = []
@@ -203,7 +203,9 @@ def test_a_write_is_acknowledged_when_it_has_returned(shelf: Shelf, monkeypatch:
 
 
 @pytest.mark.usefixtures("clock")
-def test_only_whole_roll_backs_are_counted_as_such(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_rolled_back_transactions_count_as_rollbacks(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(writers, "KINDS", [_roll_back])
     only_undone = report_of(task(shelf, seconds=3), Board(shelf))
     monkeypatch.setattr(writers, "KINDS", [writers._roll_back_savepoint_last])
@@ -221,7 +223,7 @@ def test_a_writer_stops_at_its_last_write(shelf: Shelf, monkeypatch: pytest.Monk
 
 
 @pytest.mark.usefixtures("clock")
-def test_the_kinds_and_the_products_are_drawn_by_the_seed_and_the_writers_number() -> None:
+def test_the_seed_and_the_writers_number_determine_kinds_and_products() -> None:
     drawn = []
     for seed, number in ((0, 0), (0, 0), (1, 0), (0, 1)):
         with stocked_shelves(2) as shelves:
@@ -250,7 +252,7 @@ def pause(board: Board, given: Task, *, limits: list[int], deadline: float = 1.0
     return writers._wait_for_reads(given, board, chance, deadline)  # type: ignore[arg-type]
 
 
-def test_a_writer_waits_until_the_readers_have_read_as_often_as_drawn(shelf: Shelf, clock: Clock) -> None:
+def test_a_writer_waits_for_a_drawn_number_of_reads(shelf: Shelf, clock: Clock) -> None:
     board, limits = Board(shelf, reads_per_look=1), list[int]()
 
     assert pause(board, task(shelf), limits=limits)
@@ -283,7 +285,7 @@ def test_only_the_readers_of_the_task_are_counted(shelf: Shelf, clock: Clock) ->
     ("now", "reads_per_look", "goes_on"),
     [(0.9, 7, True), (1.0, 7, False), (1.1, 7, False), (0.9, 0, False)],
 )
-def test_a_writer_ends_at_its_deadline_though_nobody_reads(
+def test_a_writer_ends_at_its_deadline_even_without_readers(
     shelf: Shelf, now: float, reads_per_look: int, goes_on: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moments = iter([*[now] * 3, *[2.0] * 3])

@@ -75,7 +75,7 @@ def state(redis: Any, read_redis: Any) -> list[Any]:
     return [*rows, *keys]
 
 
-def test_the_read_cache_sees_every_kind_of_write_under_race_too() -> None:
+def test_the_read_cache_notices_every_kind_of_write_even_in_a_race() -> None:
     result = measure(READ_CACHE)
 
     assert value(result, "readcache.invalidation.kinds") == len(KINDS)
@@ -85,7 +85,7 @@ def test_the_read_cache_sees_every_kind_of_write_under_race_too() -> None:
     assert result.verdicts[0].startswith(start)
 
 
-def test_the_textbook_sees_what_sends_a_product_s_signals_and_nothing_under_race(
+def test_the_textbook_notices_writes_with_signals_and_none_in_a_race(
     choose: Callable[..., None],
 ) -> None:
     choose(*SEEN_BY_THE_TEXTBOOK, *UNSEEN_BY_THE_TEXTBOOK)
@@ -106,7 +106,7 @@ def test_the_textbook_sees_what_sends_a_product_s_signals_and_nothing_under_race
 # That the check can fail
 
 
-def test_a_read_cache_that_does_not_rotate_is_found_out(
+def test_a_read_cache_that_does_not_rotate_is_detected(
     choose: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     choose("save", "rename_the_tag")
@@ -118,7 +118,7 @@ def test_a_read_cache_that_does_not_rotate_is_found_out(
     assert {value(result, f"readcache.{name}.stale_race") for name in ("save", "rename_the_tag")} == {2}
 
 
-def test_a_strategy_that_is_one_version_behind_is_stale_on_each_page_that_it_serves_so(
+def test_a_strategy_one_version_behind_is_stale_on_each_of_its_pages(
     choose: Callable[..., None],
 ) -> None:
     choose("create")
@@ -151,7 +151,7 @@ def clearing_after_commit() -> Iterator[None]:
         post_save.disconnect(clear, sender=Product)
 
 
-def test_each_race_is_told_from_the_other(choose: Callable[..., None]) -> None:
+def test_the_two_races_are_distinguished(choose: Callable[..., None]) -> None:
     choose("save")
     with signals.disconnected(), clearing_after_commit():
         on_commit = measure(TEXTBOOK)
@@ -172,7 +172,7 @@ def test_a_write_that_does_not_change_its_pages_is_an_error(choose: Callable[...
         measure(READ_CACHE)
 
 
-def test_the_time_of_an_invalidation_is_part_of_its_writes_and_of_no_others(
+def test_the_time_of_an_invalidation_counts_for_its_own_strategy_only(
     choose: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     choose("save")
@@ -199,7 +199,7 @@ def test_the_time_of_an_invalidation_is_part_of_its_writes_and_of_no_others(
     assert len(result.samples("readcache", "save", "write")) == 3
 
 
-def test_what_comes_right_before_a_timed_write_is_the_same_for_all(
+def test_the_action_before_a_timed_write_is_the_same_for_all(
     choose: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked, see = [], Requester.see
@@ -229,7 +229,7 @@ def test_what_comes_right_before_a_timed_write_is_the_same_for_all(
         ((1.4, 1.6), "a write takes 1.50 times as long (95% interval 1.40 to 1.60, 0.50 s more)"),
     ],
 )
-def test_a_price_that_may_be_chance_is_not_said_to_be_one(times: tuple[float, float], words: str) -> None:
+def test_a_price_that_may_be_chance_is_not_claimed(times: tuple[float, float], words: str) -> None:
     own, plain = (
         [
             experiment.Finding(
@@ -268,7 +268,7 @@ def bystander() -> Product:
     [("second_process", None), (fail, ConnectionError), (interrupt, KeyboardInterrupt)],
     ids=["done", "failed", "interrupted"],
 )
-def test_everything_is_left_as_it_was_found(
+def test_the_experiment_leaves_everything_unchanged(
     last: Any, error: type[BaseException] | None, choose: Callable[..., None], redis: Any, read_redis: Any
 ) -> None:
     before, processes = state(redis, read_redis), children()
@@ -311,7 +311,7 @@ class Elsewhere(Strategy):
     own_process = True
 
 
-def test_a_strategy_in_a_process_of_its_own_is_left_out_and_said_so(choose: Callable[..., None]) -> None:
+def test_a_strategy_with_a_separate_process_is_left_out_with_a_warning(choose: Callable[..., None]) -> None:
     choose("save")
 
     result = measure(Elsewhere(), READ_CACHE)
@@ -322,7 +322,9 @@ def test_a_strategy_in_a_process_of_its_own_is_left_out_and_said_so(choose: Call
     )
 
 
-def test_a_simulated_latency_is_not_waited_for(choose: Callable[..., None], settings: Settings) -> None:
+def test_the_experiment_ignores_the_simulated_latency(
+    choose: Callable[..., None], settings: Settings
+) -> None:
     choose("update")
     settings.SIMULATED_LATENCY_SECONDS = 60
 
@@ -332,7 +334,7 @@ def test_a_simulated_latency_is_not_waited_for(choose: Callable[..., None], sett
 # What is shown
 
 
-def test_the_tables_have_a_row_a_kind_and_mark_what_is_stale(choose: Callable[..., None]) -> None:
+def test_the_tables_have_a_row_for_each_kind_and_mark_stale_pages(choose: Callable[..., None]) -> None:
     choose("save", "create", "update", "raw_sql_after_a_comment")
 
     notice, price = experiment.tables(measure(TEXTBOOK, READ_CACHE))

@@ -77,7 +77,7 @@ def test_the_totals_count_kinds_and_take_the_median_of_their_prices() -> None:
     }
 
 
-def test_the_strategy_that_others_are_compared_with_has_no_price() -> None:
+def test_the_baseline_has_no_price() -> None:
     names = {
         figure.name
         for figure in experiment._figures(FINDINGS)
@@ -87,7 +87,7 @@ def test_the_strategy_that_others_are_compared_with_has_no_price() -> None:
     assert names == {"kinds", "stale", "stale_race"}
 
 
-def test_a_fault_is_worse_the_more_there_is_of_it() -> None:
+def test_a_greater_number_of_faults_is_worse() -> None:
     assert {figure.name: figure.better for figure in experiment._figures(FINDINGS)} == {
         "kinds": "neither",
         **dict.fromkeys(
@@ -123,7 +123,7 @@ def test_kinds_without_races_are_not_counted(races: list[int | None], count: int
         ({"detail": True, "list": False}, None, "1 of 1 kinds of write leave a page STALE; "),
     ],
 )
-def test_the_verdict_says_what_is_stale(pages: dict[str, bool], races: int | None, words: str) -> None:
+def test_the_verdict_names_stale_pages(pages: dict[str, bool], races: int | None, words: str) -> None:
     plain = finding("uncached", "save")
 
     [verdict] = experiment._verdicts([plain, finding("mine", "save", pages=pages, stale_races=races)])
@@ -131,7 +131,7 @@ def test_the_verdict_says_what_is_stale(pages: dict[str, bool], races: int | Non
     assert verdict == f"mine: {words}what a write takes shows no significant difference."
 
 
-def test_a_write_that_takes_less_time_is_not_said_to_take_more() -> None:
+def test_a_faster_write_is_not_called_slower() -> None:
     kinds = [str(number) for number in range(12)]
     plain = [finding("uncached", kind, seconds=(2.0,)) for kind in kinds]
     own = [finding("mine", kind, pages=FRESH, seconds=(1.0,)) for kind in kinds]
@@ -141,7 +141,7 @@ def test_a_write_that_takes_less_time_is_not_said_to_take_more() -> None:
     assert verdict.endswith("; a write takes 0.50 times as long (95% interval 0.50 to 0.50).")
 
 
-def test_the_table_shows_the_worst_of_a_kind() -> None:
+def test_the_table_shows_the_worst_result_of_a_kind() -> None:
     result = ExperimentResult(
         experiment="invalidation", parameters={}, figures=tuple(experiment._figures(FINDINGS))
     )
@@ -236,7 +236,7 @@ def test_without_readers_there_are_no_races(planted: dict[str, Any]) -> None:
     assert read_cache.stale_races is None
 
 
-def test_each_write_is_timed_on_a_target_that_nobody_has_written(planted: dict[str, Any]) -> None:
+def test_each_write_is_timed_on_a_fresh_target(planted: dict[str, Any]) -> None:
     rounds = experiment.ROUNDS.quick
 
     findings = examine(Bench())

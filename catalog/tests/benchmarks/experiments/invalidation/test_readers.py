@@ -36,7 +36,7 @@ def path_of(product: Product) -> str:
     return f"/products/{product.pk}/"
 
 
-def test_a_reader_that_is_held_stores_the_old_page_when_it_goes_on(two: Readers, redis: Any) -> None:
+def test_a_held_reader_stores_the_old_page_when_it_continues(two: Readers, redis: Any) -> None:
     product = ProductFactory.create(name="Old")
     queries = {path_of(product): DETAIL_QUERIES}
 
@@ -58,7 +58,7 @@ def test_readers_of_several_pages_are_held_at_the_same_time(two: Readers) -> Non
     assert names == ["Old", "Old"]
 
 
-def test_nobody_waits_for_a_reader_that_sends_no_query(two: Readers) -> None:
+def test_a_reader_that_sends_no_query_is_not_waited_for(two: Readers) -> None:
     path = path_of(ProductFactory.create())
     two.read(READ_CACHE, [path])
 
@@ -78,7 +78,7 @@ def test_a_write_that_fails_releases_the_readers(two: Readers) -> None:
     two.read(TEXTBOOK, [path_of(product)])
 
 
-def test_no_thread_is_left() -> None:
+def test_no_thread_is_left_behind() -> None:
     before = set(threading.enumerate())
 
     with readers(3) as three:

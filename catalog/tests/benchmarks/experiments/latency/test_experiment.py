@@ -67,7 +67,7 @@ def test_every_strategy_and_the_floors_are_timed(
 
 
 @pytest.mark.usefixtures("shelf", "small_experiments")
-def test_ratios_are_of_medians() -> None:
+def test_ratios_are_ratios_of_medians() -> None:
     result = measure()
 
     def value(name: str, figure: str) -> float:
@@ -83,7 +83,7 @@ def test_ratios_are_of_medians() -> None:
 
 
 @pytest.mark.usefixtures("shelf", "small_experiments")
-def test_the_tables_show_all_cases_and_what_is_best() -> None:
+def test_the_tables_show_all_cases_and_the_best_values() -> None:
     cold, hit, mix = tables(measure(requests=100))
 
     assert [len(table.rows) for table in (cold, hit, mix)] == [5, 5, 5]
@@ -94,7 +94,7 @@ def test_the_tables_show_all_cases_and_what_is_best() -> None:
 
 
 @pytest.mark.usefixtures("shelf", "small_experiments")
-def test_few_samples_and_unstable_ones_are_warned_of() -> None:
+def test_few_samples_and_unstable_samples_give_warnings() -> None:
     assert any("no p99 from 3 samples. Raise --requests to 100." in line for line in measure().warnings)
 
 
@@ -128,7 +128,7 @@ def test_a_different_body_is_an_error(shelf: list[Product], monkeypatch: pytest.
         measure()
 
 
-def test_a_different_body_of_a_page_of_the_mix_is_one_too(
+def test_a_different_body_in_the_mix_is_an_error(
     shelf: list[Product], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
@@ -148,7 +148,7 @@ def test_a_repeat_that_runs_a_query_is_an_error(
         measure()
 
 
-def test_an_empty_catalogue_is_an_error_that_names_the_remedy() -> None:
+def test_an_empty_catalogue_is_an_error_with_a_remedy() -> None:
     with pytest.raises(BenchmarkError, match="seed_products"):
         measure()
 
@@ -161,7 +161,7 @@ def test_an_empty_catalogue_is_an_error_that_names_the_remedy() -> None:
         ((None, None), "is 2.0 times faster than uncached, or that is chance: the requests are too few to"),
     ],
 )
-def test_a_verdict_says_no_more_than_its_interval(limits: tuple[float, float], words: str) -> None:
+def test_a_verdict_claims_no_more_than_its_interval(limits: tuple[float, float], words: str) -> None:
     low, high = limits
     faster = Figure(
         strategy="mine", case="hit", name="times_faster", value=2.0, low=low, high=high, unit="ratio"
@@ -170,7 +170,7 @@ def test_a_verdict_says_no_more_than_its_interval(limits: tuple[float, float], w
     assert line.startswith(f"mine: a repeat request {words}")
 
 
-def test_what_is_slower_is_not_called_times_faster() -> None:
+def test_a_slower_strategy_is_not_called_times_faster() -> None:
     slower = Figure(
         strategy="mine", case="mix", name="times_faster", value=0.5, low=0.4, high=0.8, unit="ratio"
     )
@@ -179,7 +179,7 @@ def test_what_is_slower_is_not_called_times_faster() -> None:
     ]
 
 
-def test_a_catalogue_that_is_written_meanwhile_is_told_as_such(
+def test_a_catalogue_that_changes_during_the_run_is_reported(
     shelf: list[Product], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask, stocks = Requester.ask, count()

@@ -103,7 +103,7 @@ def value(result: ExperimentResult, path: str) -> float:
     return figure.value
 
 
-def test_the_times_of_repeats_are_summed_up_without_the_warm_up(visitor: Visitor) -> None:
+def test_the_summary_of_repeat_requests_leaves_out_the_warm_up(visitor: Visitor) -> None:
     """After seven requests of a second, a hundred that take 1, 2, … 100 ms."""
     planted = {"uncached": 10.0, "readcache": 1.0, "floor": 0.25, "floor-get": 0.5}
 
@@ -129,7 +129,7 @@ def test_the_times_of_repeats_are_summed_up_without_the_warm_up(visitor: Visitor
     assert result.figure("floor-get", "hit", "times_faster") is None
 
 
-def test_figures_say_what_is_better_and_the_median_has_its_interval(visitor: Visitor) -> None:
+def test_figures_have_a_better_direction_and_the_median_has_an_interval(visitor: Visitor) -> None:
     visitor.time_of = lambda strategy, path, number: 1 + number % 10
 
     result = measure()
@@ -161,7 +161,7 @@ def test_the_first_request_of_each_cold_round_is_a_miss(visitor: Visitor) -> Non
     assert {path for emptied, path in visitor.floors if emptied == visitor.emptied} == set(MIX)
 
 
-def test_every_strategy_has_its_turn_in_each_round_in_a_drawn_order(visitor: Visitor) -> None:
+def test_every_strategy_has_one_turn_in_each_round_in_a_drawn_order(visitor: Visitor) -> None:
     measure()
 
     rounds = [visitor.timed[start : start + 4] for start in range(0, len(visitor.timed), 4)]
@@ -172,7 +172,7 @@ def test_every_strategy_has_its_turn_in_each_round_in_a_drawn_order(visitor: Vis
     assert paths == [{PATH}] * (COLD_ROUNDS + WARMUP + REQUESTS) + [{path} for path in MIX]
 
 
-def test_the_garbage_collector_is_on_again_afterwards(visitor: Visitor) -> None:
+def test_the_garbage_collector_is_on_again_after_the_run(visitor: Visitor) -> None:
     measure()
 
     assert gc.isenabled()
@@ -192,7 +192,7 @@ def test_queries_are_those_of_a_cold_request_and_of_a_repeat(visitor: Visitor) -
     }
 
 
-def test_a_cache_that_does_not_repeat_a_page_of_the_mix_is_measured(visitor: Visitor) -> None:
+def test_a_cache_that_never_hits_in_the_mix_is_measured(visitor: Visitor) -> None:
     ask = visitor.ask
 
     def ask_for_one_that_is_never_cached(strategy: Strategy, path: str) -> Any:
@@ -257,5 +257,5 @@ def test_the_progress_adds_up_to_the_estimate(visitor: Visitor, monkeypatch: pyt
         ),
     ],
 )
-def test_doubtful_times_are_warned_of(times: list[float], warnings: list[str]) -> None:
+def test_doubtful_times_give_warnings(times: list[float], warnings: list[str]) -> None:
     assert experiment._warnings({"mine": times}) == warnings

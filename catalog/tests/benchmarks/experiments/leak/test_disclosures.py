@@ -121,18 +121,18 @@ def test_each_fault_is_distinguished_from_the_others(
         (Disclosure(), PAGE),
     ],
 )
-def test_a_disclosure_of_the_users_own_data_is_no_fault(answer: Disclosure, before: Disclosure) -> None:
+def test_an_accounts_own_data_on_its_page_is_not_a_fault(answer: Disclosure, before: Disclosure) -> None:
     assert faults_of(USER, answer, before=before, own=Disclosure()) == set()
 
 
-def test_a_name_or_a_form_that_the_user_has_on_no_page_is_not_lacking() -> None:
+def test_a_name_or_form_that_the_account_never_sees_is_not_missing() -> None:
     own = Disclosure(usernames=frozenset({"wilhelmina"}))
 
     assert faults_of(USER, Disclosure(), before=Disclosure(), own=own) == set()
     assert faults_of(ADMIN, Disclosure(forms=frozenset({"POST"})), before=PAGE, own=Disclosure()) == set()
 
 
-def test_a_cookie_that_is_deleted_is_none() -> None:
+def test_a_deleted_cookie_is_ignored() -> None:
     response = HttpResponse()
     response.set_cookie("basket", "full")
     response.delete_cookie("sessionid")
@@ -164,7 +164,7 @@ def test_the_forms_that_write_to_the_page_itself_are_found(html: str, methods: s
     assert disclosure_of(response, path="/here/", usernames=[]).forms == methods
 
 
-def test_a_cookie_that_the_browser_has_sent_is_no_fault() -> None:
+def test_a_cookie_that_the_browser_has_sent_is_not_a_fault() -> None:
     renewed = Disclosure(cookies=PAGE.cookies, sent_cookies=PAGE.cookies)
 
     assert faults_of(VISITOR, renewed, before=PAGE, own=Disclosure()) == set()

@@ -97,7 +97,7 @@ def test_the_textbook_leaks_every_html_page_and_the_read_cache_none(redis: Any, 
     assert read_redis.keys() == [b"precious"]
 
 
-def test_each_kind_of_leak_is_told_from_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_kind_of_leak_is_distinguished_from_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     ProductFactory.create()
     monkeypatch.setattr(experiment, "ACCEPT", {"html": "text/html"})
     leaky, careless = (find_strategy(f"{PLANTED}:{name}") for name in ("Leaky", "Careless"))
@@ -138,7 +138,7 @@ def test_each_kind_of_leak_is_told_from_the_others(monkeypatch: pytest.MonkeyPat
     )
 
 
-def test_a_strategy_with_a_process_of_its_own_is_asked_there() -> None:
+def test_a_strategy_with_a_separate_process_is_asked_in_that_process() -> None:
     ProductFactory.create()
     before = state()
 
@@ -163,7 +163,7 @@ def made_of(*figures: tuple[str, str, str, float]) -> ExperimentResult:
     )
 
 
-def test_the_matrix_has_the_orders_in_which_somebody_leaks() -> None:
+def test_the_matrix_shows_the_orders_with_a_leak() -> None:
     [_, matrix] = experiment.tables(
         made_of(
             ("good", "user_logout_html", "leaks", 0),
@@ -179,7 +179,7 @@ def test_the_matrix_has_the_orders_in_which_somebody_leaks() -> None:
     assert len(experiment.tables(made_of(("good", "user_logout_html", "leaks", 0)))) == 1
 
 
-def test_every_count_but_that_of_the_answers_is_marked() -> None:
+def test_every_count_except_the_answers_is_marked() -> None:
     [total] = experiment.tables(
         made_of(*(("bad", "leak", name, 1) for name in ("answers", "found", *FAULTS, "shareable")))
     )
@@ -193,7 +193,7 @@ class Nowhere(Strategy):
     caches = False
 
 
-def test_a_strategy_without_these_pages_is_not_said_to_be_safe() -> None:
+def test_a_strategy_without_these_pages_is_not_called_safe() -> None:
     result = measure(Nowhere())
 
     assert totals(result, "nowhere")["found"] is None
@@ -201,7 +201,7 @@ def test_a_strategy_without_these_pages_is_not_said_to_be_safe() -> None:
     assert "nowhere: 96 of 96 answers were no 200" in result.warnings[0]
 
 
-def test_an_interrupt_leaves_no_account_and_no_session(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_removes_accounts_and_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
     before = state()
 
     def interrupt(*arguments: Any, **options: Any) -> None:

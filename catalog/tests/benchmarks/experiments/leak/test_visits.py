@@ -39,7 +39,7 @@ def seen_by(
 
 
 @pytest.mark.django_db
-def test_each_of_two_accounts_is_logged_in_when_it_asks_and_nobody_is_afterwards() -> None:
+def test_each_account_is_logged_in_for_its_requests_and_logged_out_afterwards() -> None:
     ProductFactory.create()
     user, admin = saved(USER), saved(ADMIN)
 
@@ -53,7 +53,7 @@ def test_each_of_two_accounts_is_logged_in_when_it_asks_and_nobody_is_afterwards
 
 
 @pytest.mark.django_db
-def test_an_account_that_logs_out_asks_again_as_nobody_in_the_same_browser() -> None:
+def test_an_account_that_logs_out_asks_again_anonymously_in_the_same_browser() -> None:
     ProductFactory.create()
 
     first, then = seen_by(saved(ADMIN), None)
@@ -65,7 +65,7 @@ def test_an_account_that_logs_out_asks_again_as_nobody_in_the_same_browser() -> 
 
 
 @pytest.mark.django_db
-def test_a_visitor_is_nobody() -> None:
+def test_a_visitor_is_not_logged_in() -> None:
     ProductFactory.create()
 
     first, then = seen_by(VISITOR, saved(USER))
@@ -74,7 +74,7 @@ def test_a_visitor_is_nobody() -> None:
 
 
 @pytest.mark.django_db
-def test_a_page_that_is_no_200_has_no_answer() -> None:
+def test_a_status_other_than_200_has_no_answer() -> None:
     assert [set(answers) for answers in seen_by(VISITOR, VISITOR, ["/uncached/products/7/", LIST])] == [
         {LIST}
     ] * 2
@@ -122,11 +122,11 @@ def leak(case: str, *kinds: str) -> Leak:
     return Leak(strategy="mine", case=case, kinds=frozenset(kinds))
 
 
-def test_a_page_of_ones_own_is_no_leak() -> None:
+def test_an_accounts_own_page_is_not_a_leak() -> None:
     assert leaks(visit(USER, ADMIN, Disclosure(usernames=NAMED["admin"], forms=frozenset({"POST"})))) == []
 
 
-def test_each_page_that_leaks_is_one_leak_of_its_kinds_and_its_case() -> None:
+def test_each_leaking_page_counts_once_for_each_kind_and_for_its_case() -> None:
     found = leaks(
         visit(USER, ADMIN, Disclosure(usernames=NAMED["user"] | NAMED["admin"], forms=frozenset({"POST"}))),
         visit(USER, VISITOR, Disclosure(csrf_tokens=frozenset("t")), csrf_tokens=frozenset("t")),
@@ -149,7 +149,7 @@ def test_each_page_that_leaks_is_one_leak_of_its_kinds_and_its_case() -> None:
     ]
 
 
-def test_an_answer_of_one_strategy_is_not_compared_with_anothers() -> None:
+def test_answers_of_different_strategies_are_not_compared() -> None:
     tokens = frozenset("t")
     first = {("other", "/products/"): Disclosure(csrf_tokens=tokens)}
     order = Order(first=USER, then=VISITOR, renderer="html")
@@ -158,13 +158,13 @@ def test_an_answer_of_one_strategy_is_not_compared_with_anothers() -> None:
     assert leaks(planted) == []
 
 
-def test_what_is_shown_as_json_is_not_lacking_what_is_shown_as_html() -> None:
+def test_json_is_not_compared_with_html() -> None:
     order = Order(first=VISITOR, then=ADMIN, renderer="json")
 
     assert leaks(Visit(order=order, first={}, then={PAGE: Disclosure()})) == []
 
 
-def test_the_figures_count_what_was_planted() -> None:
+def test_the_figures_count_the_planted_leaks() -> None:
     shareable = Disclosure(usernames=NAMED["admin"], may_be_shared=True)
     visits = [
         visit(ADMIN, VISITOR, shareable, may_be_shared=True),
@@ -196,7 +196,7 @@ def test_the_figures_count_what_was_planted() -> None:
 PAGE_OF = Disclosure(usernames=frozenset({"ursula"}))
 
 
-def test_pages_that_were_not_answered_are_warned_of_by_their_number() -> None:
+def test_a_warning_counts_the_pages_without_an_answer() -> None:
     options = Options(strategies=(UNCACHED, TEXTBOOK))
     answered = {("uncached", path): Disclosure() for path in ("/a/", "/b/", "/c/")}
     order = Order(first=USER, then=ADMIN, renderer="html")

@@ -119,7 +119,7 @@ def test_the_textbook_fails_with_its_redis_and_the_read_cache_answers(
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("short")
-def test_an_interrupt_in_the_midst_of_a_hang_leaves_nothing(
+def test_an_interrupt_during_a_hang_leaves_nothing_behind(
     monkeypatch: pytest.MonkeyPatch, folders: list[Path]
 ) -> None:
     before = children()
@@ -142,7 +142,9 @@ def test_an_interrupt_in_the_midst_of_a_hang_leaves_nothing(
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("short")
-def test_a_redis_that_does_not_start_is_named(monkeypatch: pytest.MonkeyPatch, folders: list[Path]) -> None:
+def test_a_redis_that_does_not_start_is_reported(
+    monkeypatch: pytest.MonkeyPatch, folders: list[Path]
+) -> None:
     before = children()
     monkeypatch.setattr(server, "find_program", lambda names: Path("/bin/false"))
 
@@ -152,7 +154,9 @@ def test_a_redis_that_does_not_start_is_named(monkeypatch: pytest.MonkeyPatch, f
     assert_nothing_is_left(folders, before)
 
 
-def test_without_a_program_for_redis_it_is_skipped_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_redis_server_the_experiment_is_skipped_with_a_warning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(experiment, "find_server", lambda: None)
     done: list[float] = []
     options = Options(strategies=(UNCACHED, READ_CACHE), on_progress=done.append)
@@ -197,7 +201,7 @@ def sum_up(*observations: Observation) -> ExperimentResult:
     return experiment.sum_up(observations, SHORT, seed=0)
 
 
-def test_what_was_asked_after_the_outage_is_no_part_of_it() -> None:
+def test_requests_after_the_outage_do_not_count() -> None:
     result = sum_up(observe(request(100), request(109.9, seconds=3), request(110, seconds=9, status=500)))
 
     assert value(result, "readcache.refused.requests") == 2
@@ -205,14 +209,14 @@ def test_what_was_asked_after_the_outage_is_no_part_of_it() -> None:
     assert value(result, "readcache.refused.max") == 3
 
 
-def test_a_request_without_an_answer_is_no_server_error_and_not_answered() -> None:
+def test_a_request_without_an_answer_is_neither_a_server_error_nor_answered() -> None:
     result = sum_up(observe(request(101), request(102, status=NO_RESPONSE), request(103, status=503)))
 
     assert value(result, "readcache.refused.ok") == pytest.approx(1 / 3)
     assert value(result, "readcache.refused.server_errors") == 1
 
 
-def test_an_answer_is_stale_if_it_was_asked_for_after_the_save_and_does_not_show_it() -> None:
+def test_an_answer_to_a_request_after_the_save_that_lacks_it_is_stale() -> None:
     old = {"stock": 6}
     result = sum_up(observe(request(101.9, **old), request(102, **old), request(111.5, **old), request(112)))
 
@@ -220,7 +224,7 @@ def test_an_answer_is_stale_if_it_was_asked_for_after_the_save_and_does_not_show
     assert value(result, "readcache.refused.last_stale") == 1
 
 
-def test_nothing_is_stale_where_nothing_was_written() -> None:
+def test_without_a_write_no_answer_is_stale() -> None:
     save = Save(ended=102, seconds=0.5, error="ConnectionError: Refused.")
     result = sum_up(observe(request(103, stock=6), save=save, written_stock=6))
 
@@ -244,7 +248,7 @@ def test_recovery_is_from_the_return_of_redis_to_the_first_answer_from_the_cache
     assert result.warnings == ()
 
 
-def test_a_cache_that_does_not_come_back_is_a_warning() -> None:
+def test_a_cache_that_does_not_recover_gives_a_warning() -> None:
     result = sum_up(observe(request(101), request(112)))
 
     assert value(result, "readcache.refused.recovery") is None
@@ -294,7 +298,7 @@ def test_every_figure_of_a_planted_outage_is_exact() -> None:
     assert result.parameters["outage_seconds"] == SHORT.outage
 
 
-def test_a_request_at_the_moment_at_which_redis_answers_again_may_be_the_recovery() -> None:
+def test_a_request_at_the_return_of_redis_can_be_the_recovery() -> None:
     result = sum_up(observe(request(101), request(110.5, seconds=0.25, is_hit=True)))
 
     assert value(result, "readcache.refused.recovery") == 0.25
@@ -322,7 +326,7 @@ def test_a_wait_of_a_second_is_a_fault(seconds: float, waited: str) -> None:
     assert marked == ({"p50", "max"} if waited else set())
 
 
-def test_a_restarted_redis_is_back_from_the_start() -> None:
+def test_a_restarted_redis_is_available_from_the_start() -> None:
     times = OutageTimes(began=100, ending=110, returned=100)
     (verdict,) = sum_up(
         observe(request(100, seconds=2), strategy=UNCACHED, case="restarted", times=times)
@@ -366,7 +370,7 @@ def test_the_verdict_adds_up_the_cases_and_names_the_worst() -> None:
     )
 
 
-def test_the_longest_of_all_cases_is_said_where_every_request_was_answered() -> None:
+def test_the_verdict_gives_the_longest_wait_if_every_request_was_answered() -> None:
     result = sum_up(
         observe(request(101, seconds=0.3), strategy=UNCACHED),
         observe(request(101, seconds=0.2), strategy=UNCACHED, case="hung"),
@@ -376,7 +380,7 @@ def test_the_longest_of_all_cases_is_said_where_every_request_was_answered() -> 
     assert result.warnings == ()
 
 
-def test_it_observes_without_garbage_collection_and_within_its_estimate(
+def test_an_outage_is_observed_without_garbage_collection_and_within_the_estimate(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     options = Options(strategies=(UNCACHED, READ_CACHE), seed=7)
@@ -431,7 +435,7 @@ def test_the_verdict_names_the_faults() -> None:
     )
 
 
-def test_the_verdict_says_of_a_request_that_only_the_return_of_redis_ended_it() -> None:
+def test_the_verdict_names_a_request_that_ended_only_when_redis_returned() -> None:
     (verdict,) = sum_up(observe(request(101, seconds=10), strategy=UNCACHED)).verdicts
 
     assert verdict == (
@@ -440,7 +444,7 @@ def test_the_verdict_says_of_a_request_that_only_the_return_of_redis_ended_it() 
     )
 
 
-def test_the_tables_mark_what_is_wrong() -> None:
+def test_the_tables_mark_faults() -> None:
     save = Save(ended=102, seconds=2, error="ConnectionError: Refused.")
     good = observe(request(101), request(111, is_hit=True), strategy=TEXTBOOK)
     bad = observe(request(101, status=500, seconds=2), request(112, stock=6), save=save)

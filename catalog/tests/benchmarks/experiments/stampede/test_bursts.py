@@ -59,7 +59,7 @@ def test_an_error_status_and_a_missing_response_are_errors() -> None:
     assert [(each.is_error, each.queries) for each in silent] == [(True, 0)] * 2
 
 
-def test_a_burst_at_a_server_that_has_ended_fails() -> None:
+def test_a_burst_to_a_server_that_has_ended_fails() -> None:
     with running(lambda _: None) as server:
         pass
 
@@ -118,7 +118,7 @@ def test_requests_that_this_machine_does_not_start_at_once_are_an_error(
         send_burst(server, "/", REQUESTS)
 
 
-def test_a_server_that_does_not_count_its_queries_has_run_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_without_a_query_count_counts_as_no_query(monkeypatch: pytest.MonkeyPatch) -> None:
     with running(lambda handler: send(handler, queries=-1)) as server:
         [one] = send_burst(server, "/", 1)
 

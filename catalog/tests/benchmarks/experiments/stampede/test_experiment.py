@@ -100,7 +100,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
         yield found
 
 
-def test_an_interrupt_ends_the_server_and_asks_no_more(
+def test_an_interrupt_ends_the_server_and_the_requests(
     server: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupt(*arguments: Any) -> None:
@@ -203,14 +203,14 @@ def test_a_page_that_is_computed_twice_is_a_stampede(
     )
 
 
-def test_computing_each_answer_is_no_fault_without_a_cache() -> None:
+def test_computing_each_answer_is_not_a_fault_of_uncached() -> None:
     result = made_of("uncached", [asked(queries=3)] * 50)
 
     assert bad_columns(result) == set()
     assert "STAMPEDE" not in result.verdicts[0]
 
 
-def test_errors_are_counted_and_their_waits_are_not() -> None:
+def test_errors_are_counted_but_not_their_waits() -> None:
     failed = asked(is_error=True, started_ns=500_000_000, ended_ns=9_000_000_000)
     slow = asked(queries=3, started_ns=500_000_000, ended_ns=1_500_000_000)
     with_errors = [slow, *[asked()] * 47, failed, failed]
@@ -252,7 +252,7 @@ def test_a_server_that_answers_nothing_has_no_waits() -> None:
     assert "longest wait" not in result.verdicts[0]
 
 
-def test_a_page_that_was_not_cold_has_no_number_of_computations() -> None:
+def test_a_page_that_was_cached_already_has_no_number_of_computations() -> None:
     result = made_of("mine", [asked(queries=3), *[asked()] * 49], [asked()] * 50)
 
     assert values(result)["computations"] is None
@@ -262,7 +262,7 @@ def test_a_page_that_was_not_cold_has_no_number_of_computations() -> None:
     assert "after its cache was emptied no query was needed" in result.warnings[0]
 
 
-def test_requests_that_began_after_the_first_answer_are_warned_of() -> None:
+def test_requests_that_began_after_the_first_answer_give_a_warning() -> None:
     late = [asked(started_ns=10, ended_ns=20)] * 3
     result = made_of("mine", ONCE, [asked(queries=3), *[asked()] * 46, *late], ONCE)
 
@@ -272,7 +272,9 @@ def test_requests_that_began_after_the_first_answer_are_warned_of() -> None:
     assert made_of("mine", ONCE).warnings == ()
 
 
-def test_it_is_skipped_where_the_database_has_too_few_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_experiment_is_skipped_if_the_database_has_too_few_connections(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     done: list[float] = []
     apart = find_strategy(APART)
     options = Options(strategies=(UNCACHED, apart), on_progress=done.append)

@@ -58,7 +58,7 @@ def value(result: ExperimentResult, path: str) -> float:
     return found.value
 
 
-def test_every_strategy_and_floor_is_loaded_and_nothing_is_left(
+def test_every_strategy_and_floor_is_loaded_and_nothing_is_left_behind(
     products: list[Product], redis: Any, read_redis: Any
 ) -> None:
     before, rows = children(), list(Product.objects.order_by("pk").values())
@@ -84,7 +84,7 @@ def test_every_strategy_and_floor_is_loaded_and_nothing_is_left(
     assert keys(redis) == keys(read_redis) == set()
 
 
-def test_a_strategy_with_a_process_of_its_own_has_a_server_of_its_own(products: list[Product]) -> None:
+def test_a_strategy_with_a_separate_process_has_a_separate_server(products: list[Product]) -> None:
     apart = find_strategy("catalog.tests.benchmarks.strategies.example_strategies:Apart")
 
     result = measure(strategies=(UNCACHED, apart))
@@ -97,7 +97,7 @@ def test_a_strategy_with_a_process_of_its_own_has_a_server_of_its_own(products: 
     assert not any("left it out" in line for line in result.warnings)
 
 
-def test_an_interrupted_load_leaves_no_process_and_no_key(
+def test_an_interrupted_load_leaves_no_process_and_no_key_behind(
     products: list[Product], redis: Any, read_redis: Any
 ) -> None:
     before = children()
@@ -115,7 +115,7 @@ def test_an_interrupted_load_leaves_no_process_and_no_key(
 
 
 @pytest.mark.parametrize("path", ["/nowhere/", "/products/?page=99", "/products/?price=x"])
-def test_a_path_without_an_answer_is_named(path: str, products: list[Product]) -> None:
+def test_a_path_without_an_answer_is_reported(path: str, products: list[Product]) -> None:
     with pytest.raises(InvalidOption, match="--path must be a page of the API that answers 200"):
         measure(path=path)
 
@@ -141,7 +141,7 @@ class Nowhere(Strategy):
     url_prefix = "/nowhere"
 
 
-def test_a_strategy_whose_server_answers_something_else_is_an_error(products: list[Product]) -> None:
+def test_a_server_with_different_answers_is_an_error(products: list[Product]) -> None:
     with isolated_cache(), running_server(workers=1) as server:
         servers = dict.fromkeys(["other", "gone", *(each.name for each in STRATEGIES)], server)
         require_equal_answers(servers, STRATEGIES, "/products/")

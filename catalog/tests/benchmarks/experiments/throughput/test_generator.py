@@ -21,7 +21,7 @@ def latencies_of(*microseconds: int) -> Latencies:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_child_processes_make_the_load_and_are_gone_at_the_end(serve: Serve) -> None:
+def test_child_processes_send_the_load_and_have_ended_afterwards(serve: Serve) -> None:
     before = children()
     server = serve([KEPT] * 100_000)
     with isolated_cache(), running_load_generator() as generator:
@@ -38,7 +38,7 @@ def test_child_processes_make_the_load_and_are_gone_at_the_end(serve: Serve) -> 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_process_of_the_generator_that_dies_is_an_error(serve: Serve) -> None:
+def test_a_generator_process_that_dies_is_an_error(serve: Serve) -> None:
     before = children()
     server = serve()
     with isolated_cache(), running_load_generator() as generator:
@@ -60,7 +60,7 @@ def test_percentiles_are_in_seconds_to_three_digits() -> None:
 
 
 @pytest.mark.parametrize(("count", "has_p99"), [(99, False), (100, True)])
-def test_there_is_no_p99_of_fewer_than_a_hundred_requests(count: int, has_p99: bool) -> None:
+def test_fewer_than_a_hundred_requests_have_no_p99(count: int, has_p99: bool) -> None:
     assert (latencies_of(*[5000] * count).percentile(99) is not None) is has_p99
 
 

@@ -37,13 +37,13 @@ def values(of: Turns) -> dict[str, float | None]:
     return {figure.name: figure.value for figure in figures_of(of)}
 
 
-def test_a_share_of_the_floor_is_of_the_same_round() -> None:
+def test_a_share_of_the_floor_is_computed_within_a_round() -> None:
     # The second round was slow for all; 70 / 100 would be the same by the medians, 0.6 is not.
     assert turns().shares_of_floor == (0.8, 0.6, 0.7)
     assert values(turns())["of_floor"] == 0.7
 
 
-def test_figures_are_medians_of_rounds_with_what_they_were_made_of() -> None:
+def test_figures_are_medians_of_rounds_and_name_their_series() -> None:
     rates = (80, 30, 70, 71, 60, 79)
     measured = turns(closed=[outcome(rate) for rate in rates], floor=[outcome(100)] * 6)
     figures = {figure.name: figure for figure in figures_of(measured)}
@@ -57,7 +57,7 @@ def test_figures_are_medians_of_rounds_with_what_they_were_made_of() -> None:
     assert figures["arrivals_per_second"].value == 40
 
 
-def test_a_latency_of_each_percent_has_the_median_50_and_the_p99_99() -> None:
+def test_percentiles_of_evenly_spread_latencies_are_exact() -> None:
     opened = [outcome(0, milliseconds=range(1, 101))]
 
     found = values(turns(opened=opened))
@@ -66,7 +66,7 @@ def test_a_latency_of_each_percent_has_the_median_50_and_the_p99_99() -> None:
     assert found["p99"] == pytest.approx(0.099, rel=0.001)
 
 
-def test_the_series_have_a_value_a_round() -> None:
+def test_each_series_has_one_value_for_each_round() -> None:
     rounds = [outcome(0, milliseconds=[1] * 60), outcome(0), outcome(0, milliseconds=[5] * 60)]
 
     found = {series.name: series.values for series in series_of(turns(opened=rounds))}
@@ -78,12 +78,12 @@ def test_the_series_have_a_value_a_round() -> None:
     assert found["p50"] == pytest.approx((0.001, 0.005), rel=0.001)
 
 
-def test_a_series_that_would_be_empty_or_of_the_floor_itself_is_left_out() -> None:
+def test_empty_series_and_the_floors_share_of_itself_are_left_out() -> None:
     assert [series.name for series in series_of(turns(opened=[]))] == ["requests_per_second", "of_floor"]
     assert [series.name for series in series_of(turns("floor"))] == ["requests_per_second", "p50"]
 
 
-def test_a_p99_is_of_all_rounds_so_that_one_slow_round_shows() -> None:
+def test_the_p99_covers_all_rounds_so_one_slow_round_shows() -> None:
     assert values(turns())["p99"] == pytest.approx(0.005, rel=0.001)
     few = [outcome(0, milliseconds=[1] * 99)]
     assert values(turns(opened=few))["p99"] is None
@@ -99,14 +99,14 @@ def test_the_floor_is_not_compared_with_itself() -> None:
     assert "of_floor" not in values(turns("floor"))
 
 
-def test_a_floor_that_answers_nothing_is_an_error_with_its_cause() -> None:
+def test_a_floor_without_answers_is_an_error_with_its_cause() -> None:
     failing = outcome(0, errors=3, first_error="an answer was 500")
     silent = turns(closed=[failing, outcome(0)], floor=[outcome(100), outcome(0)])
     with pytest.raises(BenchmarkError, match=r"answered nothing in a round of w2c8\. an answer was 500"):
         values(silent)
 
 
-def test_errors_of_both_loads_are_counted_and_said() -> None:
+def test_errors_of_both_loads_are_counted_and_reported() -> None:
     failing = turns(
         closed=[outcome(50), outcome(50, errors=2, first_error="an answer was 500"), outcome(50)],
         opened=[outcome(0, errors=1, first_error="TimeoutError: timed out")],
@@ -121,7 +121,7 @@ def test_errors_of_both_loads_are_counted_and_said() -> None:
     assert line == "readcache, w2c8: 3 of 40 requests failed, the first with: an answer was 500."
 
 
-def test_a_verdict_without_a_fault_says_how_long_nearly_all_waited() -> None:
+def test_a_verdict_without_faults_gives_the_p99() -> None:
     assert verdict(turns(), workers=2, clients=8) == (
         "readcache: 70 answers a second from 2 workers to 8 clients, 70% of the floor's; "
         "at half of that, 99% within 5.00 ms."
@@ -144,7 +144,7 @@ def test_steady_rates_far_below_the_generators_limit_need_no_warning() -> None:
 
 
 @pytest.mark.usefixtures("many_cores")
-def test_a_generator_near_its_own_limit_is_warned_of() -> None:
+def test_a_generator_near_its_own_limit_gives_a_warning() -> None:
     near = [outcome(100, ceiling_per_second=ceiling) for ceiling in (None, 199.0, 199.0)]
     (line,) = warned([turns("floor", closed=near)])
     assert "the load generator's own limit, 199 requests a second from 2 processes" in line
@@ -154,26 +154,28 @@ def test_a_generator_near_its_own_limit_is_warned_of() -> None:
 
 @pytest.mark.usefixtures("many_cores")
 @pytest.mark.parametrize("ceiling", [200.0, None])
-def test_a_generator_that_can_do_twice_as_much_or_that_sent_nothing_is_not(ceiling: float | None) -> None:
+def test_a_generator_far_from_its_limit_gives_no_warning(ceiling: float | None) -> None:
     assert warned([turns("floor", closed=[outcome(100, ceiling_per_second=ceiling)] * 3)]) == []
 
 
 @pytest.mark.usefixtures("many_cores")
-def test_rates_that_differ_from_round_to_round_are_warned_of() -> None:
+def test_rates_that_differ_between_rounds_give_a_warning() -> None:
     (line,) = warned([turns(), turns(closed=[outcome(100)] * 3)])
     assert line.startswith("The rates of 1 of 2 rows differ by more than 25% between rounds.")
 
 
 @pytest.mark.usefixtures("many_cores")
 @pytest.mark.parametrize(("highest", "is_unstable"), [(115, False), (115.1, True)])
-def test_rates_may_differ_by_a_quarter_of_their_median(highest: float, is_unstable: bool) -> None:
+def test_rates_that_differ_by_a_quarter_of_the_median_give_no_warning(
+    highest: float, is_unstable: bool
+) -> None:
     rates = [outcome(rate) for rate in (90, 100, highest)]
 
     assert bool(warned([turns(closed=rates, floor=rates)])) is is_unstable
 
 
 @pytest.mark.parametrize(("cores", "said"), [(2, 2), (3, 3), (None, 1)])
-def test_too_few_cores_are_warned_of(cores: int | None, said: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_few_cores_give_a_warning(cores: int | None, said: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
     (line,) = warned([turns(closed=[outcome(100)] * 3)])
     assert line.startswith(f"2 workers share {said} cores with Redis and the load generator")

@@ -30,7 +30,7 @@ def test_every_kind_has_a_unique_name_that_a_gate_can_contain() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_no_kind_touches_other_rows_or_leaves_its_own() -> None:
+def test_no_kind_of_write_changes_other_rows_or_leaves_rows_behind() -> None:
     ProductFactory.create_batch(2, tags=[TagFactory.create(name="old")])
     User.objects.create_superuser("wilhelmina")
     before = rows()
@@ -45,7 +45,7 @@ def test_no_kind_touches_other_rows_or_leaves_its_own() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_admin_is_removed_with_all_traces_after_an_error() -> None:
+def test_an_admin_and_its_log_entries_are_removed_after_an_error() -> None:
     def visit_and_fail() -> None:
         with scratch_admin("bench-cache-1") as admin:
             LogEntry.objects.create(user=admin.user, action_flag=1)
