@@ -13,8 +13,8 @@ cases without floor-get, uncached. A change counts as significant if one of thes
   comparisons give a change of more than a tenth.
 - The figure counts a fault, and only one of the two runs has that fault.
 
-Extremes such as a maximum are not tested, because resampling says nothing about them. References are
-not tested either, because the other figures are measured against them.
+Extremes such as a maximum are not tested, because resampling says nothing about them. A change of a
+reference is never significant, because relative to itself a reference does not change.
 """
 
 from __future__ import annotations
@@ -160,10 +160,6 @@ class _Measured:
                 return _Measured(run=self.run, result=self.result, figure=found)
         return None
 
-    @property
-    def is_reference(self) -> bool:
-        return self.reference is not None and self.reference.figure is self.figure
-
     def value_by_reference(self) -> float:
         reference = self.reference.figure.value if self.reference else None
         return (self.figure.value or 0) / (reference or 1)
@@ -213,8 +209,6 @@ def _change(old: _Measured, new: _Measured) -> Change:
 
 def _is_significant(old: _Measured, new: _Measured) -> bool:
     if old.figure.value is None or new.figure.value is None or new.figure.better == "neither":
-        return False
-    if new.is_reference:
         return False
     if min(len(old.samples), len(new.samples)) < FEWEST_SAMPLES:
         return _came_or_went(old.figure, new.figure) or _intervals_differ(old, new)
