@@ -229,6 +229,26 @@ def test_the_progress_adds_up_to_the_estimate(visitor: Visitor, monkeypatch: pyt
     assert sum(done) == pytest.approx(experiment.estimate_seconds(options))
 
 
+def test_each_case_has_a_table_of_its_own_figures(visitor: Visitor) -> None:
+    visitor.time_of = lambda strategy, path, number: 2 if strategy == "uncached" else 1
+
+    cold, hit, mix = experiment.tables(measure())
+
+    assert [table.title for table in (cold, hit, mix)] == [
+        f"First request of {PATH}, nothing cached",
+        f"Repeat requests of {PATH}",
+        "5 requests of 3 pages",
+    ]
+    assert [bool(table.legend) for table in (cold, hit, mix)] == [False, False, True]
+    for table in (cold, hit, mix):
+        assert [row[0].text for row in table.rows] == NAMES
+        median = next(place for place, head in enumerate(table.heads) if head.startswith("p50"))
+        # A floor is the best of nothing.
+        assert [row[0].text for row in table.rows if row[median].rating == "best"] == ["readcache"]
+    assert {"p99 ms", "times faster", "floors"} < set(hit.heads)
+    assert ("queries" in hit.heads, "queries" in mix.heads) == (True, False)
+
+
 # What makes figures doubtful
 
 
