@@ -52,7 +52,7 @@ def bench(*experiments: str, **changed: Any) -> Run:
 
 
 def state(redis: Any) -> Any:
-    """Every row and every key, but for the read cache's tokens, which each write replaces."""
+    """All rows and keys except the tokens of the read cache, which each write replaces."""
     rows = [[*model._default_manager.order_by("pk").values()] for model in (Product, Category, Tag)]
     return rows, {key: redis.get(key) for key in redis.keys("*")}
 
@@ -313,6 +313,6 @@ def test_a_redis_user_without_the_right_to_unlink_is_refused_before_the_run(
         redis.execute_command("ACL", "SETUSER", "default", "+unlink")
 
     assert done == []
-    # Probes, which go by themselves.
+    # Only keys that test the rights of the user are left, and they expire.
     assert count_keys() <= 2
     assert all(0 < redis.ttl(key) <= 60 for key in redis.keys("bench_cache*"))

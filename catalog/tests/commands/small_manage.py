@@ -1,6 +1,6 @@
 """manage.py with small experiments, for tests that run it in a separate process.
 
-The stampede experiment ends as the variable STAMPEDE_ENDS_BY says.
+If STAMPEDE_ENDS_BY is set, the stampede experiment ends with that signal or exception.
 """
 
 import os
@@ -30,7 +30,7 @@ def make_experiments_small(set_attribute: Callable[[Any, str, Any], None]) -> No
 
 
 def make_stampede_end(how: str) -> None:
-    """``how`` is the name of a signal that the experiment sends itself, or of an exception."""
+    """``how`` is the name of a signal that the experiment sends to itself, or of an exception."""
     from catalog.benchmarks.experiments.stampede import experiment as stampede
 
     def measure(options: Any) -> None:

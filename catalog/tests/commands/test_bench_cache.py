@@ -93,7 +93,7 @@ def test_markdown_tables_are_complete() -> None:
 
 @pytest.fixture(scope="module")
 def stored_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that was measured some time ago."""
+    """A stored run."""
     path = tmp_path_factory.mktemp("stored") / "run.json"
     path.write_text(to_json(example_run()))
     return path
@@ -103,7 +103,7 @@ def stored_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_format_can_go_to_a_file(format: str, stored_run: Path, tmp_path: Path) -> None:
     target = tmp_path / "results"
     target.write_text("old")
-    # It was measured before: how it is written is one thing, that it is measured is another.
+    # A stored run is enough to test the formats.
     options = {"effort": None, "requests": None, "warmup": None, "stored": stored_run}
 
     assert bench(format=format, output=target, **options) == ""
@@ -169,7 +169,7 @@ def test_a_run_announces_where_it_writes(experiment: str, is_said: bool) -> None
 
 
 def test_an_invalid_gate_is_refused_before_the_run() -> None:
-    # Without products: measuring would fail in another way.
+    # There are no products, so measuring would fail with another message.
     with pytest.raises(CommandError, match="--fail-under must have") as raised:
         bench(gates=["2"])
     assert raised.value.returncode == 2
@@ -294,7 +294,7 @@ def test_an_empty_catalogue_is_reported_with_the_remedy() -> None:
 def test_bad_options_end_with_the_code_for_usage(
     arguments: list[str], message: str, manage: Manage, request: pytest.FixtureRequest
 ) -> None:
-    # The others are known without a database.
+    # All other errors are found without a database.
     if "/nowhere/" in arguments:
         request.getfixturevalue("small_shop")
     done = manage("bench_cache", *arguments)
@@ -302,7 +302,7 @@ def test_bad_options_end_with_the_code_for_usage(
     assert done.returncode == 2
     assert message in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
-    # Nothing is written, and nothing is said to be.
+    # A run that is refused does not announce that it writes.
     assert "writing rows" not in done.stderr
 
 
@@ -406,10 +406,10 @@ def test_an_interrupt_ends_with_its_exit_code_and_without_a_traceback(
         stderr=subprocess.PIPE,
         text=True,
     )
-    # Its draft is there from the moment on at which it measures.
+    # The draft of the output exists as soon as the run measures.
     while not list(tmp_path.glob(".results*")):
         assert process.poll() is None
-        time.sleep(0.01)  # which leaves the processor to it
+        time.sleep(0.01)  # Leave the processor to the run.
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
 
@@ -421,7 +421,7 @@ def test_an_interrupt_ends_with_its_exit_code_and_without_a_traceback(
 @pytest.mark.usefixtures("shelf")
 def test_a_redis_that_fails_during_a_run_is_reported_in_one_line() -> None:
     def fail(**kwargs: Any) -> None:
-        # As django-redis raises it: a cause within the handler of what it caused, which is a circle.
+        # django-redis raises the cause in the handler of its effect, so the contexts form a circle.
         error, interrupted = RedisConnectionError("gone"), RuntimeError()
         error.__context__, interrupted.__context__ = interrupted, error
         raise error

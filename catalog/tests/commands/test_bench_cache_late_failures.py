@@ -1,4 +1,4 @@
-"""A run whose third experiment fails loses nothing of the first two."""
+"""A run whose third experiment fails keeps the results of the first two."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ Bench = Callable[..., "CompletedProcess[str]"]
 
 @pytest.fixture
 def bench(small_shop: object, manage_environment: dict[str, str], tmp_path: Path) -> Bench:
-    """Runs three experiments, of which the third ends as its first argument says."""
-    # The folder that a killed run leaves behind is there.
+    """A function that runs three experiments. Its first argument says how the third one ends."""
+    # The folder that a killed run leaves behind is created here.
     temporary = tmp_path / "temporary"
     temporary.mkdir()
 

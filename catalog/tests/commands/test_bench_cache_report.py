@@ -1,4 +1,4 @@
-"""bench_cache --from and --report show a run that was measured before."""
+"""bench_cache shows a stored run with --from and --report."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def show(**options: Any) -> str:
 
 
 def test_a_stored_run_is_shown_in_every_format_without_measuring(stored: Path) -> None:
-    # This test may not use a database.
+    # This test has no access to a database, so nothing is measured.
     assert show(stored=stored) == render_text(RUN, columns=None, colour=False)
     assert show(stored=stored, format="markdown") == render_markdown(RUN)
     assert json.loads(show(stored=stored, format="json")) == json.loads(stored.read_text())
@@ -50,7 +50,7 @@ def test_a_stored_run_can_become_a_report(stored: Path, tmp_path: Path) -> None:
 def test_a_folder_with_other_files_is_refused_before_the_work(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").touch()
 
-    # This test has no database, so measuring would fail in another way.
+    # This test has no access to a database, so measuring would fail with another message.
     with pytest.raises(CommandError, match="--report must name a folder that is new") as raised:
         show(report=tmp_path)
     assert raised.value.returncode == 2

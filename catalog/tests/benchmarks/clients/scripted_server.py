@@ -1,4 +1,4 @@
-"""A server that answers by a script, so that a test knows exactly what a client gets."""
+"""A server with scripted answers, so that a test knows every byte that a client receives."""
 
 from __future__ import annotations
 

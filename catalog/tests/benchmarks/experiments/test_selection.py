@@ -1,4 +1,4 @@
-"""The experiments as the command chooses among them."""
+"""The selection of experiments, and what they write and how long they take."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from catalog.options import InvalidOption
 
 
 def test_the_experiments_that_write_to_the_database_are_known() -> None:
-    """A database on another machine is protected from these."""
+    """These experiments refuse a database on another machine."""
     assert set(writing_experiments(["all"])) == {"invalidation", "freshness", "leak", "outage", "growth"}
     assert writing_experiments(["latency", "throughput", "stampede"]) == []
 
@@ -25,10 +25,10 @@ def test_more_effort_takes_longer_and_so_do_more_strategies(name: str) -> None:
         EXPERIMENTS[name].estimate_seconds(Options(strategies=more, effort=effort)) for effort in Effort
     )
 
-    # What the leak experiment finds out is the same at every effort.
+    # The leak experiment does the same at every effort.
     assert 0 < quick <= normal <= thorough
     assert (quick == thorough) is (name == "leak")
-    # The time of the latency experiment is given for all strategies together.
+    # The latency experiment has one time for all strategies together.
     fewer = EXPERIMENTS[name].estimate_seconds(Options(strategies=few, effort=Effort.QUICK))
     assert fewer <= quick
     assert (fewer == quick) is (name == "latency")

@@ -25,7 +25,7 @@ def make_run(
     share: tuple[float, float, float] = (0.8, 0.7, 0.9),
     parameters: Any = None,
 ) -> Run:
-    """A run on a machine that takes ``machine`` times as long as another for everything."""
+    """A run on a machine that is slower by the factor ``machine``."""
     chance = random.Random(seed)
     figures, series = [], []
     for strategy, mean in (("floor-get", 1e-3), ("readcache", hit)):
@@ -102,7 +102,7 @@ def test_slower_and_faster_figures_are_found(
 
 @pytest.mark.parametrize(("machine", "factor"), [(3.0, 0.6), (0.3, 1.5)])
 def test_a_change_relative_to_the_reference_alone_is_not_significant(machine: float, factor: float) -> None:
-    """A time that is fixed looks like this when the machine is slower or faster."""
+    """A time that does not depend on the machine changes relative to the reference."""
     changes = compare_runs(make_run(seed=1), make_run(seed=2, machine=machine, hit=2e-3 * factor))
 
     assert significant(changes) == set()

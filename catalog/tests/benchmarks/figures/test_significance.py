@@ -1,4 +1,4 @@
-"""Two runs with one planted change each: on which side of every limit it is significant."""
+"""Two runs with a planted change, on either side of each limit of significance."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ def run(*figures: Figure | tuple[Figure, Series], seed: int = 0) -> Run:
 
 
 def change(old: Any, new: Any) -> Change:
-    """Of the first figure of both runs, which draw their resamples independently."""
+    """The change of the first figure. The two runs have different seeds, so they resample independently."""
     return compare_runs(run(*old, seed=1), run(*new, seed=0))[0]
 
 
 @pytest.mark.parametrize(
     ("factor", "is_significant"),
-    # With an interval of 98 % the second and the third would be significant, with one of 80 % each.
+    # A 98 % interval would make the second and the third significant, and an 80 % interval all of them.
     [(1.25, False), (1.33, False), (0.76, False), (1.34, True), (0.745, True)],
 )
 def test_the_interval_of_a_change_covers_99_percent(factor: float, is_significant: bool) -> None:
@@ -106,7 +106,7 @@ def test_minimum_and_maximum_are_not_tested(name: str) -> None:
     ("name", "is_significant"), [("p50", False), ("p95", True), ("mean", True), ("requests_per_second", True)]
 )
 def test_each_figure_is_resampled_by_its_own_statistic(name: str, is_significant: bool) -> None:
-    """One request in ten took fifty times as long in the newer run, which no median shows."""
+    """In the newer run one request of ten takes fifty times as long, which a median does not show."""
     old = samples(count=200, sigma=0.02)
     new = tuple(50 * each if place % 10 == 0 else each for place, each in enumerate(old))
 
@@ -134,7 +134,7 @@ def test_a_figure_without_a_better_direction_is_not_tested() -> None:
 
 @pytest.mark.parametrize("reference", ["floor-get", "uncached"])
 def test_a_time_is_also_compared_relative_to_its_reference(reference: str) -> None:
-    """A machine that is three times as slow changes both."""
+    """On a slower machine both the time and the reference change."""
     old, new = sampled(samples()), sampled(samples(3))
 
     slower = change(
@@ -233,10 +233,10 @@ def test_a_change_from_zero_has_no_percentage() -> None:
     [
         ((1.0, 0.9, 1.1), (2.0, 1.9, 2.1), True),
         ((2.0, 1.9, 2.1), (1.0, 0.9, 1.1), True),
-        # They touch.
+        # The intervals share a limit.
         ((1.0, 0.9, 1.9), (2.0, 1.9, 2.1), False),
         ((2.0, 1.9, 2.1), (1.0, 0.9, 1.9), False),
-        # They do not touch, and the change is less than a tenth.
+        # The intervals do not overlap, but the change is less than a tenth.
         ((1.0, 0.99, 1.01), (1.09, 1.08, 1.1), False),
         ((1.0, 0.99, 1.01), (1.11, 1.1, 1.12), True),
         ((1.0, None, 1.1), (2.0, 1.9, 2.1), False),
@@ -258,7 +258,7 @@ def test_intervals_that_do_not_overlap_make_a_change_of_a_tenth_significant(
 
 
 def test_intervals_are_also_compared_relative_to_the_reference() -> None:
-    """Twice the time on a machine that is twice as slow."""
+    """Everything takes twice as long on a machine that is twice as slow."""
     old = [figure(1, low=0.9, high=1.1), figure(1, strategy="floor-get")]
     new = [figure(2, low=1.9, high=2.1), figure(2, strategy="floor-get")]
 

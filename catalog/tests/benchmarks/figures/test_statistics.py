@@ -60,9 +60,9 @@ def test_a_ratio_has_no_interval_if_one_side_has_too_few_samples() -> None:
 
 
 def test_the_interval_covers_95_percent() -> None:
-    """The resampled medians of so many samples are as good as normally distributed."""
+    """The resampled medians of 2000 samples are approximately normally distributed."""
     values = samples(7, 1.0, count=2000)
-    # Of the median of a normal distribution whose standard deviation is a tenth.
+    # The standard error of the median of a normal distribution with standard deviation 0.1.
     standard_error = 0.1 * (math.pi / 2 / 2000) ** 0.5
 
     low, high = limits(median_interval(values))

@@ -1,4 +1,4 @@
-"""A run that was made by hand, with every experiment and every strategy, for tests of reports."""
+"""A hand-made run with every experiment and every strategy, for tests of reports."""
 
 from __future__ import annotations
 

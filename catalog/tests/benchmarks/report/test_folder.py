@@ -1,4 +1,4 @@
-"""The folder of a report is replaced as a whole, and nobody else's files are."""
+"""The folder of a report is replaced completely, and folders with other files are left alone."""
 
 from __future__ import annotations
 

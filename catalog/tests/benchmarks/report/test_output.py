@@ -1,4 +1,4 @@
-"""An output file always holds a whole text."""
+"""An output file always holds a complete text."""
 
 from __future__ import annotations
 

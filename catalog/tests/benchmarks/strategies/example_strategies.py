@@ -1,4 +1,4 @@
-"""Strategies as users may write them, which the tests name by module and class."""
+"""Strategies as users may write them. The tests name them by module and class."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ class Remembering(Strategy):
 
 
 def page_cache(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """A middleware that would cache what every strategy is compared with."""
+    """A middleware that caches the uncached pages, with which all strategies are compared."""
 
     def answer(request: HttpRequest) -> HttpResponse:
         if not request.path.startswith("/uncached/"):
             return get_response(request)
-        # Nobody may take this for the answer of a process.
+        # The benchmark must not mistake this text for an answer of the process.
         sys.stdout.write("A request.\n")
         key = f"page:{request.get_full_path()}"
         content = cache.get(key)
@@ -90,13 +90,13 @@ class Apart(Strategy):
         return _forgetting()
 
     def urls(self) -> list[Any]:
-        """None, and not to be asked for in a process without its settings."""
+        """No URLs. Must not be called in a process without the strategy's settings."""
         assert "apart" in settings.CACHES
         return []
 
 
 def deaf(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """A middleware of a process that does not hear that it is to end."""
+    """A middleware that makes its process ignore the signal to end."""
     signal.signal(signal.SIGQUIT, signal.SIG_IGN)
     return get_response
 

@@ -1,4 +1,4 @@
-"""Strategies that have one fault each, by which the experiments are shown to notice it."""
+"""Strategies with planted faults, which the experiments must notice."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from catalog.models import Product
 from catalog.serializers import ProductSerializer
 
 POLL_SECONDS = 0.01
-# Of an account of the leak experiment, and of the browsable pages' own token against forged requests.
+# The name of an account of the leak experiment, and the CSRF token of a browsable page.
 USERNAME = re.compile(r"bench-cache-[\w.-]+")
 CSRF_TOKEN = re.compile(r'csrf[^<>]*?"[A-Za-z0-9]{64}"', re.IGNORECASE)
 
 
 def with_views(**changed: Any) -> Any:
-    """The shop's views, but for those that are given by name."""
+    """The shop's views, with those that are passed by name in place of the originals."""
     return SimpleNamespace(**{**vars(views), **changed})
 
 
 class _PageBefore:
-    """Answers with the page as it was before its latest change."""
+    """Answers with the page from before its latest change."""
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         key = f"page-before:{request.get_full_path()}"
@@ -57,7 +57,7 @@ class OneVersionBehind(Strategy):
 
 
 class DetailOnceWritten(views.ProductDetailAPIView):
-    """Shows what a writer left in the cache, once, and otherwise what is in the database."""
+    """Shows the product that a writer has put into the cache, once, and otherwise the database."""
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         key = f"written:{kwargs['pk']}"
@@ -82,7 +82,7 @@ def _writing_through() -> Iterator[None]:
 
 
 class ShowsUncommitted(Strategy):
-    """Writes to the cache when a tag is added to a product, whatever becomes of the transaction."""
+    """Writes to the cache when a tag is added to a product, even if the transaction is rolled back."""
 
     name = "shows-uncommitted"
     caches = False
@@ -93,7 +93,7 @@ class ShowsUncommitted(Strategy):
 
 
 class _Changed:
-    """Changes the page's HTML after it was rendered. ``before`` is the page of whoever asked before."""
+    """Changes the rendered HTML. ``before`` is the page that the previous request got."""
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         response = super().finalize_response(request, response, *args, **kwargs)  # type: ignore[misc]
@@ -127,7 +127,7 @@ class StatisticsWithAForm(_Changed, views.ProductStatsAPIView):
 
 
 class Leaky(Strategy):
-    """The list leaks the name of whoever asked before, a product a token, and the statistics a form."""
+    """The list leaks the name of the previous account, a product leaks a token, the statistics a form."""
 
     name = "leaky"
     caches = False
@@ -155,8 +155,8 @@ class StatisticsToKeep(_Changed, views.ProductStatsAPIView):
 
 
 class Careless(Strategy):
-    """The list sets a cookie of everybody's, a product names nobody but who asks first, shared caches keep
-    the statistics.
+    """The list sets the same cookie for everyone, a product loses the name of the account after the first
+    request, and shared caches may keep the statistics.
     """
 
     name = "careless"
@@ -169,7 +169,7 @@ class Careless(Strategy):
 
 
 class ComputedTwiceList(views.ProductListCreateAPIView):
-    """The first two requests for a page compute it, and all others wait until it is there."""
+    """The first two requests for a page compute it, and all others wait for the result."""
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         key = f"computed-twice:{request.get_full_path()}"

@@ -1,4 +1,4 @@
-"""Strategies of a user's own, found, refused and measured."""
+"""Users' strategies are found, refused and measured."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_strategy_in_a_separate_process_gives_the_same_answers() -> None:
         again = requester.ask(UNCACHED, PAGE)
 
     assert first.body == second.body == here.body
-    # Its middleware is only there: this process's answers have no cache that it does not know.
+    # The middleware of "apart" runs only in its process, so it does not cache the answers of this one.
     assert (first.queries, second.queries) == (here.queries, 0)
     assert again.queries == here.queries
     assert 0 < nanoseconds < 1_000_000_000
@@ -105,7 +105,7 @@ def test_a_separate_process_has_its_own_settings_and_collects_garbage_with_this_
         with garbage_collector_off():
             within = requester.run(apart, examples.describe_process)
         after = requester.run(apart, examples.describe_process)
-        # Kept, so that it is not the end of its life that ends the process.
+        # Keep a reference, so that garbage collection is not what ends the process.
         running = requester._running
 
     assert running

@@ -1,4 +1,4 @@
-"""A short soak of real servers, readers and writers, and the versions that its pages show."""
+"""A short soak with real servers, readers and writers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def stored(redis: Any) -> set[bytes]:
 
 
 def measure_long_enough(**options: Any) -> list[FreshnessResult]:
-    """With enough reads and writes for a count of 0 to say something, on a busy machine too."""
+    """Repeat for longer until there are enough reads and writes for a count of 0 to be meaningful."""
     for factor in (1, 2, 4, 8):
         with isolated_cache():
             results = measure_freshness(seconds=factor * SECONDS, **options)
@@ -54,7 +54,7 @@ def test_the_read_cache_is_always_fresh_and_the_textbook_is_not(redis: Any, read
     assert read_cache.hit_share > 0.5
     assert textbook.stale_reads > textbook.reads / 20
     assert textbook.oldest_stale_seconds > 0
-    # Everything that was made for it is gone, and nothing else.
+    # All scratch rows have been removed, and no others.
     assert list(Product.objects.all()) == [bystander]
     assert list(Category.objects.all()) == [bystander.category]
     assert list(Tag.objects.all()) == list(bystander.tags.all())
@@ -83,7 +83,7 @@ def test_a_planted_fault_is_counted_and_named(
     strategy = find_strategy(f"{PLANTED}:{planted}")
 
     with isolated_cache():
-        # By this seed the first write is an update and the second one is rolled back.
+        # With this seed the first write is an update and the second one is rolled back.
         result = experiment.measure(Options(strategies=(strategy,), seed=4))
 
     figure = result.figure(strategy.name, "freshness", fault)

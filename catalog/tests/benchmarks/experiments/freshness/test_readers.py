@@ -1,4 +1,4 @@
-"""The reader's loop against a server that gives planted answers: each fault is counted exactly."""
+"""A reader reads planted answers from a small server, and counts each fault exactly."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from catalog.tests.benchmarks.small_server import Reply, send, serving
 READS = 40
 READERS = 3
 SECOND_NS = 1_000_000_000
-# What the writers have acknowledged of every register.
+# The version of every register that the writers have acknowledged.
 ACKNOWLEDGED = 5
 SHELF = Shelf(
     label="soak-1",
@@ -41,7 +41,7 @@ Plant = Callable[[int], dict[str, int]]
 
 
 def row(key: int, versions: dict[str, int]) -> dict[str, Any]:
-    """A product as the API shows it, all of whose facts are current unless ``versions`` has them."""
+    """A product in the form of the API. Its facts are current except those in ``versions``."""
     shown = dict.fromkeys(FACTS, ACKNOWLEDGED) | versions
     tags = shown["tags"]
     bits = [ROLLED_BACK] if tags == ROLLED_BACK else [bit for bit in range(16) if gray(tags) >> bit & 1]
@@ -55,7 +55,7 @@ def row(key: int, versions: dict[str, int]) -> dict[str, Any]:
 
 
 class Server:
-    """Plants ``versions_of(n)`` into the n-th answer, and says that ``queries_of(n)`` were run for it."""
+    """Its n-th answer shows the versions in ``versions_of(n)`` and reports ``queries_of(n)`` queries."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class Server:
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """A second passes whenever a reader looks at the clock, once before each request."""
+    """A clock that advances by a second with each look. The reader looks once before each request."""
     seconds, requests = count(), count(1)
     found = SimpleNamespace(
         monotonic=lambda: float(next(seconds)), monotonic_ns=lambda: next(requests) * SECOND_NS
@@ -166,7 +166,7 @@ def test_an_answer_that_shows_a_value_that_was_rolled_back_is_one_uncommitted_re
 
 
 def test_a_version_ahead_of_the_acknowledged_one_is_not_a_fault(board: memoryview[int]) -> None:
-    """A write may show before its writer was told that it succeeded."""
+    """A write may be visible before it is acknowledged."""
     found = counted(Server(lambda _: dict.fromkeys(FACTS, ACKNOWLEDGED + 1)), board)
 
     assert (found.stale_reads, found.uncommitted_reads) == (0, 0)
@@ -209,7 +209,7 @@ def test_a_reader_asks_for_the_list_and_for_each_product_in_a_drawn_order(board:
     lists = [path for path in orders[0] if "?" in path]
     assert set(orders[0]) == {lists[0], "/uncached/products/7/", "/uncached/products/8/"}
     assert lists[0].startswith("/uncached/products/?search=1&")
-    # Three in ten are for the list.
+    # Three of ten requests are for the list.
     assert len(lists) == pytest.approx(0.3 * READS, abs=6)
     assert orders[0] == orders[1]
     assert len({tuple(order) for order in orders}) == 3
@@ -220,7 +220,7 @@ def test_an_answer_without_a_product_is_stale_in_all_facts_of_the_product(board:
 
     found = counted(server, board)
 
-    # The list without it, and its own page, which is not found.
+    # Stale are the list, which lacks the product, and the page of the product, which is a 404.
     assert found.stale_reads == READS - server.paths.count("/uncached/products/7/")
     assert 0 < server.paths.count("/uncached/products/8/") < found.stale_reads
     assert set(found.stale) == {(3, MISSING), (4, MISSING), (5, MISSING)}

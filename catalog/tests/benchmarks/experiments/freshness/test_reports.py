@@ -1,4 +1,4 @@
-"""Planted reports of readers and writers: each is summed up, shown and judged exactly."""
+"""Planted reports of readers and writers give exact totals, tables and verdicts."""
 
 from __future__ import annotations
 
@@ -60,14 +60,14 @@ def test_the_counts_of_all_processes_are_summed() -> None:
     ("stale", "seconds"),
     [
         ([], 0),
-        # It lacks the write of second 12.
+        # The answer lacks the write of second 12.
         ([(0, 1, 15 * SECOND_NS)], 3),
-        # It lacks both, the first one for longer.
+        # The answer lacks both writes, the first one for longer.
         ([(0, 0, 15 * SECOND_NS)], 5),
-        # It lacks the whole product.
+        # The answer lacks the whole product.
         ([(0, -1, 15 * SECOND_NS)], 5),
         ([(0, 1, 14 * SECOND_NS), (0, 0, 13 * SECOND_NS)], 3),
-        # It lacks a whole product that nobody has written yet.
+        # The answer lacks a product that has not been written since the start.
         ([(5, -1, 15 * SECOND_NS)], 0),
     ],
 )
@@ -86,12 +86,12 @@ def test_without_a_response_there_is_no_result() -> None:
 
 
 def test_without_an_acknowledged_write_there_is_no_result() -> None:
-    """All answers would be fresh where nobody writes."""
+    """Without a write every answer is fresh, which says nothing about the cache."""
     with pytest.raises(BenchmarkError, match="No write was acknowledged"):
         sum_up([writer(writes=0, rollbacks=3), writer(writes=0)], [reader()])
 
 
-# What is said of it
+# Verdicts
 
 
 def result(**changes: Any) -> FreshnessResult:

@@ -1,4 +1,4 @@
-"""Each way in which a writer of the soak writes, and its loop on a clock and a board of the test's own."""
+"""Each kind of write of the soak, and the loop of a writer with a clock and a board made by the test."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def shelf() -> Iterator[Shelf]:
 
 
 def shown(*shelves: Shelf) -> dict[int, int]:
-    """The version of each register that the database has."""
+    """The version of each register in the database."""
     listing = pages(shelves)[0]
     body = Requester().ask(UNCACHED, listing.path).body
     return shown_versions(body["results"], shelves, listing.products)
@@ -58,7 +58,7 @@ def test_every_kind_of_write_shows_the_versions_that_it_acknowledges(
 ) -> None:
     writer, versions = ShelfWriter(shelf), dict.fromkeys(range(REGISTERS), 0)
 
-    # Often enough for tags to be removed as well as added.
+    # Four versions, in which tags are both added and removed.
     for number in range(1, 5):
         kind(writer, place)
         acknowledged = writer.acknowledged()
@@ -104,7 +104,7 @@ def test_every_fact_of_a_product_is_recognised_as_uncommitted_before_its_rollbac
 
     class Undo(Exception):
         def __init__(self) -> None:
-            """Within the transaction, right before it is rolled back."""
+            """Look at the database within the transaction, right before it is rolled back."""
             seen.append(shown(shelf))
 
     monkeypatch.setattr(writers, "_Undo", Undo)
@@ -112,16 +112,16 @@ def test_every_fact_of_a_product_is_recognised_as_uncommitted_before_its_rollbac
 
     [inside] = seen
     facts = {shelf.register(place, fact) for fact in range(3)}
-    # Those of the category and of the tag are every product's.
+    # All products of the shelf share the registers of its category and of its tag.
     shared = {shelf.category_register, shelf.name_tag_register}
     assert {register for register, version in inside.items() if version >= ROLLED_BACK} == facts | shared
 
 
 class Board(list[int]):
-    """The numbers that the processes share. Between two looks at it there are ``reads_per_look`` reads."""
+    """The numbers that the processes share. The readers read ``reads_per_look`` times between two looks."""
 
     def __init__(self, *shelves: Shelf, reads_per_look: int = 1_000_000) -> None:
-        # Of the three readers the last one reads.
+        # There are three readers, of which only the last one reads.
         super().__init__([0] * (len(shelves) * REGISTERS + 3))
         self.shelves, self.reads_per_look = shelves, reads_per_look
 
@@ -136,7 +136,7 @@ class Board(list[int]):
 
 
 class Clock:
-    """A second passes with each write. It takes no time to wait."""
+    """A clock that advances by a second with each write, and not while a writer waits."""
 
     def __init__(self) -> None:
         self.seconds, self.naps = 0.0, 0
@@ -182,10 +182,10 @@ def test_a_writer_acknowledges_on_the_board_what_the_database_has_committed(shel
 
     report = report_of(task(shelf), board)
 
-    # One a second; each but the rolled-back ones acknowledges something.
+    # One write in each second. Each that is not rolled back acknowledges at least one version.
     assert report.writes + report.rollbacks == 30
     assert len(set(report.acknowledged.values())) == report.writes > report.rollbacks > 0
-    # Each version of each register once, in their order, and on the board the last.
+    # The versions of each register are acknowledged once and in order, and the board holds the last one.
     for register in range(REGISTERS):
         versions = [version for each, version in report.acknowledged if each == register]
         assert versions == list(range(1, len(versions) + 1))
@@ -234,7 +234,7 @@ def test_the_seed_and_the_writers_number_determine_kinds_and_products() -> None:
 
     assert drawn[0] == drawn[1]
     assert drawn[2] != drawn[0] != drawn[3]
-    # A writer writes what is on its own shelf.
+    # A writer writes only to its own shelf.
     assert all(0 <= register < REGISTERS for each in drawn for register, _ in each)
 
 
@@ -242,7 +242,7 @@ def test_the_seed_and_the_writers_number_determine_kinds_and_products() -> None:
 
 
 def pause(board: Board, given: Task, *, limits: list[int], deadline: float = 1.0) -> bool:
-    """Whether there is time for another write after seven reads, with the limit of the draw noted."""
+    """Whether there is time for another write after seven reads. Appends the limit of the draw."""
 
     def draw(limit: int) -> int:
         limits.append(limit)
@@ -257,10 +257,10 @@ def test_a_writer_waits_for_a_drawn_number_of_reads(shelf: Shelf, clock: Clock) 
 
     assert pause(board, task(shelf), limits=limits)
 
-    # The first look has seen one read.
+    # The first look has counted one read.
     assert board[-1] == 8
     assert clock.naps == 6
-    # Up to eight reads of each of three pages.
+    # At most eight reads for each of three pages.
     assert limits == [24]
 
 
@@ -274,7 +274,7 @@ def test_the_more_writers_there_are_the_longer_each_of_them_waits(shelf: Shelf, 
 
 def test_only_the_readers_of_the_task_are_counted(shelf: Shelf, clock: Clock) -> None:
     board = Board(shelf, reads_per_look=1)
-    # Reads of one reader, and of a register that is no reader's.
+    # One read of the first reader, and a version in the register before it, which must not count.
     list.__setitem__(board, -3, 1)
     list.__setitem__(board, -4, 1)
 

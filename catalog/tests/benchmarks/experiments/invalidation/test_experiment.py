@@ -1,4 +1,4 @@
-"""Each kind of write against each strategy, and that the check of it can fail in every way it should."""
+"""Each kind of write with each strategy. Planted faults show that every check can fail."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def choose(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Leave these kinds of write only."""
+    """Measure only these kinds of write."""
 
     def leave(*chosen: str | Kind) -> None:
         by_name = {kind.name: kind for kind in KINDS}
@@ -68,7 +68,7 @@ def value(result: ExperimentResult, path: str) -> float | None:
 
 
 def state(redis: Any, read_redis: Any) -> list[Any]:
-    """All that is stored."""
+    """All rows and keys."""
     models = (Product, Category, Tag, Product.tags.through, User, Session, LogEntry)
     rows = [list(model._default_manager.order_by("pk").values()) for model in models]
     keys = [sorted(client.keys("bench_cache*")) for client in (redis, read_redis)]
@@ -103,7 +103,7 @@ def test_the_textbook_notices_writes_with_signals_and_none_in_a_race(
     )
 
 
-# That the check can fail
+# Planted faults
 
 
 def test_a_read_cache_that_does_not_rotate_is_detected(
@@ -129,9 +129,9 @@ def test_a_strategy_one_version_behind_is_stale_on_each_of_its_pages(
     assert {figure.name: figure.value for figure in figures} == {
         "stale": 1,
         "stale_list": 1,
-        # This page comes from the database.
+        # The page of the category comes from the database.
         "stale_category": 0,
-        # Both races end with the list as it was.
+        # Both races end with the old list.
         "stale_race": 2,
     }
     assert result.verdicts[0].startswith("one-version-behind: 1 of 1 kinds of write leave a page STALE, ")
@@ -139,7 +139,7 @@ def test_a_strategy_one_version_behind_is_stale_on_each_of_its_pages(
 
 @contextmanager
 def clearing_after_commit() -> Iterator[None]:
-    """The textbook's experiment, but at the right time. It cannot help against a late fill."""
+    """The textbook's invalidation, but after COMMIT. It does not prevent a late fill."""
 
     def clear(**kwargs: Any) -> None:
         transaction.on_commit(lambda: signals.clear_product_cache(sender=Product))
@@ -178,7 +178,7 @@ def test_the_time_of_an_invalidation_counts_for_its_own_strategy_only(
     choose("save")
     monkeypatch.setattr(experiment, "ROUNDS", Scale(quick=3, normal=1, thorough=1))
     monkeypatch.setattr(experiment, "MOST_SECONDS", 0.1)
-    # On a clock of its own, on which nothing else takes long however busy the machine is.
+    # A clock on which only the invalidation takes long, so that a busy machine does not matter.
     now_ns = 0
 
     def take(milliseconds: int) -> int:
@@ -194,7 +194,7 @@ def test_the_time_of_an_invalidation_counts_for_its_own_strategy_only(
     assert value(result, "textbook.save.write") > 0.2  # type: ignore[operator]
     assert value(result, "textbook.invalidation.write_extra") > 0.1  # type: ignore[operator]
     assert max(value(result, f"{name}.save.write") or 1 for name in ("uncached", "readcache")) < 0.2
-    # What is slow is not done as often.
+    # A slow write is repeated less often.
     assert len(result.samples("textbook", "save", "write")) == 1
     assert len(result.samples("readcache", "save", "write")) == 3
 
@@ -245,7 +245,7 @@ def test_a_price_that_may_be_chance_is_not_claimed(times: tuple[float, float], w
     assert verdict == f"mine: every one of 12 kinds of write is seen at once, under race too; {words}."
 
 
-# What is left behind
+# Clean-up
 
 
 def fail(target: Target) -> None:
@@ -287,7 +287,7 @@ def test_the_experiment_leaves_everything_unchanged(
     assert post_save.has_listeners(Product)
 
 
-# What cannot be measured
+# Strategies and databases that cannot be measured
 
 
 def test_a_database_in_memory_has_no_races_and_no_second_process(
@@ -331,7 +331,7 @@ def test_the_experiment_ignores_the_simulated_latency(
     assert value(measure(READ_CACHE), "readcache.update.stale") == 0
 
 
-# What is shown
+# Tables and verdicts
 
 
 def test_the_tables_have_a_row_for_each_kind_and_mark_stale_pages(choose: Callable[..., None]) -> None:

@@ -1,4 +1,4 @@
-"""Planted findings: what was stale, and what a write took, are counted and said exactly."""
+"""Planted findings give exact counts of stale pages, exact times and exact verdicts."""
 
 from __future__ import annotations
 
@@ -69,9 +69,9 @@ def test_the_totals_count_kinds_and_take_the_median_of_their_prices() -> None:
     assert values(FINDINGS, "invalidation") == {
         "kinds": 3,
         "stale": 1,
-        # Whichever of the two races it lost.
+        # The kinds that lost at least one of the two races.
         "stale_race": 2,
-        # 4 / 2, 5 / 4 and 16 / 10; 4 - 2, 5 - 4 and 16 - 10.
+        # The median of 4 / 2, 5 / 4 and 16 / 10, and the median of 4 - 2, 5 - 4 and 16 - 10.
         "write_cost": 1.6,
         "write_extra": 2,
     }
@@ -160,11 +160,11 @@ def test_the_table_shows_the_worst_result_of_a_kind() -> None:
     ]
 
 
-# The trials of one kind, planted
+# Planted trials of one kind of write
 
 
 class Bench:
-    """In place of a real one, with pages that nobody asks for."""
+    """Replaces the real bench, without requesting pages."""
 
     def __init__(self, *, has_readers: bool = True) -> None:
         self.readers = has_readers
@@ -183,7 +183,7 @@ KIND = Kind(name="save", changes=frozenset({"detail"}), write=lambda target: Non
 
 @pytest.fixture
 def planted(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What each trial finds, by its name. Each has a target of its own."""
+    """The results of the trials by their names. Each trial gets its own target."""
     found: dict[str, Any] = {
         "pages": {"detail": False},
         "races": [False, False],
@@ -242,7 +242,7 @@ def test_each_write_is_timed_on_a_fresh_target(planted: dict[str, Any]) -> None:
     findings = examine(Bench())
 
     assert [each.seconds for each in findings] == [(0.25,) * 4] * 2
-    # A second in all is enough, though there could have been another round.
+    # The trials stop after a second in total, although more rounds are allowed.
     assert rounds > 4
     assert len({target for _, target in planted["timed"]}) == len(planted["timed"]) == 8
 

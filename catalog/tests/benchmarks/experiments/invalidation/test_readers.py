@@ -21,7 +21,7 @@ DETAIL_QUERIES = 2
 
 @pytest.fixture(autouse=True)
 def _isolated() -> Iterator[None]:
-    """Without the textbook's receivers, its stale pages stay."""
+    """Disconnect the textbook's receivers, so that its stale pages stay."""
     with signals.disconnected(), isolated_cache():
         yield
 

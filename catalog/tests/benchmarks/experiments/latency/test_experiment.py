@@ -40,7 +40,7 @@ def shelf() -> list[Product]:
     ("path", "mix"),
     [
         ("/products/", 150),
-        # The mix is the same whatever the path: once is enough.
+        # The mix does not depend on the path, so it is measured in full only once.
         ("/products/?page=2&page_size=10", 3),
         ("/products/stats/", 3),
     ],
@@ -103,7 +103,7 @@ def test_the_simulated_latency_slows_misses_only() -> None:
     result = measure(simulated_latency_seconds=0.02, requests=5)
 
     assert min(result.samples("uncached", "hit", "time")) > 0.02
-    # Not the longest, in which the machine may have had other work.
+    # The minimum, because a busy machine makes single requests slow.
     assert min(result.samples("readcache", "hit", "time")) < 0.02
     assert min(result.samples("readcache", "cold", "time")) > 0.02
 
@@ -113,7 +113,7 @@ def test_the_mix_follows_its_seed_and_zipfs_law(shelf: list[Product]) -> None:
 
     assert draw_mix(1, 5000) == mix != draw_mix(2, 5000)
     counts = sorted((mix.count(path) for path in set(mix)), reverse=True)
-    # The first of Zipf's ranks is asked for 2 ** 0.8 times as often as the second.
+    # By Zipf's law the first rank is requested 2 ** 0.8 times as often as the second.
     assert counts[0] > 1.3 * counts[1] > 1.3 * counts[5]
     kinds = {path.partition("?")[0] for path in mix}
     assert {"/products/", "/products/stats/", "/categories/"} < kinds

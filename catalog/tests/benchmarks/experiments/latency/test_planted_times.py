@@ -1,4 +1,4 @@
-"""A visitor with a clock of the test's own: each planted time becomes exactly its figure."""
+"""A requester that returns planted times. Each figure follows exactly from them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TimeOf = Callable[[str, str, int], float]
 
 
 class Visitor:
-    """In place of a ``Requester``. ``timed`` has the strategy, the path and what was emptied before.
+    """Replaces ``Requester``. ``timed`` holds the strategy, the path and how often the cache was emptied.
 
     ``time_of`` gives the milliseconds of a strategy's n-th timed request since the cache was emptied.
     """
@@ -40,7 +40,7 @@ class Visitor:
         self.asked: Counter[tuple[str, str]] = Counter()
         self.floors: list[tuple[int, str]] = []
         self.emptied = 0
-        # Of everything that was timed since the cache was emptied.
+        # The number of timed requests of each strategy since the cache was emptied.
         self._since: Counter[str] = Counter()
 
     def __enter__(self) -> Visitor:
@@ -104,11 +104,11 @@ def value(result: ExperimentResult, path: str) -> float:
 
 
 def test_the_summary_of_repeat_requests_leaves_out_the_warm_up(visitor: Visitor) -> None:
-    """After seven requests of a second, a hundred that take 1, 2, … 100 ms."""
+    """Seven requests take a second each, and then a hundred take 1, 2, … 100 ms."""
     planted = {"uncached": 10.0, "readcache": 1.0, "floor": 0.25, "floor-get": 0.5}
 
     def time_of(strategy: str, path: str, number: int) -> float:
-        # Repeats follow the last cold round, in which each strategy was timed once.
+        # Repeat requests follow the last cold round, in which each strategy was timed once.
         repeat = number - 1 - WARMUP
         return planted[strategy] * (repeat + 1 if repeat >= 0 else 1000)
 
@@ -152,11 +152,11 @@ def test_the_first_request_of_each_cold_round_is_a_miss(visitor: Visitor) -> Non
     for name in NAMES:
         assert result.samples(name, "cold", "time") == (0.003,) * COLD_ROUNDS
         assert result.samples(name, "mix", "time") == (0.003, *[0.001] * (len(MIX) - 1))
-    # Once before the checks, before each cold round, and before the mix.
+    # The cache is emptied before the checks, before each cold round, and before the mix.
     assert visitor.emptied == 1 + COLD_ROUNDS + 1
     cold = visitor.timed[: COLD_ROUNDS * len(NAMES)]
     assert [emptied for *_, emptied in cold] == [1 + n // 4 for n in range(4, 4 * COLD_ROUNDS + 4)]
-    # What the floors answer is kept in the cache, too.
+    # Emptying the cache removes the answers of the floors too, so they are stored again each time.
     assert {emptied for emptied, path in visitor.floors if path == PATH} == set(range(1, visitor.emptied + 1))
     assert {path for emptied, path in visitor.floors if emptied == visitor.emptied} == set(MIX)
 
@@ -229,7 +229,7 @@ def test_the_progress_adds_up_to_the_estimate(visitor: Visitor, monkeypatch: pyt
     assert sum(done) == pytest.approx(experiment.estimate_seconds(options))
 
 
-def test_each_case_has_a_table_of_its_own_figures(visitor: Visitor) -> None:
+def test_each_case_has_a_table_with_its_figures(visitor: Visitor) -> None:
     visitor.time_of = lambda strategy, path, number: 2 if strategy == "uncached" else 1
 
     cold, hit, mix = experiment.tables(measure())
@@ -243,27 +243,27 @@ def test_each_case_has_a_table_of_its_own_figures(visitor: Visitor) -> None:
     for table in (cold, hit, mix):
         assert [row[0].text for row in table.rows] == NAMES
         median = next(place for place, head in enumerate(table.heads) if head.startswith("p50"))
-        # A floor is the best of nothing.
+        # A floor is never the best.
         assert [row[0].text for row in table.rows if row[median].rating == "best"] == ["readcache"]
     assert {"p99 ms", "times faster", "floors"} < set(hit.heads)
     assert ("queries" in hit.heads, "queries" in mix.heads) == (True, False)
 
 
-# What makes figures doubtful
+# Warnings of doubtful figures
 
 
 @pytest.mark.parametrize(
     ("times", "warnings"),
     [
         ([1.0] * 100, []),
-        # A standard deviation of 9.0 and of 11.1 %.
+        # The next two have standard deviations of 9.0 % and 11.1 %.
         ([1.0, 1.2] * 50 + [1.1] * 20, []),
         (
             [0.9, 1.125] * 50,
             ["mine: the standard deviation is 11% of the mean. Close other programs or raise --requests."],
         ),
         ([1.0] * 99, ["mine: no p99 from 99 samples. Raise --requests to 100."]),
-        # Ten times the median is no outlier yet.
+        # Ten times the median does not count as an outlier.
         (
             [1.0] * 99 + [10.0],
             ["mine: the standard deviation is 83% of the mean. Close other programs or raise --requests."],

@@ -1,4 +1,4 @@
-"""What real pages disclose, and when a response discloses another account."""
+"""The disclosures in real pages, and the rules that tell when a response leaks another account."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_the_csrf_token_and_the_csrf_cookie_are_found() -> None:
     token, cookie = client.cookies["csrftoken"].value, ("csrftoken", client.cookies["csrftoken"].value)
 
     assert len(first.csrf_tokens) == len(again.csrf_tokens) == 1
-    # The token is masked anew for each page.
+    # Each page shows the token with a different mask.
     assert first.csrf_tokens.isdisjoint({token} | again.csrf_tokens)
     assert cookie in first.cookies & again.sent_cookies
     assert cookie not in first.sent_cookies
@@ -117,7 +117,7 @@ def test_each_fault_is_distinguished_from_the_others(
         (Disclosure(csrf_tokens=frozenset({"z"})), PAGE),
         (Disclosure(cookies=frozenset({("csrftoken", "z")})), PAGE),
         (Disclosure(cookies=frozenset({("sessionid", "b")})), PAGE),
-        # What the answer before had is no fault where this answer does not have it.
+        # An answer without the disclosures of the earlier answer has no fault.
         (Disclosure(), PAGE),
     ],
 )

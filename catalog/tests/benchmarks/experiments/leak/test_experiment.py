@@ -52,7 +52,7 @@ def test_the_textbook_leaks_every_html_page_and_the_read_cache_none(redis: Any, 
     ProductFactory.create()
     Client().force_login(User.objects.create(username="bench-cache-of-somebody-else"))
     before = state()
-    # Without the tokens of these writes, which run out.
+    # The tokens of these writes would expire during the test.
     read_redis.flushdb()
     read_redis.set("precious", "somebody else's")
     done: list[float] = []
@@ -62,19 +62,19 @@ def test_the_textbook_leaks_every_html_page_and_the_read_cache_none(redis: Any, 
 
     nothing = dict.fromkeys(("found", "names", "csrf_tokens", "cookies", "forms", "lacking", "shareable"), 0)
     assert totals(result, "uncached") == totals(result, "readcache") == {"answers": 48, **nothing}
-    # Three pages in eight orders, in all of which the second gets the first's.
+    # Three pages in each of eight orders: the second account always gets the page of the first.
     assert totals(result, "textbook") == {
         "answers": 48,
         "found": 24,
-        # Whoever logs out or comes after somebody who has a name.
+        # Three pages in each of the six orders in which the first account has a name.
         "names": 18,
         "csrf_tokens": 24,
         "cookies": 0,
-        # The statistics have no form, even for an admin.
+        # The statistics have no form, even for an admin, so two pages in each of three orders.
         "forms": 6,
-        # Users and admins who come after somebody else.
+        # Three pages in each of the four orders in which a user or an admin comes after another account.
         "lacking": 12,
-        # Those with names, and 18 that the first of two were answered.
+        # The 18 pages with names, and the 18 pages of the first accounts themselves.
         "shareable": 36,
     }
     leaks = {
@@ -91,7 +91,7 @@ def test_the_textbook_leaks_every_html_page_and_the_read_cache_none(redis: Any, 
         (False, False),
     ]
     assert sum(done) == pytest.approx(experiment.estimate_seconds(Options(strategies=strategies)))
-    # All that was made for it is gone, and nothing else.
+    # All scratch rows and keys have been removed, and no others.
     assert state() == before
     assert redis.keys() == []
     assert read_redis.keys() == [b"precious"]
@@ -104,14 +104,14 @@ def test_each_kind_of_leak_is_distinguished_from_the_others(monkeypatch: pytest.
 
     result = measure(leaky, careless)
 
-    # One page of three in each of eight orders.
+    # Each kind of leak is planted in one of three pages. There are eight orders.
     assert totals(result, "leaky") == {
         "answers": 24,
-        # Whoever comes after somebody who has a name.
+        # The orders in which the first account has a name.
         "names": 6,
         "csrf_tokens": 8,
         "cookies": 0,
-        # All but the admin, who comes twice.
+        # All orders except the two in which the second account is the admin.
         "forms": 6,
         "lacking": 0,
         "found": 20,
@@ -123,10 +123,10 @@ def test_each_kind_of_leak_is_distinguished_from_the_others(monkeypatch: pytest.
         "csrf_tokens": 0,
         "cookies": 8,
         "forms": 0,
-        # A user or an admin that comes after somebody else.
+        # The orders in which a user or an admin comes after another account.
         "lacking": 4,
         "found": 12,
-        # Of both answers to each order, those to somebody who has a name.
+        # One page of each order for each of its two accounts that has a name.
         "shareable": 10,
     }
     assert result.verdicts == (
@@ -144,7 +144,7 @@ def test_a_strategy_with_a_separate_process_is_asked_in_that_process() -> None:
 
     result = measure(UNCACHED, find_strategy("catalog.tests.benchmarks.strategies.example_strategies:Apart"))
 
-    # Its middleware keeps whole pages, whoever asks for them, and is in no other process.
+    # Its middleware, which runs only in the separate process, caches whole pages for all accounts.
     found = {name: totals(result, name)["found"] for name in ("uncached", "apart")}
     assert found["uncached"] == 0
     assert found["apart"] == 24
@@ -205,7 +205,7 @@ def test_an_interrupt_removes_accounts_and_sessions(monkeypatch: pytest.MonkeyPa
     before = state()
 
     def interrupt(*arguments: Any, **options: Any) -> None:
-        # The user is logged in.
+        # A session means that the user is logged in.
         if Session.objects.exists():
             assert User.objects.count() == 2
             raise KeyboardInterrupt

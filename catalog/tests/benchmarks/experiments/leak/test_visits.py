@@ -1,4 +1,4 @@
-"""Two accounts that ask for the same pages, and what the detector makes of planted visits."""
+"""Two accounts that request the same pages, and the leaks that are found in planted visits."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_each_account_is_logged_in_for_its_requests_and_logged_out_afterwards() 
 
     assert [each[LIST].usernames for each in (first, then)] == [{"ursula"}, {"wilhelmina"}]
     assert [each[LIST].forms for each in (first, then)] == [frozenset(), {"POST"}]
-    # Each has a browser without the other's cookies.
+    # Each account has a browser without the cookies of the other.
     assert first[LIST].sent_cookies.isdisjoint(then[LIST].sent_cookies)
     assert not Session.objects.exists()
 
@@ -97,7 +97,7 @@ def test_there_are_eight_orders_for_each_of_two_renderers() -> None:
     assert len(cases) == experiment.ORDERS * len(experiment.ACCEPT)
 
 
-# Planted visits: each page of the second account has one fault, or none.
+# Planted visits. Each page of the second account has one fault or none.
 
 PAGE = ("mine", "/products/")
 NAMED = {account.role: frozenset({account.username}) for account in (USER, ADMIN) if account.username}
@@ -134,7 +134,7 @@ def test_each_leaking_page_counts_once_for_each_kind_and_for_its_case() -> None:
         visit(VISITOR, USER, Disclosure(usernames=NAMED["user"], forms=frozenset({"POST"}))),
         visit(VISITOR, ADMIN, Disclosure(forms=frozenset({"POST"}))),
         visit(VISITOR, ADMIN, Disclosure(usernames=NAMED["admin"])),
-        # Whoever has logged out is a visitor.
+        # After the logout, the account is a visitor.
         visit(ADMIN, None, Disclosure(usernames=NAMED["admin"], forms=frozenset({"POST"}))),
     )
 
@@ -185,7 +185,7 @@ def test_the_figures_count_the_planted_leaks() -> None:
         **{f"mine.leak.{kind}": 0 for kind in FAULTS},
         "mine.leak.names": 2,
         "mine.leak.forms": 1,
-        # The admin's own page, and what the visitor got of it.
+        # The admin's own page, and the copy that the visitor got.
         "mine.leak.shareable": 2,
         "mine.admin_visitor_html.leaks": 1,
         "mine.user_visitor_html.leaks": 1,

@@ -1,4 +1,4 @@
-"""One outage on a clock of the test's own, whose clients, writers and Redis note what happens when."""
+"""An outage with a simulated clock. Clients, writers and Redis record the time of each event."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ STOCK = 100
 
 
 class World:
-    """Time passes where somebody sleeps or waits. In every tenth of a second each client asks unless paused.
+    """Time passes only during sleeps and waits. Each client requests ten times a second unless paused.
 
-    ``events`` are what happened, with the second in which it did.
+    ``events`` holds each event with its second.
     """
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class World:
 
     @contextmanager
     def broken(self, redis: Any) -> Iterator[None]:
-        # It takes a while.
+        # Breaking Redis takes some time.
         self.tenths += 1
         self.note("break")
         self.is_broken = True
@@ -67,7 +67,7 @@ class World:
 
 
 class Client:
-    """Shows what is in the database, as a hit unless Redis is away or ``is_hit_from`` has not come."""
+    """Reads the database. A response is a hit unless Redis is broken or ``is_hit_from`` is in the future."""
 
     url = "/page/"
 
@@ -78,7 +78,7 @@ class Client:
         self.is_hit_from = 0.0
         self.is_silent = False
         self.seconds_between_requests = 0.1
-        # How long it was told to wait at most for the answer to its last request before each pause.
+        # For each pause, the longest wait that was allowed for the answer to the last request.
         self.pauses: list[float] = []
         world.clients.append(self)
 
@@ -116,7 +116,7 @@ class Client:
 
 
 class Writer:
-    """Saves in ``save_seconds``, unless it is to fail."""
+    """A save takes ``save_seconds``. It fails if ``error`` is set."""
 
     def __init__(self, world: World, product: Product) -> None:
         self.world, self.product = world, product
@@ -182,7 +182,7 @@ def test_a_redis_that_goes_away_is_noticed_before_a_save_and_is_back_after_the_o
     assert world.when("save") == [began + TIMING.noticing]
     assert (seen.times.began, seen.times.ending) == (began, began + TIMING.outage)
     assert seen.times.returned == began + TIMING.outage
-    # It is watched until the recovery is over.
+    # The requests are recorded until the recovery is over.
     assert seen.requests[-1].asked == pytest.approx(seen.times.returned + TIMING.recovery)
     assert [event for _, event in world.events] == [
         *("pause", "steady save", "empty", "go on"),
@@ -239,7 +239,7 @@ def test_redis_is_back_when_it_has_been_started_again(world: World) -> None:
     [seen] = observe(REFUSED, site(world))
 
     assert seen.times.returned == pytest.approx(seen.times.ending + 0.7)
-    # Nobody asks meanwhile.
+    # No request is sent in between.
     assert [each for each in seen.requests if seen.times.ending < each.asked <= seen.times.returned] == []
 
 
@@ -354,16 +354,16 @@ def test_each_case_is_observed_with_a_stock_of_its_own(
         "started",
         *(each for case in chosen for each in (case, f"done {case}")),
     ]
-    # In a case two stocks are saved, and products begin with 10.
+    # Each case saves two stocks, and the products begin with 10.
     stocks = {10} | {stock + each for _, stock in seen for each in (0, 1)}
     assert len(stocks) == 1 + 2 * len(chosen)
-    # They would end by themselves no earlier than the longest run.
+    # The limits after which the servers end by themselves are longer than the longest run.
     longest = len(chosen) * (TIMING.longest_outage + TIMING.longest_recovery)
     _, redis_seconds, site_seconds = limits
     assert redis_seconds > site_seconds > longest + PATIENCE_SECONDS
 
 
-# What ends the experiment
+# Errors that end the experiment
 
 
 def test_a_strategy_that_cannot_save_although_redis_is_there_is_an_error(world: World) -> None:

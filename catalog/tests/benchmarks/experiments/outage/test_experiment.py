@@ -1,4 +1,4 @@
-"""The outage experiment: once for real, and what its figures say of requests made up for it."""
+"""The outage experiment, once with real servers and then with planted requests."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from readcache.storage.breaker import PROBE_INTERVAL_SECONDS
 from readcache.testing import server
 
 SHORT = Timing(steady=0.1, noticing=0.1, outage=0.3, longest_outage=1.1, recovery=0.3, longest_recovery=8)
-# For a machine that has other work.
+# Additional time for a busy machine.
 SLACK_SECONDS = 2
 
 
@@ -46,7 +46,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def folders(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """The folders of the Redis servers that were started for the test."""
+    """The folders of the Redis servers that the test has started."""
     made: list[Path] = []
 
     class Recorded(scratch_redis.TemporaryDirectory):  # type: ignore[name-defined, misc]
@@ -103,7 +103,7 @@ def test_the_textbook_fails_with_its_redis_and_the_read_cache_answers(
         assert value(result, f"readcache.{case}.recovery") < 2 * PROBE_INTERVAL_SECONDS + SLACK_SECONDS
     for name in ("max", "save"):
         assert 0.2 < value(result, f"readcache.hung.{name}") < value(result, f"textbook.hung.{name}")
-    # It has given Redis up before that was back: with the limits of the shop.
+    # The read cache gave Redis up before it was back, so the time limits are those of the shop.
     assert value(result, "readcache.hung.bypass") > 0
     assert value(result, "readcache.refused.bypass") == value(result, "uncached.refused.bypass") == 1
     assert value(result, "textbook.restarted.ok") == 1
@@ -173,7 +173,7 @@ def test_without_a_redis_server_the_experiment_is_skipped_with_a_warning(
     assert sum(done) == pytest.approx(experiment.estimate_seconds(options))
 
 
-# An outage from second 100 to 110 in which 7 was saved at 102.
+# An outage from second 100 to 110. The stock 7 is saved at second 102.
 
 TIMES = OutageTimes(began=100, ending=110, returned=110.5)
 
@@ -268,7 +268,7 @@ def test_every_figure_of_a_planted_outage_is_exact() -> None:
         request(102, seconds=4, status=500, stock=None),
         request(103, seconds=0.75, stock=6),
         request(104, seconds=2, status=NO_RESPONSE, stock=None),
-        # After the outage: an old answer that is no hit, and a current one that is.
+        # After the outage: an old answer that is not a hit, and a current one that is a hit.
         request(111, stock=6),
         request(112, seconds=0.5, is_hit=True),
         steady=steady,
@@ -310,7 +310,7 @@ def test_a_request_at_the_return_of_redis_can_be_the_recovery() -> None:
         (0.99, ""),
         (1.0, "; a request WAITED for 1.00 s (refused)"),
         (9.0, "; a request WAITED for 9.00 s (refused)"),
-        # It was asked at 101, and Redis answers from 110.5 on.
+        # The request was sent at second 101, and Redis answers again from second 110.5.
         (9.5, "; a request WAITED for 9.50 s, until Redis was back (refused)"),
     ],
 )
@@ -401,7 +401,7 @@ def test_an_outage_is_observed_without_garbage_collection_and_within_the_estimat
 
     timing = experiment.TIMING.normal
     around = timing.steady + timing.recovery
-    # A strategy that waits for a Redis that hangs may wait as long as that hangs.
+    # A strategy may wait for a hanging Redis until the hang ends.
     refused, hung = around + timing.outage, around + timing.longest_outage
     assert done == pytest.approx([2 * experiment.STARTING_SECONDS_PER_STRATEGY, refused, hung, refused])
     assert sum(done) == pytest.approx(experiment.estimate_seconds(options))

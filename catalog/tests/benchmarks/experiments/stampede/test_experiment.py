@@ -1,4 +1,4 @@
-"""Real requests to a real server, once; what is made of their figures, without one."""
+"""The stampede experiment, once with a real server and then with planted requests."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_cold_page_is_computed_by_each_request_of_the_textbook_and_once_by_the
     redis: Any, read_redis: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     product = ProductFactory.create()
-    # Without the tokens of this write, which run out.
+    # The tokens of this write would expire during the test.
     read_redis.flushdb()
     read_redis.set("precious", "somebody else's")
     before = children()
@@ -54,9 +54,9 @@ def test_a_cold_page_is_computed_by_each_request_of_the_textbook_and_once_by_the
         assert figure.value is not None
         return figure.value
 
-    # The warm-up filled the page, so it was made cold for the round that counts.
+    # The warm-up has cached the page, so the cache was emptied before the round that counts.
     assert value("uncached", "computations") == REQUESTS
-    # Not all where the machine is so busy that some ask after the first was answered.
+    # Fewer if the machine is so busy that some requests begin after the first answer.
     assert REQUESTS / 2 < value("textbook", "computations") <= REQUESTS
     assert value("readcache", "computations") == value("readcache", "computations_max") == 1
     assert value("computes-twice", "computations") == value("computes-twice", "computations_max") == 2
@@ -65,7 +65,7 @@ def test_a_cold_page_is_computed_by_each_request_of_the_textbook_and_once_by_the
         assert len(waits) == REQUESTS
         assert value(strategy.name, "errors") == 0
         assert value(strategy.name, "wait_p50") <= value(strategy.name, "wait_max") == max(waits)
-    # The server waits for its slow database.
+    # The simulated latency applies in the server.
     assert min(result.samples("uncached", "stampede", "wait")) >= LATENCY_SECONDS
     uncached, textbook, read_cache, twice = (line.partition(";")[0] for line in result.verdicts)
     assert uncached.endswith("was computed 50 times")
@@ -81,7 +81,7 @@ def test_a_cold_page_is_computed_by_each_request_of_the_textbook_and_once_by_the
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
-    """In place of a real one. ``started`` has the options of each start, ``ended`` how many ended."""
+    """Replaces the real server. ``started`` holds the options of each start, ``ended`` counts the ends."""
     found = SimpleNamespace(started=[], ended=0, ready=[])
 
     @contextmanager
@@ -134,7 +134,7 @@ def test_each_counted_round_is_cold_and_without_garbage_collection(
     result = experiment.measure(OPTIONS)
 
     expected = [strategy.url(OPTIONS.path) for strategy in STRATEGIES]
-    # Nothing is asked before every strategy's page can be served.
+    # Before the first burst, every strategy has answered its page.
     assert server.ready == expected
     assert {url: urls.count(url) for url in urls} == dict.fromkeys(expected, 3)
     assert [set(urls[start : start + 3]) for start in (0, 3, 6)] == [set(expected)] * 3
@@ -282,7 +282,7 @@ def test_the_experiment_is_skipped_if_the_database_has_too_few_connections(
 
     result = experiment.measure(options)
 
-    # Two servers of 52 threads.
+    # Two servers with 52 threads each.
     [warning] = result.warnings
     assert warning == (
         "stampede was skipped: it needs 104 connections to the database at once, and there are 103 to "

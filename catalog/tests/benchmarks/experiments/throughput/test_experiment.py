@@ -1,4 +1,4 @@
-"""A short load on a real gunicorn. The load generator by itself is in ``load``."""
+"""A short load on a real gunicorn. ``test_load.py`` tests the load generator alone."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_every_strategy_and_floor_is_loaded_and_nothing_is_left_behind(
         assert value(result, f"{strategy}.w2c8.errors") == 0
         assert value(result, f"{strategy}.w2c8.p50") > 0
         assert len(result.samples(strategy, "w2c8", "requests_per_second")) == 2
-    # Far apart on any machine: the one runs three queries and renders, the other one round trip.
+    # These differ clearly on any machine: one runs three queries and renders, the other needs one round trip.
     rates = {name: value(result, f"{name}.w2c8.requests_per_second") for name in ("uncached", "readcache")}
     assert rates["readcache"] > 1.5 * rates["uncached"]
     assert value(result, "readcache.w2c8.of_floor") > value(result, "uncached.w2c8.of_floor")
@@ -90,7 +90,7 @@ def test_a_strategy_with_a_separate_process_has_a_separate_server(products: list
     result = measure(strategies=(UNCACHED, apart))
 
     assert value(result, "apart.w2c8.errors") == 0
-    # Of the same URLs: only in its own process do they come from a cache.
+    # Both request the same URLs, but only the separate server answers them from a cache.
     assert value(result, "apart.w2c8.requests_per_second") > 1.5 * value(
         result, "uncached.w2c8.requests_per_second"
     )
@@ -169,5 +169,5 @@ def test_there_are_workers_for_the_effort_and_the_cores(
     cases = {setting.case for setting in experiment._settings(effort)}
 
     assert sorted({int(case[1:].partition("c")[0]) for case in cases}) == counts
-    # A gate names it, and holds at any effort.
+    # CI has a gate on this case, so every effort must measure it.
     assert "w2c8" in cases

@@ -88,7 +88,7 @@ def test_requests_before_the_window_do_not_count(serve: Serve) -> None:
 
     assert report.requests == 100
     assert latencies(report).count == 40
-    # Answered, but after the end.
+    # All were answered after the end of the window.
     assert report.completed == 0
 
 

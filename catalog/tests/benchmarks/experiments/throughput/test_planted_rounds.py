@@ -1,4 +1,4 @@
-"""Rounds with planted outcomes: from the rates to the figures, the verdicts and the tables."""
+"""Rounds with planted outcomes give exact figures, verdicts and tables."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from catalog.tests.benchmarks.experiments.throughput.test_summary import outcome
 OPTIONS = Options(strategies=(UNCACHED, READ_CACHE), effort=Effort.NORMAL, path="/products/?page=2", seed=3)
 SETTINGS = [Setting(workers=workers, clients=clients) for workers in (1, 2) for clients in (2, 8)]
 STRATEGIES = (UNCACHED, READ_CACHE, *FLOORS)
-# The answers a second of each round of one worker and two clients; twice as many from two workers.
+# Answers per second in each round with one worker. Two workers give twice as many.
 RATES = {"uncached": (10, 20, 60), "readcache": (100, 300, 200), "floor": (400,) * 3, "floor-get": (350,) * 3}
 
 RateOf = Callable[[Strategy, Setting], float]
@@ -27,7 +27,7 @@ Outcomes = dict[tuple[str, str], Sequence[Outcome]]
 
 
 class Rounds:
-    """In place of real ones. ``due`` has the rate of each open loop by strategy and case."""
+    """Replaces the real rounds. ``due`` holds the rate of each open loop by strategy and case."""
 
     def __init__(self) -> None:
         self.settings, self.strategies = SETTINGS, STRATEGIES
@@ -51,7 +51,7 @@ class Rounds:
             for strategy in STRATEGIES
             for setting in SETTINGS
         }
-        # One strategy answered nothing.
+        # "uncached" has answered nothing.
         return {key: [outcome(0, milliseconds=[5] * 100)] for key in self.due if key[0] != "uncached"}
 
 

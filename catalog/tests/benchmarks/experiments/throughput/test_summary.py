@@ -38,7 +38,7 @@ def values(of: Turns) -> dict[str, float | None]:
 
 
 def test_a_share_of_the_floor_is_computed_within_a_round() -> None:
-    # The second round was slow for all; 70 / 100 would be the same by the medians, 0.6 is not.
+    # The second round was slow for all strategies. Dividing medians would hide the share 0.6.
     assert turns().shares_of_floor == (0.8, 0.6, 0.7)
     assert values(turns())["of_floor"] == 0.7
 
@@ -148,7 +148,7 @@ def test_a_generator_near_its_own_limit_gives_a_warning() -> None:
     near = [outcome(100, ceiling_per_second=ceiling) for ceiling in (None, 199.0, 199.0)]
     (line,) = warned([turns("floor", closed=near)])
     assert "the load generator's own limit, 199 requests a second from 2 processes" in line
-    # The limit is told of the floor, which is the fastest.
+    # Only the floor, which is the fastest, gives the warning.
     assert warned([turns(closed=near)]) == []
 
 

@@ -1,4 +1,4 @@
-"""Rules for every kind of write. What each changes is in ``catalog/tests/readcache/test_writes.py``."""
+"""Rules that hold for every kind of write."""
 
 from __future__ import annotations
 
