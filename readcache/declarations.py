@@ -1,4 +1,4 @@
-"""What a view says about its cached reads, and the sum of what all views have said."""
+"""The declaration of a cached view, and all declarations of this process."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Model
 
 PREFIX_RULE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-# Ten years. Redis refuses what it cannot count in milliseconds.
+# Ten years. Redis refuses a time to live that it cannot count in milliseconds.
 LONGEST_TIMEOUT_SECONDS = 10 * 366 * 24 * 60 * 60
 # An entry counts its tokens in one byte.
 MOST_TAGS = 255
 
 
 class ReadCache:
-    """The declaration of a view whose reads are cached. Anyone may read such a view: a hit is
-    answered before the framework starts, without authentication, permissions or throttles.
+    """Declares that the reads of a view are cached. Anyone may read such a view: a hit is served before
+    authentication, permissions and throttles.
 
-    ``prefix`` starts the keys of its entries, so that they can be told apart in Redis.
-    ``depends_on`` names every model whose table the answer is made from, through models of
-    many-to-many fields too. ``timeout`` is how many seconds an entry is kept at most; freshness
-    does not depend on it. ``parameters`` are query parameters that the view reads besides those of
-    its filters, pagination, search and ordering.
+    The keys of the view's entries begin with ``prefix``, which no other view may use. ``depends_on`` names
+    every model whose table the view reads, with the through models of many-to-many fields. An entry is
+    dropped after ``timeout`` seconds; freshness does not depend on it. ``parameters`` names the query
+    parameters that the view itself reads, besides those of its filters, pagination, search and ordering.
+    Raises ``ImproperlyConfigured`` for a bad value.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class ReadCache:
 
     @cached_property
     def tags(self) -> tuple[str, ...]:
-        """The tables' names, sorted: an entry keeps its tokens in this order."""
+        """The names of the tables, sorted. An entry keeps its tokens in this order."""
         return tuple(sorted({model._meta.db_table for model in self.depends_on}))
 
 
@@ -66,11 +66,11 @@ _declared: list[ReadCache] = []
 
 
 def declarations() -> tuple[ReadCache, ...]:
-    """Every declaration made so far, in the order in which they were made."""
+    """All declarations so far, in the order of their creation."""
     return tuple(_declared)
 
 
 @cache
 def declared_tags() -> frozenset[str]:
-    """The tables that any view depends on. Asked at every statement that writes."""
+    """The tables that some view depends on. Each statement that writes asks for them."""
     return frozenset(tag for declaration in _declared for tag in declaration.tags)

@@ -1,4 +1,4 @@
-"""What is stored: each entry of the read cache, live or dead; and emptying it."""
+"""Finds the stored entries, live and dead."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ READ_STEP = 100
 
 @dataclass(frozen=True, kw_only=True)
 class StoredEntry:
-    """``key`` is as in ``redis-cli``. Sizes in bytes, times in seconds; ``entry`` is ``None`` if foreign."""
+    """``key`` is the whole key in Redis. ``entry`` is ``None`` if the value is not an entry."""
 
     key: str
     tags: tuple[str, ...]
@@ -34,7 +34,7 @@ class StoredEntry:
 
 
 def stored_entries() -> Iterator[StoredEntry]:
-    """Every entry, in the order in which SCAN finds it. Raises redis-py's errors."""
+    """All entries, in the order of SCAN. Raises redis-py's errors."""
     import_views()
     chosen = store()
     keys = entry_keys(chosen, "")
@@ -43,7 +43,7 @@ def stored_entries() -> Iterator[StoredEntry]:
 
 
 def stored_entry(key: str) -> StoredEntry | None:
-    """The entry under a key as ``stored_entries`` gives it, or without its beginning."""
+    """The entry of a key; the part that all entries share may be left out. Raises redis-py's errors."""
     import_views()
     chosen = store()
     whole = key if key.startswith(chosen.entry_key("")) else chosen.entry_key(key)
@@ -53,7 +53,8 @@ def stored_entry(key: str) -> StoredEntry | None:
 
 
 def entry_keys(chosen: Store, start: str) -> Iterator[str]:
-    # A KEY_PREFIX may hold what means something in a pattern, and would match another site's keys.
+    """The keys of the entries that begin with ``start``. Raises redis-py's errors."""
+    # KEY_PREFIX may contain characters of a pattern, which would match the keys of other sites.
     pattern = GLOB.sub(r"\\\g<0>", chosen.entry_key(start)) + "*"
     seen: set[bytes] = set()
     for key in chosen.client.scan_iter(match=pattern, count=SCAN_STEP):

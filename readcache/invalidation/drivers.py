@@ -1,4 +1,4 @@
-"""What only the database's driver knows: a transaction that Django did not begin, rows not fetched."""
+"""Reads from the database driver what Django does not know: transactions of raw SQL, rows not yet fetched."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-# Of libpq's PGTransactionStatusType: active, in a transaction, in one that failed.
+# Of libpq's PGTransactionStatusType: active, in a transaction, in a failed transaction.
 OPEN_ON_POSTGRESQL = (1, 2, 3)
 
 
 def is_in_transaction(connection: BaseDatabaseWrapper) -> bool | None:
-    """Whether a transaction is open, whoever began it; ``None`` where the driver is not known."""
+    """Whether a transaction is open, whoever began it; ``None`` if the driver does not report it."""
     driver: Any = connection.connection
     if driver is None:
         return False
@@ -24,8 +24,10 @@ def is_in_transaction(connection: BaseDatabaseWrapper) -> bool | None:
 
 
 def commit_by_fetching(connection: BaseDatabaseWrapper, cursor: Any, result: Any) -> Any:
-    """SQLite commits a statement that returns rows, such as each INSERT of Django's, when its last row
-    has been fetched. ``cursor`` is Django's; returns what its ``execute`` is to return.
+    """Make SQLite commit a statement that returns rows, such as each INSERT of Django's.
+
+    SQLite commits such a statement when its last row is fetched. ``cursor`` is Django's cursor, and
+    ``result`` what its ``execute`` returned. Returns what ``execute`` must return now.
     """
     if connection.vendor != "sqlite" or cursor.description is None:
         return result
@@ -35,7 +37,7 @@ def commit_by_fetching(connection: BaseDatabaseWrapper, cursor: Any, result: Any
 
 
 class PrefetchedCursor:
-    """Stands in Django's cursor for the driver's, until the next statement: its rows are here already."""
+    """Replaces the driver's cursor inside Django's cursor until the next statement, with the rows fetched."""
 
     def __init__(self, owner: Any, rows: list[Any]) -> None:
         self._owner = owner

@@ -1,4 +1,4 @@
-"""What is remembered of one thread's statements: which tables a fill reads, and that writes go unnoticed."""
+"""What the watch does in this thread besides watching: record reads, or ignore writes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ this_thread = _ThreadState()
 
 @contextmanager
 def recording_reads() -> Iterator[set[str]]:
-    """Collects the names of the known tables that this thread reads meanwhile."""
+    """Yields a set, to which each statement of this thread adds the tables that it names."""
     outer, tables = this_thread.tables, set[str]()
     this_thread.tables = tables
     try:
@@ -30,7 +30,7 @@ def recording_reads() -> Iterator[set[str]]:
 
 @contextmanager
 def suspended() -> Iterator[None]:
-    """This thread's writes go unnoticed inside. For measuring what they cost without the watch."""
+    """Ignore the writes of this thread. For measuring what a write costs without the watch."""
     before, this_thread.is_suspended = this_thread.is_suspended, True
     try:
         yield

@@ -1,4 +1,4 @@
-"""Replacing the tokens of tags, after which every entry under the old ones is dead."""
+"""Rotations replace the tokens of tags, which makes every entry of these tags dead."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from django.dispatch import Signal
 from readcache.storage.breaker import Outage
 from readcache.storage.current import store
 
-# Sent after each rotation with ``tags``, a frozenset of table names. Receivers that fail are logged.
+# Sent after each rotation with ``tags``, a frozenset of table names. Errors of receivers are logged.
 rotated = Signal()
 
 
 def rotate_tags(tags: frozenset[str]) -> None:
+    """Rotate now, or as soon as Redis answers, and announce the rotation to the receivers of ``rotated``."""
     rotate_tokens(tags)
     announce(tags)
 

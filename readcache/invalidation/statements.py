@@ -1,4 +1,7 @@
-"""Which tables a statement names, and whether it only reads. Over-counting is safe; missing is not."""
+"""Finds which tables a statement names, and whether it only reads.
+
+A table too many, or a read taken for a write, costs a miss. A missed table would leave stale entries.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,9 @@ from functools import cache, lru_cache
 from django.apps import apps
 from django.db.models import deletion
 
-# Longer statements are bulk inserts, each of another length: they would fill the memory of seen ones.
+# Longer statements are mostly bulk inserts, each of another length, which would fill the cache.
 LONGEST_REMEMBERED = 4_000
-# Only what leads or trails a statement is taken for a comment: within one, it may be a literal.
+# Comments are removed at the start and the end only: inside a statement, they may be part of a literal.
 LEADING_COMMENTS = re.compile(r"\A(?:\s|--[^\n]*(?:\n|\Z)|/\*.*?\*/)+", re.DOTALL)
 TRAILING_COMMENT = re.compile(r"/\*[^*]*\*/\s*\Z")
 PLAIN_READ = re.compile(
@@ -19,12 +22,12 @@ PLAIN_READ = re.compile(
     r"|WITH|EXPLAIN)\b",
     re.IGNORECASE,
 )
-# In a read, these words mean that something is written all the same, or may be.
+# A statement that begins like a read may still write if it has one of these words.
 WRITING_WORD = re.compile(r"\b(?:INSERT|UPDATE|DELETE|MERGE|REPLACE|TRUNCATE|INTO)\b", re.IGNORECASE)
 LOCKING_CLAUSE = re.compile(r"\bFOR\s+(?:NO\s+KEY\s+)?UPDATE\b", re.IGNORECASE)
-# What reaches tables that the statement does not name.
+# Reaches tables that the statement does not name.
 CASCADE = re.compile(r"\bCASCADE\b", re.IGNORECASE)
-# A table's name may have its schema's before it: "shop"."product".
+# The name of a schema may stand before the name of a table: "library"."book".
 QUOTES = '"`[]'
 SCHEMA = re.compile(r".*\.(?=.)", re.DOTALL)
 CONTROL = re.compile(
@@ -34,9 +37,9 @@ CONTROL = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """``tables`` are the known tables that the statement names or cascades to, by their names in Django.
+    """``tables`` are the tables of models that the statement names or cascades to, as Django spells them.
 
-    ``control`` is "BEGIN", "COMMIT" or "ROLLBACK" for a statement that controls a transaction.
+    ``control`` is "BEGIN", "COMMIT" or "ROLLBACK" if the statement controls a transaction, otherwise "".
     """
 
     tables: frozenset[str]
@@ -45,13 +48,13 @@ class Statement:
 
 
 def classify(sql: str) -> Statement:
-    """Remembered for statements of ordinary length: Django repeats the same texts."""
+    """Classify a statement. Results are cached, because Django repeats the same texts."""
     return _classify_once(sql) if len(sql) <= LONGEST_REMEMBERED else _classify(sql)
 
 
 @cache
 def known_tables() -> dict[str, frozenset[str]]:
-    """The tables of every model, by their names in lower case and without a schema's."""
+    """The tables of all models, by their names in lower case without schema and quotes."""
     found: dict[str, set[str]] = {}
     for model in apps.get_models(include_auto_created=True):
         table = model._meta.db_table
@@ -71,14 +74,14 @@ def _table_pattern() -> re.Pattern[str]:
 
 
 def _tables_named(sql: str) -> set[str]:
-    # Some letters are one without regard to case and have different lower ones: any table is meant then.
+    # Some letters match regardless of case although their lower cases differ. Then any table may be meant.
     found = (known_tables().get(name.lower(), every_table()) for name in _table_pattern().findall(sql))
     return set().union(*found)
 
 
 @cache
 def _cascades() -> dict[str, frozenset[str]]:
-    """For each table, those that the database itself changes when a row of it is deleted."""
+    """For each table, the tables that the database itself changes when one of its rows is deleted."""
     by_database = getattr(deletion, "DatabaseOnDelete", None)  # from Django 6.1
     direct: dict[str, set[str]] = {table: set() for table in every_table()}
     for model in apps.get_models(include_auto_created=True) if by_database else ():
@@ -102,7 +105,7 @@ def _closure(table: str, direct: dict[str, set[str]]) -> frozenset[str]:
 def _classify(sql: str) -> Statement:
     text = TRAILING_COMMENT.sub("", LEADING_COMMENTS.sub("", sql))
     only_reads = _only_reads(text)
-    # A comment is looked at for tables too: one too many is safe.
+    # Includes the comments: a table too many is safe.
     named = _tables_named(sql)
     if not only_reads:
         named = named.union(*(_cascades()[table] for table in named))

@@ -1,9 +1,9 @@
-"""The watch: every statement of every connection passes it, and every write changes its tags' tokens.
+"""The watch sees every statement of every connection, and rotates the tokens of the tables it writes.
 
-Before a statement that writes a declared table, the tag's token is made perishable (guarded).
-After COMMIT, before the writer is told, it is replaced (rotated). Which rotations a transaction
-has promised is read from the connection's own on-commit list, which Django trims when a
-savepoint rolls back.
+Before a statement writes a declared table, the table's token is guarded: it expires within one lease. After
+the COMMIT, and before the writer's call returns, the token is rotated. The rotations that a transaction
+needs are kept in the connection's own list of on-commit functions, because Django removes from it what a
+rolled back savepoint had added.
 """
 
 from __future__ import annotations
@@ -34,44 +34,46 @@ _NOTHING: frozenset[str] = frozenset()
 def rotate(*models: type[Model]) -> None:
     """Make every entry that depends on these models dead, at once and in constant time.
 
-    For writes that the watch cannot see: psycopg's COPY, SQLite's ``executescript``, a stored
-    procedure, another program. Where a transaction of this thread is open, also after its COMMIT.
+    For writes that the watch cannot see: psycopg's COPY, SQLite's ``executescript``, stored procedures and
+    other programs. Inside a transaction, the tokens are rotated now and again after its COMMIT.
     """
     tags = frozenset(model._meta.db_table for model in models)
     for connection in connections.all(initialized_only=True):
-        watch(connection).promise_if_open(tags)
+        watch(connection).rotate_at_commit(tags)
     rotations.rotate_tags(tags)
 
 
-class Promise:
-    """Stands in the on-commit list for the rotation of its tags, which the watch does at COMMIT."""
+class RotationAtCommit:
+    """An on-commit function that stands for the rotation of its tags. The watch rotates them at COMMIT."""
 
     def __init__(self, tags: frozenset[str]) -> None:
         self.tags = tags
 
     def __call__(self) -> None:
-        """Rotate, where somebody runs the list without a COMMIT, as tests do."""
+        """Rotate, if the on-commit functions are called without a COMMIT, as tests do."""
         rotations.rotate_tags(self.tags)
 
 
 class Watch:
-    """One connection's. Django calls it with each statement, as an execute wrapper."""
+    """The watch of one connection. Django calls it with each statement, as an execute wrapper."""
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self.connection = connection
-        # Monotonic time of each tag's last guard in the open transaction.
+        # The monotonic time of each tag's last guard in the open transaction.
         self._guarded: dict[str, float] = {}
-        # Promises of a transaction that was opened by switching autocommit off.
-        self._manual: set[str] = set()
-        # Tags written in a transaction that Django did not begin, as by a BEGIN sent as SQL.
-        self._by_hand: set[str] = set()
-        # Whether a BEGIN was sent as SQL, for drivers that cannot be asked.
-        self._began = False
-        # Tags whose rotation the receivers of the signal have not been told of.
+        # Tags written in a transaction that began when autocommit was switched off.
+        self._tags_without_autocommit: set[str] = set()
+        # Tags written in a transaction that a BEGIN in raw SQL began. Django does not know of it.
+        self._tags_after_raw_begin: set[str] = set()
+        # Whether such a BEGIN was sent, for drivers that do not report it.
+        self._raw_begin_was_sent = False
+        # Tags that were rotated, but not yet announced to the receivers of ``rotated``.
         self._unannounced: set[str] = set()
         self._commit: Callable[[], None] = connection._commit  # type: ignore[attr-defined]
         self._rollback: Callable[[], None] = connection._rollback  # type: ignore[attr-defined]
         self._set_autocommit: Callable[[bool], None] = connection._set_autocommit  # type: ignore[attr-defined]
+
+    # Statements
 
     def __call__(
         self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]
@@ -79,112 +81,129 @@ class Watch:
         statement = classify(sql if type(sql) is str else self._text_of(sql))
         if this_thread.tables is not None:
             this_thread.tables.update(statement.tables)
-        is_a_write = not statement.only_reads and not this_thread.is_suspended
-        if is_a_write:
+        tags = _NOTHING
+        if not statement.only_reads and not this_thread.is_suspended:
             import_views()
-        tags = statement.tables & declared_tags() if is_a_write else _NOTHING
-        if not (tags or statement.control or self._by_hand):
+            tags = statement.tables & declared_tags()
+        if not (tags or statement.control or self._tags_after_raw_begin):
             return execute(sql, params, many, context)
         if self.connection.in_atomic_block or not self.connection.get_autocommit():
-            self.promise_if_open(tags)
+            self.rotate_at_commit(tags)
             return execute(sql, params, many, context)
-        return self._execute_at_once(statement.control, tags, execute, sql, params, many, context)
+        return self._execute_in_autocommit(statement.control, tags, execute, sql, params, many, context)
 
-    def _execute_at_once(
+    def _execute_in_autocommit(
         self, control: str, tags: frozenset[str], execute: Callable[..., Any], *arguments: Any
     ) -> Any:
-        """A statement that commits itself, or one of a transaction by hand, of which Django knows nothing:
-        what that wrote is rotated once more when it is over.
+        """Run a statement that commits itself, or belongs to a transaction that raw SQL began.
+
+        In such a transaction each write rotates at once, and the end of the transaction rotates again.
         """
-        self._guard(tags | self._by_hand)
+        self._guard(tags | self._tags_after_raw_begin)
         try:
             result = execute(*arguments)
             return commit_by_fetching(self.connection, arguments[3]["cursor"], result) if tags else result
         finally:
-            # Also after an error: a lost connection may have written.
+            # Also after an error: the statement may have written before the connection was lost.
             if control:
-                self._began = control == "BEGIN"
-            over = self._settle(tags, is_undone=control == "ROLLBACK")
+                self._raw_begin_was_sent = control == "BEGIN"
+            over = self._end_raw_transaction(tags, is_rolled_back=control == "ROLLBACK")
             if tags | over:
                 self._guarded.clear()
                 rotations.rotate_tags(tags | over)
 
-    def _settle(self, tags: frozenset[str], *, is_undone: bool) -> frozenset[str]:
-        """What a transaction by hand has written, if it is over."""
-        self._by_hand |= tags
-        if self._is_in_transaction():
+    def _end_raw_transaction(self, tags: frozenset[str], *, is_rolled_back: bool) -> frozenset[str]:
+        """The tags that a transaction begun by raw SQL has written, if the last statement ended it."""
+        self._tags_after_raw_begin |= tags
+        if self._is_in_raw_transaction():
             return _NOTHING
-        over = _NOTHING if is_undone else frozenset(self._by_hand)
-        self._by_hand.clear()
+        over = _NOTHING if is_rolled_back else frozenset(self._tags_after_raw_begin)
+        self._tags_after_raw_begin.clear()
         return over
 
-    def _is_in_transaction(self) -> bool:
-        known = is_in_transaction(self.connection)
-        return self._began if known is None else known
+    def _is_in_raw_transaction(self) -> bool:
+        reported = is_in_transaction(self.connection)
+        return self._raw_begin_was_sent if reported is None else reported
 
     def _text_of(self, sql: Any) -> str:
-        """The text of what psycopg takes besides a text: bytes, and statements it composes."""
+        """The text of the other forms that psycopg accepts: bytes, and statements that it composes."""
         if isinstance(sql, bytes):
             return sql.decode(errors="replace")
         compose = getattr(sql, "as_string", None)
         return str(compose(self.connection.connection) if compose else sql)
 
+    # Transactions
+
     def has_written(self) -> bool:
         """Whether an open transaction has written a declared table."""
         if self.connection.in_atomic_block or not self.connection.autocommit:
-            return bool(self.promised())
-        return bool(self._by_hand) and self._is_in_transaction()
+            return bool(self.tags_to_rotate())
+        return bool(self._tags_after_raw_begin) and self._is_in_raw_transaction()
 
-    def promised(self) -> frozenset[str]:
+    def tags_to_rotate(self) -> frozenset[str]:
         """The tags that the open transaction will rotate if it commits."""
-        tags = set(self._manual)
+        tags = set(self._tags_without_autocommit)
         for item in self.connection.run_on_commit:
-            if isinstance(item[1], Promise):
+            if isinstance(item[1], RotationAtCommit):
                 tags |= item[1].tags
         return frozenset(tags)
 
-    def promise_if_open(self, tags: frozenset[str]) -> None:
-        """Guard the tags, and rotate them when the open transaction commits."""
+    def rotate_at_commit(self, tags: frozenset[str]) -> None:
+        """Guard the tags now and rotate them when the open transaction commits, if one is open."""
         if not tags:
             return
         if self.connection.in_atomic_block:
             self._guard(tags)
-            self._promise(tags)
+            self._add_to_transaction(tags)
         elif self.connection.connection is not None and not self.connection.autocommit:
             self._guard(tags)
-            self._manual |= tags
-        elif self._is_in_transaction():
-            self._by_hand |= tags
+            self._tags_without_autocommit |= tags
+        elif self._is_in_raw_transaction():
+            self._tags_after_raw_begin |= tags
 
     def commit(self) -> None:
-        """COMMIT, then rotate, before anybody is told: also before the other on-commit functions."""
-        is_manual = bool(self._manual)
-        self._rotating_what_was_promised(self._commit)
-        if is_manual:
+        """COMMIT, then rotate. The call returns after that, and other on-commit functions run after that."""
+        announces_itself = bool(self._tags_without_autocommit)
+        self._commit_and_rotate(self._commit)
+        if announces_itself:
             self._announce()
 
     def set_autocommit(self, autocommit: bool) -> None:
-        """Switching autocommit on commits what was written by hand, on SQLite without a COMMIT."""
+        """Switching autocommit on commits the open transaction, on SQLite without a COMMIT."""
         if not autocommit:
             self._set_autocommit(autocommit)
             return
-        self._rotating_what_was_promised(lambda: self._set_autocommit(autocommit))
+        self._commit_and_rotate(lambda: self._set_autocommit(autocommit))
         if self._unannounced:
-            # With the on-commit functions: before them, the receivers' queries would find a connection
-            # that is still to be switched, which PostgreSQL refuses once they have begun a transaction.
+            # Announce with the on-commit functions. Earlier, the queries of a receiver could begin a
+            # transaction on PostgreSQL, which then refuses to switch autocommit on.
             self.connection.run_on_commit.insert(0, (set(), self._announce, True))  # type: ignore[arg-type]
             self.connection.run_commit_hooks_on_set_autocommit_on = True
 
-    def _rotating_what_was_promised(self, commit: Callable[[], None]) -> None:
-        tags = self.promised()
+    def rollback(self) -> None:
+        self._guarded.clear()
+        self._tags_without_autocommit.clear()
+        self._rollback()
+
+    def reset(self) -> None:
+        """Start anew on a new connection. The outcome of an open transaction of the old one is unknown."""
+        self._guarded.clear()
+        self._tags_without_autocommit.clear()
+        if self._tags_after_raw_begin:
+            rotations.rotate_tags(frozenset(self._tags_after_raw_begin))
+        self._tags_after_raw_begin.clear()
+        self._raw_begin_was_sent = False
+
+    def _commit_and_rotate(self, commit: Callable[[], None]) -> None:
+        tags = self.tags_to_rotate()
         if tags:
             self._guard(tags)
         try:
             commit()
         finally:
-            # Also after an error: a COMMIT whose answer was lost may have happened.
+            # Also after an error: the COMMIT may have taken effect although its reply was lost.
             if tags:
-                self._forget_promises()
+                self._forget_transaction()
                 rotations.rotate_tokens(tags)
                 self._unannounced |= tags
 
@@ -192,24 +211,11 @@ class Watch:
         tags, self._unannounced = frozenset(self._unannounced), set()
         rotations.announce(tags)
 
-    def reset(self) -> None:
-        """The connection was opened anew: what an earlier one left undone is not to be known."""
-        self._guarded.clear()
-        self._manual.clear()
-        if self._by_hand:
-            rotations.rotate_tags(frozenset(self._by_hand))
-        self._by_hand.clear()
-        self._began = False
-
-    def rollback(self) -> None:
-        self._guarded.clear()
-        self._manual.clear()
-        self._rollback()
-
     def _guard(self, tags: frozenset[str]) -> None:
-        """Guard the tags whose last guard is not there or half a lease old."""
+        """Guard the tags that have no guard, or one that is half a lease old."""
         now = time.monotonic()
-        due = [tag for tag in tags if now - self._guarded.get(tag, -1e9) > configuration().lease_seconds / 2]
+        longest_age = configuration().lease_seconds / 2
+        due = [tag for tag in tags if now - self._guarded.get(tag, -1e9) > longest_age]
         if not due:
             return
         try:
@@ -218,25 +224,25 @@ class Watch:
             store().breaker.add_pending(due)
         self._guarded.update(dict.fromkeys(due, now))
 
-    def _promise(self, tags: frozenset[str]) -> None:
-        missing = tags - self.promised()
+    def _add_to_transaction(self, tags: frozenset[str]) -> None:
+        missing = tags - self.tags_to_rotate()
         if not missing:
             return
         if self.connection.commit_on_exit:
-            self.connection.on_commit(Promise(missing))
+            self.connection.on_commit(RotationAtCommit(missing))
         else:
-            # A block within a transaction that was opened by switching autocommit off.
-            self._manual |= missing
+            # An atomic block inside a transaction that began when autocommit was switched off.
+            self._tags_without_autocommit |= missing
 
-    def _forget_promises(self) -> None:
+    def _forget_transaction(self) -> None:
         self._guarded.clear()
-        self._manual.clear()
-        waiting = self.connection.run_on_commit
-        waiting[:] = [item for item in waiting if not isinstance(item[1], Promise)]
+        self._tags_without_autocommit.clear()
+        on_commit = self.connection.run_on_commit
+        on_commit[:] = [item for item in on_commit if not isinstance(item[1], RotationAtCommit)]
 
 
 def install() -> None:
-    """Watch the connections that are there, and every one that will be made."""
+    """Watch the existing connections, and every connection that will be opened."""
     connection_created.connect(_watch_new_connection, dispatch_uid=DISPATCH_UID)
     for connection in connections.all(initialized_only=True):
         watch(connection)
@@ -247,7 +253,7 @@ def is_installed() -> bool:
 
 
 def watch(connection: BaseDatabaseWrapper) -> Watch:
-    """The connection's watch, installed once: a connection is opened many times in its life."""
+    """The watch of this connection object, installed at the first call. The object may reconnect often."""
     for wrapper in connection.execute_wrappers:
         if isinstance(wrapper, Watch):
             return wrapper
@@ -269,7 +275,7 @@ def has_written() -> bool:
 
 
 def in_transaction() -> bool:
-    """Whether a transaction of this thread is open, whose view of the data may be older than now."""
+    """Whether a transaction of this thread is open. Its snapshot of the data may be older than the tokens."""
     return any(
         connection.in_atomic_block
         or (connection.connection is not None and not connection.autocommit)

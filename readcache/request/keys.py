@@ -1,8 +1,8 @@
-"""The canonical request: what of a request the answer depends on, and the key made of it.
+"""Turns a request into its canonical form, and that into the key of an entry.
 
-Only the query parameters that the view understands count. Defaults and invalid terms that the
-view ignores are dropped, numbers normalised, of a repeated single value the last one kept, and
-the rest sorted. Everything in a key is percent-encoded, so no two different requests can meet.
+Only the query parameters that the view understands count. Defaults and terms that the view ignores are
+dropped, numbers are normalised, the last of several single values is kept, and the parameters are sorted.
+Each part of a key is percent-encoded, so two different canonical requests never have the same key.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from django.utils import timezone, translation
 from readcache.request.parameters import EVERYTHING_ELSE, Normaliser, all_values
 from readcache.request.query import CanonicalQuery
 
-# Redis takes longer keys, but they are compared and sent at each hit.
+# Redis accepts longer keys, but each hit sends and compares them.
 LONGEST_KEY = 300
 KEPT_OF_LONG_KEY = 200
 
@@ -29,7 +29,7 @@ UNCONCERNED_MIDDLEWARE = ("django.", "whitenoise.")
 
 
 class Canonicaliser:
-    """Canonical requests for one view. Made once a view: nothing here depends on the request."""
+    """Makes requests to one view canonical. Made once for each view."""
 
     def __init__(self, prefix: str, normalisers: Mapping[str, Normaliser]) -> None:
         self.prefix = prefix
@@ -50,27 +50,28 @@ class Canonicaliser:
         return urlencode(pairs)
 
     def knows(self, name: str) -> bool:
-        """Whether the key counts the parameter."""
+        """Whether the parameter is part of the key."""
         return name in self._normalisers or self._others is not None
 
     def key(self, request: HttpRequest, query: str, *, variant: str = "") -> str:
-        """Readable, at most ``LONGEST_KEY`` characters. Raises ``DisallowedHost``.
+        """A readable key of at most ``LONGEST_KEY`` characters. Raises ``DisallowedHost``.
 
-        ``variant`` tells answers to one URL apart.
+        ``variant`` distinguishes the responses of one URL.
         """
         url = f"{request.scheme}://{request.get_host()}{quote(request.path)}"
         key = f"{self.prefix}:{url}?{query}" if query else f"{self.prefix}:{url}"
-        # "|" is in no encoded part.
+        # No encoded part contains "|".
         key += locale_suffix() + (f"|version={quote(variant)}" if variant else "")
         if len(key) <= LONGEST_KEY:
             return key
-        # "#" is in no encoded part, so no short key looks like this one.
+        # No encoded part contains "#", so no short key looks like this one.
         return f"{key[:KEPT_OF_LONG_KEY]}#{sha256(key.encode()).hexdigest()}"
 
 
 def locale_suffix() -> str:
-    """What a middleware has activated for this visitor, if it is not the site's own: an answer may be
-    translated, and its times are in the current time zone.
+    """The active language and time zone, if a middleware has activated others than the site's defaults.
+
+    A response may be translated, and its times are in the current time zone.
     """
     suffix = ""
     if not _locale_may_change():
@@ -84,8 +85,9 @@ def locale_suffix() -> str:
 
 @cache
 def _locale_may_change() -> bool:
-    """Whether any middleware could activate a language or a time zone. Asking Django for them takes a
-    good part of a hit, and of its own middleware one does.
+    """Whether a middleware could activate a language or a time zone. Of Django's own, only one does.
+
+    Asking Django for them takes a good part of a hit.
     """
     names: Iterable[str] = settings.MIDDLEWARE
     return any(not name.startswith(UNCONCERNED_MIDDLEWARE) or "locale" in name for name in names)
@@ -100,7 +102,7 @@ setting_changed.connect(_forget_locale, dispatch_uid="read-cache-locale")
 
 
 def canonicalise(request: HttpRequest, query: str, canonicaliser: Canonicaliser) -> None:
-    """Let the view see the canonical request, so that nothing dropped can echo in a link."""
+    """Show the view the canonical query, so that no dropped parameter appears in its links."""
     seen: Any = CanonicalQuery.made(query, request.GET, canonicaliser.knows)
     request.GET = seen
     request.META["QUERY_STRING"] = query

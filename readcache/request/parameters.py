@@ -1,4 +1,4 @@
-"""What a view of the framework understands of a query: its parameters, and the canonical values of each."""
+"""Finds the query parameters that a view understands, and how to make the values of each canonical."""
 
 from __future__ import annotations
 
@@ -9,25 +9,24 @@ from django.http import QueryDict
 from rest_framework.filters import OrderingFilter, SearchFilter
 from rest_framework.versioning import QueryParameterVersioning
 
-# Stands for the parameters that are not named: a view that has it understands all.
+# Stands for all other parameters: a view that has it understands every parameter.
 EVERYTHING_ELSE = "*"
 
-# Their classes read the parameters that their attributes name, and no others.
+# The classes of these packages read the parameters that their attributes name, and no others.
 FRAMEWORKS = ("rest_framework", "django_filters")
 PAGE_READING_METHODS = frozenset(
     ("paginate_queryset", "get_page_size", "get_page_number", "get_limit", "get_offset", "decode_cursor")
 )
 
-# Gives a parameter's canonical values, none if it changes nothing.
+# Returns the canonical values of a parameter, or none if they change nothing.
 Normaliser = Callable[[list[str]], list[str]]
 
 
 def normalisers_for(view: Any, extra: Iterable[str] = ()) -> dict[str, Normaliser]:
-    """What a Django REST framework view understands, by parameter name.
+    """The normalisers of the parameters that a view understands, by name.
 
-    A filter backend or paginator that is not the framework's own, or reads parameters by methods of its
-    own, names them in ``query_parameters``; one that does not is taken to read everything. What the
-    view itself reads is named in ``ReadCache(parameters=…)``.
+    A filter backend or paginator with code of its own names its parameters in ``query_parameters``, or it
+    is assumed to read every parameter. ``extra`` names those that the view itself reads.
     """
     found: dict[str, Normaliser] = dict.fromkeys(extra, all_values)
     for backend in getattr(view, "filter_backends", ()):
@@ -54,7 +53,7 @@ def _backend_normalisers(view: Any, backend: type[Any]) -> dict[str, Normaliser]
 
 
 def _declared_normalisers(reader: type[Any], *, reading: frozenset[str] | None) -> dict[str, Normaliser]:
-    """``reading`` are the methods that read parameters, or ``None`` for any of the class's."""
+    """``reading`` names the methods that read parameters; ``None`` means any method."""
     names = getattr(reader, "query_parameters", None)
     if names is not None:
         return dict.fromkeys(names, all_values)
@@ -68,7 +67,7 @@ def _declared_normalisers(reader: type[Any], *, reading: frozenset[str] | None) 
 
 
 def is_single(view: Any) -> bool:
-    """Whether one resource is answered, which has no pages."""
+    """Whether the view returns a single resource, which has no pages."""
     action = getattr(view, "action_map", None)
     if action is not None:
         return bool(action.get("get") == "retrieve")
@@ -98,7 +97,7 @@ def _ordering_terms(view: Any, backend: type[OrderingFilter]) -> Normaliser:
 
 
 class _RecordingQuery(QueryDict):
-    """An empty query that notes which parameters it is asked for, and whether for all of their values."""
+    """An empty query that records which parameters are read, and whether all of their values are."""
 
     def __init__(self) -> None:
         super().__init__("", mutable=True)
@@ -130,11 +129,11 @@ class _RecordingQuery(QueryDict):
 def _filter_normalisers(filterset: Any) -> dict[str, Normaliser]:
     recorded = _RecordingQuery()
     for name, filter_ in filterset.base_filters.items():
-        # A widget may spread its filter over parameters of other names, or read several values of one.
+        # A widget may read parameters of other names, or several values of one.
         try:
             filter_.field.widget.value_from_datadict(recorded, {}, name)
         except (AttributeError, LookupError, TypeError, ValueError):
-            # One that cannot do without its parameters does not say which they are.
+            # This widget fails without its parameters, so it cannot show which it reads.
             recorded.names |= {name: all_values, EVERYTHING_ELSE: all_values}
     return recorded.names
 
@@ -155,7 +154,7 @@ def _page_normalisers(paginator: Any) -> dict[str, Normaliser]:
 
 def _page_number(values: list[str]) -> list[str]:
     number = _positive_integer(values[-1])
-    # What is no number is a 404 of the view's, so it must reach the view.
+    # The view answers 404 to a page that is not a number, so it must see the value.
     return values[-1:] if number is None else [str(number)] if number != 1 else []
 
 

@@ -1,4 +1,4 @@
-"""The query as a view sees it while an entry is filled, which notes what the entry's key does not count."""
+"""The query that a view sees during a fill. It records the parameters that are not part of the key."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ EVERY_PARAMETER = "every parameter"
 
 
 class CanonicalQuery(QueryDict):
-    """The parameters that the key counts. Any other has the value that was given, so that the answer is
-    right, and is in ``unknown`` once it was asked for, whether given or not: an answer that depends
-    on it must not be stored.
+    """The parameters of the key. Any other parameter has the value of the request, so that the response is
+    right. It is added to ``unknown`` when it is read, whether it was given or not, because a response that
+    depends on it must not be stored.
     """
 
     unknown: set[str]
     given: QueryDict
-    # While the query is parsed, nobody asks.
+    # While the query is parsed, no reads are recorded.
     _is_known: Callable[[str], bool] = staticmethod(lambda name: True)
 
     @classmethod
@@ -61,7 +61,7 @@ class CanonicalQuery(QueryDict):
         return self._all().urlencode(safe)
 
     def __copy__(self) -> Self:
-        # A filterset that adds defaults of its own copies the query, and reads none of it by that.
+        # A filterset copies the query to add defaults, which reads no parameter.
         copied = type(self).made("", self.given, self._is_known)
         copied.unknown, copied._mutable = self.unknown, True
         for key, values in super().lists():
@@ -72,7 +72,7 @@ class CanonicalQuery(QueryDict):
         return self.__copy__()
 
     def _knows(self, key: Any) -> bool:
-        # A copy is asked for what was put into it, too.
+        # A copy also knows the parameters that were added to it.
         if self._is_known(str(key)) or super().__contains__(key):
             return True
         self.unknown.add(str(key))

@@ -1,7 +1,7 @@
-"""Keeps requests away from a Redis that does not answer, and remembers what it is pending.
+"""Keeps requests away from a Redis that does not answer, and keeps the rotations that it has not received.
 
-After the first failure nothing waits for Redis again: a thread in the background asks once a
-second whether it is back, pays the rotations that are pending, and only then lets requests through.
+After the first failure no request waits for Redis. A background thread asks once a second whether Redis
+answers, flushes the pending rotations, and only then lets requests through.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import TypeVar
 
 from redis.exceptions import RedisError
 
+from readcache.wording import counted
+
 logger = logging.getLogger(__name__)
 
 PROBE_INTERVAL_SECONDS = 1.0
@@ -24,20 +26,21 @@ T = TypeVar("T")
 
 
 class Outage(Exception):
-    """Redis cannot be used now; the cache is to be passed by."""
+    """Redis cannot be used now. Bypass the cache."""
 
 
 class Breaker:
-    """``is_open`` while Redis is away or pending a rotation. ``pay`` rotates tags, and raises if it cannot.
+    """``is_open`` while Redis does not answer or rotations are pending.
 
-    Thread-safe; a forked process starts a prober of its own. A process that ends pays first, if Redis
-    answers: its thread ends with it.
+    ``flush`` rotates the given tags and raises redis-py's errors. The breaker is thread-safe. A forked
+    process starts a prober of its own. A process that exits flushes first, because its prober ends with it.
     """
 
     def __init__(self, flush: Callable[[Iterable[str]], None]) -> None:
         self.is_open = False
         self._flush = flush
-        # Each number has a number: one that arises while an older of its tag is paid is another number.
+        # The tags of pending rotations. The numbers tell a rotation that a flush has included from one of
+        # the same tag that was added during the flush.
         self._pending: dict[str, int] = {}
         self._last_number = 0
         self._lock = threading.Lock()
@@ -46,7 +49,7 @@ class Breaker:
         _breakers.add(self)
 
     def call(self, command: Callable[[], T]) -> T:
-        """The command's result. Raises ``Outage``, at once while the breaker is open."""
+        """Return the command's result. Raises ``Outage``; at once while the breaker is open."""
         if self.is_open:
             raise Outage
         try:
@@ -63,7 +66,7 @@ class Breaker:
             self._start_prober()
 
     def add_pending(self, tags: Iterable[str]) -> None:
-        """Rotate these as soon as Redis answers, and serve nothing from the cache before."""
+        """Rotate these tags as soon as Redis answers, and bypass the cache until then."""
         with self._lock:
             self._last_number += 1
             self._pending.update(dict.fromkeys(tags, self._last_number))
@@ -71,50 +74,35 @@ class Breaker:
             self._start_prober()
 
     def probe(self) -> bool:
-        """Pay what is pending and close the breaker, if Redis answers."""
+        """Flush the pending rotations; if Redis takes them, close the breaker and return ``True``."""
         with self._lock:
-            pending = dict(self._pending)
+            flushed = dict(self._pending)
         try:
-            self._flush(pending)
+            self._flush(flushed)
         except (RedisError, OSError):
             return False
         with self._lock:
+            # A rotation that was added during the flush stays pending until the next probe.
             self._pending = {
-                tag: number for tag, number in self._pending.items() if pending.get(tag) != number
+                tag: number for tag, number in self._pending.items() if flushed.get(tag) != number
             }
-            # A rotation that became pending while these were paid is paid by the next probe.
             self.is_open = bool(self._pending)
             if not self.is_open:
                 self._prober = None
-                rotations = "1 pending rotation" if len(pending) == 1 else f"{len(pending)} pending rotations"
-                logger.warning("Redis is back; sent %s.", rotations)
+                logger.warning("Redis is back; sent %s.", counted(len(flushed), "pending rotation"))
             return not self.is_open
 
     def flush_now(self) -> bool:
-        """Whether nothing is pending, or what was is paid: at once, where the next probe comes too late."""
+        """Whether no rotation is pending, after a probe if one was."""
         return not self._pending or self.probe()
 
     def close(self) -> None:
-        """End the prober, for a breaker that is not used any more."""
+        """End the prober of a breaker that is no longer used."""
         self._closing.set()
 
     def flush_at_exit(self) -> None:
         if not self._closing.is_set():
             self.flush_now()
-
-    def _start_prober(self) -> None:
-        if self._prober is None:
-            self._prober = threading.Thread(target=self._probe_until_back, name="read-cache", daemon=True)
-            self._prober.start()
-
-    def _probe_until_back(self) -> None:
-        while not self._closing.wait(PROBE_INTERVAL_SECONDS):
-            try:
-                if self.probe():
-                    return
-            except Exception:
-                # Without a prober this process would pass the cache by for ever.
-                logger.exception("Probing Redis failed; it is tried again.")
 
     def start_anew_after_fork(self) -> None:
         self._lock = threading.Lock()
@@ -125,8 +113,22 @@ class Breaker:
         if self.is_open:
             self._start_prober()
 
+    def _start_prober(self) -> None:
+        if self._prober is None:
+            self._prober = threading.Thread(target=self._probe_until_closed, name="read-cache", daemon=True)
+            self._prober.start()
 
-# Those that somebody has: a hook of each one's own would keep it for ever.
+    def _probe_until_closed(self) -> None:
+        while not self._closing.wait(PROBE_INTERVAL_SECONDS):
+            try:
+                if self.probe():
+                    return
+            except Exception:
+                # Without its prober this process would bypass the cache forever.
+                logger.exception("Probing Redis failed. Trying again in %g s.", PROBE_INTERVAL_SECONDS)
+
+
+# The breakers that are in use. Hooks of each breaker's own would keep it alive forever.
 _breakers: weakref.WeakSet[Breaker] = weakref.WeakSet()
 
 

@@ -1,9 +1,9 @@
-"""Connections for the engine's commands, without what redis-py does around every command.
+"""Connections for the engine's commands, without the work that redis-py does around each command.
 
-Its pool's lock, its poll for stray bytes and its hooks for observers take as long again as a third
-of the round trip itself. What makes them dispensable here: a connection comes back only after its
-replies were read whole, so no reply can be taken for another's. Sending and receiving are two
-calls, so that what is ready before the reply can be done while Redis works.
+The lock of its pool, its poll for stray bytes and its hooks for observers cost a third of a round trip.
+They are not needed here: a connection becomes idle only after all its replies were read, so a reply can
+never be taken for another command's. Sending and receiving are separate calls, which lets the caller
+work while Redis does.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Command = tuple[str | bytes | int, ...]
 
 
 class PendingReplies:
-    """Commands that await their replies. One that is dropped takes its connection with it."""
+    """Commands that were sent. If this object is dropped, so is its connection."""
 
     __slots__ = ("commands", "connection")
 
@@ -30,22 +30,22 @@ class PendingReplies:
 
 
 class Connections:
-    """As many as were needed at once. For threads, and for processes that fork.
+    """As many connections as are needed at once, for threads and for processes that fork.
 
-    Where a connection is lost, as after a restart of the server, the commands are sent once more on
-    a new one: only commands that may be done twice can be sent. A time-out is not waited twice.
+    If a connection is lost, as after a restart of the server, the commands are sent once more on a new
+    one. So only commands that may run twice can be sent. After a time-out nothing is sent again.
     """
 
     def __init__(self, client: Redis) -> None:
         self._pool = client.connection_pool
-        # Its pop and append are atomic, and the last one used is the likeliest to be open still.
+        # A deque's pop and append are atomic. The connection that was used last is the likeliest to be open.
         self._idle: deque[Any] = deque()
-        # A forked child must not talk on its parent's connections.
+        # A forked process must not use its parent's connections.
         forget = weakref.WeakMethod(self._forget)
         os.register_at_fork(after_in_child=lambda: (method := forget()) and method())
 
     def send(self, *commands: Command) -> PendingReplies:
-        """Raises redis-py's errors, except that of a connection that is lost."""
+        """Send the commands. Raises redis-py's errors, except for a lost connection."""
         try:
             connection = self._idle.pop()
         except IndexError:
@@ -57,27 +57,27 @@ class Connections:
             connection = None
         return PendingReplies(commands, connection)
 
-    def receive(self, sent: PendingReplies) -> list[Any]:
-        """A reply for each command. Raises redis-py's errors, also for a command that was refused."""
-        connection = sent.connection
+    def receive(self, pending: PendingReplies) -> list[Any]:
+        """One reply for each command. Raises redis-py's errors, also for a refused command."""
+        connection = pending.connection
         if connection is not None:
             try:
-                return self._replies(connection, sent)
+                return self._replies(connection, pending.commands)
             except RedisConnectionError:
                 self._forget()
         connection = self._new()
-        _send(connection, sent.commands)
-        return self._replies(connection, sent)
+        _send(connection, pending.commands)
+        return self._replies(connection, pending.commands)
 
     def call(self, *commands: Command) -> list[Any]:
         return self.receive(self.send(*commands))
 
     def close(self) -> None:
-        """Keep none any more, for one that is not used again: each ends after its last reply."""
+        """Keep no connection any more. Each one in use is closed after its reply."""
         self._idle = deque(maxlen=0)
 
-    def _replies(self, connection: Any, sent: PendingReplies) -> list[Any]:
-        replies = [connection.read_response() for _ in sent.commands]
+    def _replies(self, connection: Any, commands: tuple[Command, ...]) -> list[Any]:
+        replies = [connection.read_response() for _ in commands]
         self._idle.append(connection)
         return replies
 
@@ -85,7 +85,7 @@ class Connections:
         return self._pool.connection_class(**self._pool.connection_kwargs)
 
     def _forget(self) -> None:
-        # Where one connection was lost, the others were as likely lost.
+        # When one connection is lost, the others are probably lost too.
         self._idle = deque()
 
 

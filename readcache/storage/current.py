@@ -15,7 +15,7 @@ from readcache.storage.store import Store
 
 @cache
 def store() -> Store:
-    """One store a process: its breaker and what it owes are everybody's."""
+    """One store for all threads: they share its breaker and the pending rotations."""
     configured: Any = caches[configuration().alias]
     return Store(
         configured.client.get_client(write=True),

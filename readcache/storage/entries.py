@@ -1,18 +1,18 @@
-"""The stored entry: one resource's JSON body with what a hit needs, as plain bytes.
+"""The stored entry: the JSON body of one resource and the data that a hit needs, as plain bytes.
 
 Layout, version 1, all numbers big-endian::
 
-    2   version mark "R1"
-    4   CRC-32 of all that follows
+    2   the format, "R1"
+    4   CRC-32 of all bytes that follow
     8   time of the fill, Unix time in milliseconds
     4   length of the inflated body
-    1   1 where the body is compressed with gzip, 0 where that did not make it shorter
+    1   1 if the body is compressed with gzip, 0 if that would not make it shorter
     16  digest of the inflated body
     1   number of tokens
-    16  a token, so many times, in the order of the view's tags
+    16  each token, in the order of the declaration's tags
     …   the body
 
-A release with another layout has another mark, so no release misreads another's entries.
+A release that changes the layout changes the format, so that no release misreads the entries of another.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ COMPRESSION_LEVEL = 6
 
 
 class Entry(NamedTuple):
-    """``tokens`` are those the entry was filled under, joined; ``payload`` is as sent or inflated.
+    """``tokens`` are the joined tokens that were read before the fill. ``payload`` is the stored body.
 
-    A tuple, which is made faster than a frozen dataclass, at each hit.
+    A tuple, because each hit makes one and a frozen dataclass takes longer.
     """
 
     filled_at_ms: int
@@ -48,16 +48,16 @@ class Entry(NamedTuple):
 
     @property
     def body(self) -> bytes:
-        """The JSON."""
+        """The JSON, inflated."""
         return zlib.decompress(self.payload, wbits=31) if self.compressed else self.payload
 
     def is_live(self, tokens: Sequence[bytes | None]) -> bool:
-        """Whether every token is there and is the one that the entry was filled under."""
+        """Whether every token exists and is the one that was read before the fill."""
         return None not in tokens and self.tokens == b"".join(tokens)  # type: ignore[arg-type]
 
 
 def make_entry(body: bytes, *, tokens: Sequence[bytes], now_ms: int) -> Entry:
-    # mtime=0 keeps the time out of the bytes: equal bodies are equal on the wire.
+    # mtime=0 keeps the time out of the bytes, so that equal bodies have equal payloads.
     squeezed = gzip.compress(body, COMPRESSION_LEVEL, mtime=0)
     compressed = len(squeezed) < len(body)
     return Entry(
@@ -79,7 +79,7 @@ def encode(entry: Entry) -> bytes:
 
 
 def decode(stored: bytes) -> Entry | None:
-    """The entry, or ``None`` for bytes that are not one: foreign, cut, damaged, another version's."""
+    """The entry, or ``None`` for any other bytes: foreign, cut, damaged, or of another format."""
     if len(stored) < HEADER.size or not stored.startswith(FORMAT):
         return None
     _, checksum, filled_at_ms, body_length, compressed, digest, count = HEADER.unpack_from(stored)

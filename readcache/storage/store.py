@@ -1,8 +1,7 @@
-"""The engine's words to Redis: entries, tokens and the locks of fills.
+"""The engine's commands to Redis: for entries, for tokens, and for the locks of fills.
 
-A tag's token is a random value. Counters are not used: an evicted counter restarts and revives
-dead entries; a random token never comes back. Keys begin with the alias's ``KEY_PREFIX`` and a
-version mark::
+The token of a tag is a random value, which never comes back. A counter would start again after an
+eviction, and dead entries would be live again. Keys begin with the alias's ``KEY_PREFIX`` and a version::
 
     :rc1:token:catalog_product
     :rc1:entry:product_list:http://127.0.0.1:8000/products/?page=2
@@ -23,16 +22,16 @@ from readcache.storage.connections import Command, Connections, PendingReplies
 from readcache.storage.entries import TOKEN_BYTES, Entry, decode, encode
 
 NAMESPACE = "rc1"
-# A filler that was killed frees the others when its lock runs out: before they have waited too long,
-# so that one of them fills and not all.
+# When a process is killed during its fill, the lock expires before the waiting requests give up. So one
+# of them fills, and not all at once.
 LOCK_SECONDS = 3.0
-# In a lock's place after an answer that is not stored: who waits for it would wait in vain.
+# Replaces the lock after a response that cannot be stored, so that no request waits for an entry in vain.
 HIT_FOR_MISS = b"-"
 HIT_FOR_MISS_SECONDS = 1.0
 
 
 class Lookup(NamedTuple):
-    """What one MGET said. ``entry`` is there, dead or live, if the key holds one."""
+    """The reply to one MGET. ``entry`` may be dead; it is ``None`` if the key holds no entry."""
 
     entry: Entry | None
     tokens: tuple[bytes | None, ...]
@@ -41,10 +40,10 @@ class Lookup(NamedTuple):
 
 
 class Store:
-    """Every method is at most one round trip, and raises ``Outage`` while Redis cannot be used.
+    """Each method costs one round trip at most, and raises ``Outage`` while Redis cannot be used.
 
-    ``lease_seconds`` is how long a guarded or rotated token lives. ``every_tag`` gives all tags that
-    any entry can have.
+    A guarded or rotated token lives for ``lease_seconds``. ``every_tag`` returns all tags that an entry
+    can have.
     """
 
     def __init__(
@@ -64,7 +63,7 @@ class Store:
         self.breaker = Breaker(self._flush_pending)
 
     def close(self) -> None:
-        """End its connections and its prober, for a store that is not used any more."""
+        """End the connections and the prober of a store that is no longer used."""
         self.breaker.close()
         self._connections.close()
 
@@ -84,29 +83,30 @@ class Store:
         return keys
 
     def read(self, key: str, token_keys: Sequence[str]) -> Lookup:
-        """The entry and the tokens of its tags, read in one step."""
+        """The entry and the tokens of its tags, read at the same moment."""
         return self.finish_read(self.begin_read(key, token_keys))
 
     def begin_read(self, key: str, token_keys: Sequence[str]) -> PendingReplies:
-        """Like ``read``, for a caller who has something to do while Redis works."""
+        """The first half of ``read``, for a caller that works while Redis does."""
         command = ("MGET", self.entry_key(key), *token_keys)
         return self.breaker.call(lambda: self._connections.send(command))
 
-    def finish_read(self, sent: PendingReplies) -> Lookup:
-        (values,) = self.breaker.call(lambda: self._connections.receive(sent))
+    def finish_read(self, pending: PendingReplies) -> Lookup:
+        (values,) = self.breaker.call(lambda: self._connections.receive(pending))
         return _lookup(values)
 
     def read_while_filled(self, key: str, token_keys: Sequence[str]) -> Lookup:
-        """Like ``read``, and whether somebody fills the entry."""
+        """Like ``read``, with the value of the entry's lock."""
         command = ("MGET", self.entry_key(key), *token_keys, self.lock_key(key))
         ((*values, lock),) = self._call(command)
         return _lookup(values)._replace(lock=lock)
 
     def begin_fill(self, key: str, token_keys: Sequence[str]) -> tuple[Lookup, bytes | None]:
-        """Entry and tokens, made where they were missing, and the lock; ``None`` if another has it.
+        """The entry, its tokens, and the lock, which is ``None`` if another request holds it.
 
-        To be called before the fill's first query: what is written after that changes a token. The
-        lock comes first: whoever had it before has stored the entry that is read here.
+        Creates missing tokens. Must be called before the first query of the fill, so that any later write
+        changes a token. The lock is taken before the entry is read, so that the entry of its last holder
+        is found.
         """
         lock = secrets.token_bytes(TOKEN_BYTES)
         locked, *_, (*values, found) = self._call(
@@ -117,27 +117,27 @@ class Store:
         return _lookup(values)._replace(lock=found), lock if locked else None
 
     def save(self, key: str, entry: Entry, *, timeout_seconds: float, lock: bytes | None) -> None:
-        """Store the entry and give the lock back."""
+        """Store the entry and release the lock."""
         milliseconds = max(1, round(timeout_seconds * 1000))
         self._call(
             ("SET", self.entry_key(key), encode(entry), "PX", milliseconds), *self._unlocking(key, lock)
         )
 
     def unlock(self, key: str, lock: bytes | None) -> None:
-        """Give the lock back after a fill that failed: another may fill."""
+        """Release the lock after a failed fill, so that another request can fill."""
         if lock is not None:
             self._call(*self._unlocking(key, lock))
 
     def set_hit_for_miss(self, key: str, lock: bytes | None) -> None:
-        """Give the lock back after an answer that is not stored: nobody need wait for another's."""
+        """Replace the lock after a response that cannot be stored, so that other requests do not wait."""
         if lock is not None:
             milliseconds = round(HIT_FOR_MISS_SECONDS * 1000)
             self._call(("EVAL", HIT_FOR_MISS_SCRIPT, 1, self.lock_key(key), lock, HIT_FOR_MISS, milliseconds))
 
     def guard(self, tags: Iterable[str]) -> None:
-        """Make the tags' tokens perishable, before a write.
+        """Before a write, let the tokens of these tags expire within one lease; create missing ones.
 
-        In one transaction of Redis, in which no token runs out between its two commands.
+        In a transaction of Redis, so that no token can expire between its two commands.
         """
         commands: list[Command] = []
         for tag in tags:
@@ -147,7 +147,7 @@ class Store:
         self._call(("MULTI",), *commands, ("EXEC",))
 
     def rotate(self, tags: Iterable[str]) -> None:
-        """Replace the tags' tokens, after a write: every entry under the old ones is dead."""
+        """After a write, replace the tokens of these tags. Every entry under the old tokens is dead."""
         self._call(*self._rotating(tags))
 
     def _rotating(self, tags: Iterable[str]) -> list[Command]:
@@ -157,15 +157,16 @@ class Store:
         ]
 
     def _flush_pending(self, tags: Iterable[str]) -> None:
-        # A write, so that a read-only or full Redis does not count as back.
+        # The SET makes sure that Redis takes writes: a replica or a full server must keep the breaker open.
         self._connections.call(
             ("SET", f"{self._start}:probe", str(time.time()), "PX", self._lease_ms),
-            # Others may have written while Redis was away, and not have paid yet, or have ended.
+            # Every tag, because other processes may have written during the outage and may have ended
+            # before they could send their rotations.
             *self._rotating({*self._every_tag(), *tags}),
         )
 
     def _unlocking(self, key: str, lock: bytes | None) -> list[Command]:
-        # Only one's own: a filler that took longer than its lock must not take another's away.
+        # Compared first: after a fill that took longer than its lock, another request may hold the lock.
         return [("EVAL", UNLOCK_SCRIPT, 1, self.lock_key(key), lock)] if lock is not None else []
 
     def _call(self, *commands: Command) -> list[Any]:
@@ -183,7 +184,7 @@ HIT_FOR_MISS_SCRIPT = (
 
 def _lookup(values: Sequence[Any]) -> Lookup:
     stored, *found = values
-    # Whatever else is under a token's key is no token: nothing is live under it, nor stored.
+    # A value of another length is no token: an entry can neither be live nor be stored under it.
     tokens = [token if token is not None and len(token) == TOKEN_BYTES else None for token in found]
     entry = decode(stored) if stored is not None else None
     return Lookup(entry, tuple(tokens), entry is not None and entry.is_live(tokens))
