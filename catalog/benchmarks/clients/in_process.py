@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
-import json
 import shlex
 from collections.abc import Callable
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack, nullcontext
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from django.utils.encoding import iri_to_uri
 
-from catalog.benchmarks.clients.local_site import LocalSite
-from catalog.benchmarks.clients.workers import Worker, running_worker
+from catalog.benchmarks.clients.local_site import (
+    HOST,
+    LocalResponse,
+    LocalSite,
+    serving_own_strategy,
+    with_common_links,
+)
 from catalog.benchmarks.errors import BenchmarkError
+from catalog.benchmarks.processes.children import Child, running_child
 from catalog.benchmarks.strategies import floors, plug_ins
 from catalog.benchmarks.strategies.registry import UNCACHED, Strategy, only_invalidation_of
 from catalog.options import InvalidOption
 
-HOST = "testserver"
+# Longer than the longest latency that can be simulated.
+ANSWER_PATIENCE_SECONDS = 120.0
 
-
-@dataclass(frozen=True, kw_only=True)
-class Page:
-    """``body`` is JSON as ``comparable_json`` returns it."""
-
-    queries: int
-    body: Any
+R = TypeVar("R")
 
 
 class Requester:
@@ -40,7 +40,7 @@ class Requester:
 
     def __init__(self) -> None:
         self._here = LocalSite()
-        self._workers: dict[str, Worker] = {}
+        self._children: dict[str, Child[LocalSite]] = {}
         self._running: ExitStack | None = None
 
     def __enter__(self) -> Requester:
@@ -50,58 +50,65 @@ class Requester:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._workers.clear()
+        self._children.clear()
         running, self._running = self._running, None
         if running is not None:
             running.close()
 
     def time(self, strategy: Strategy, path: str) -> int:
         """How many nanoseconds one request takes. Nothing but the request is inside the span."""
-        return self._site(strategy).time(strategy.url(path))
+        return self._call(strategy, LocalSite.time, strategy.url(path))
+
+    def see(self, strategy: Strategy, path: str) -> LocalResponse:
+        """One request, also for a page that is not there."""
+        return self._call(strategy, LocalSite.get, strategy.url(path), strategy.url_prefix)
+
+    def ask(self, strategy: Strategy, path: str) -> LocalResponse:
+        """One request. Raises ``InvalidOption`` unless the status is 200."""
+        response = self.see(strategy, path)
+        if response.status != 200:
+            raise InvalidOption(
+                f"--path must be a page of the API that answers 200, but {strategy.url(path)} answered "
+                f"{response.status}. Try --path /products/?page=2"
+            )
+        return response
 
     def prepare_floor(self, path: str) -> None:
         """Make the floors answer the bytes that the uncached view answers now."""
-        content = _without_prefix(self._here.get(UNCACHED.url(path)).content, HOST, UNCACHED)
+        _, _, content = self._here.fetch(UNCACHED.url(path))
+        content = with_common_links(content, f"{HOST}{UNCACHED.url_prefix}")
         floors.prepare(path, gzip.compress(content, mtime=0))
-
-    def see(self, strategy: Strategy, path: str) -> tuple[int, Any]:
-        """The status and the JSON, also of a page that is not there."""
-        exchange = self._site(strategy).get(strategy.url(path))
-        return exchange.status, comparable_json(exchange.content, HOST, strategy)
-
-    def ask(self, strategy: Strategy, path: str) -> Page:
-        """One request. Raises ``InvalidOption`` unless the status is 200."""
-        url = strategy.url(path)
-        exchange = self._site(strategy).get(url)
-        if exchange.status != 200:
-            raise InvalidOption(
-                f"--path must be a page of the API that answers 200, but {url} answered "
-                f"{exchange.status}. Try --path /products/?page=2"
-            )
-        body = comparable_json(exchange.content, HOST, strategy)
-        return Page(queries=exchange.queries, body=body)
 
     def run(self, strategy: Strategy, function: Callable[..., Any], **arguments: Any) -> Any:
         """Call the function where only the strategy's invalidation is connected, and return its result.
 
         For writes: ``seconds = requester.run(strategy, save_product, pk=7, stock=3)``. The function may
         have to run in another process: a module must contain it, arguments and result must be picklable,
-        and it times itself what is to be timed.
+        and it times itself what is to be timed. Raises ``ValueError`` for a function that no module contains.
         """
-        site = self._site(strategy)
-        if isinstance(site, Worker):
-            return site.run(function, arguments)
-        with only_invalidation_of(strategy):
-            return function(**arguments)
+        if "<" in function.__qualname__:
+            raise ValueError(
+                f"{function.__qualname__} must be a function of a module, which can be imported."
+            )
+        with nullcontext() if plug_ins.is_elsewhere(strategy) else only_invalidation_of(strategy):
+            return self._call(strategy, LocalSite.run, function, arguments)
 
-    def _site(self, strategy: Strategy) -> LocalSite | Worker:
+    def _call(self, strategy: Strategy, method: Callable[..., R], *arguments: Any) -> R:
         if not plug_ins.is_elsewhere(strategy):
-            return self._here
+            return method(self._here, *arguments)
+        result: R = self._child_of(strategy).ask(LocalSite.in_child, gc.isenabled(), method, *arguments)
+        return result
+
+    def _child_of(self, strategy: Strategy) -> Child[LocalSite]:
         if self._running is None:
             raise plug_ins.not_measured_here(strategy)
-        if strategy.name not in self._workers:
-            self._workers[strategy.name] = self._running.enter_context(running_worker(strategy))
-        return self._workers[strategy.name]
+        if strategy.name not in self._children:
+            running = running_child(
+                serving_own_strategy, strategy=strategy, patience_seconds=ANSWER_PATIENCE_SECONDS
+            )
+            child = self._children[strategy.name] = self._running.enter_context(running)
+            child.wait_until_ready()
+        return self._children[strategy.name]
 
 
 def require_path(path: str) -> None:
@@ -115,7 +122,7 @@ def require_path(path: str) -> None:
         )
 
 
-def require_hit(strategy: Strategy, path: str, repeat: Page) -> None:
+def require_hit(strategy: Strategy, path: str, repeat: LocalResponse) -> None:
     """Raises ``BenchmarkError`` where a repeat of the request ran queries that a cache must avoid."""
     if strategy.caches and repeat.queries:
         raise BenchmarkError(
@@ -131,12 +138,3 @@ def other_body(strategy: Strategy, path: str, *, has_changed: bool) -> Benchmark
             "does, or measure freshness and invalidation, which use scratch rows."
         )
     return BenchmarkError(f"{strategy.name} answers {path} with another body than {UNCACHED.name}.")
-
-
-def comparable_json(content: bytes, host: str, strategy: Strategy) -> Any:
-    """The JSON with links that are the same for every strategy and host."""
-    return json.loads(_without_prefix(content, host, strategy))
-
-
-def _without_prefix(content: bytes, host: str, strategy: Strategy) -> bytes:
-    return content.replace(f"{host}{strategy.url_prefix}/".encode(), f"{HOST}/".encode())

@@ -48,7 +48,7 @@ def scratch_accounts() -> Iterator[tuple[Account, ...]]:
     try:
         with transaction.atomic():
             user, admin = (
-                _make_user(f"{label}-{role}", is_staff=role == "admin") for role in ("user", "admin")
+                _make_user(f"{label}-{role}", is_admin=role == "admin") for role in ("user", "admin")
             )
         yield VISITOR, Account(role="user", user=user), Account(role="admin", user=admin)
     finally:
@@ -71,9 +71,9 @@ def remove_accounts(label: str, *, since: datetime) -> int:
     return len(keys)
 
 
-def _make_user(username: str, *, is_staff: bool) -> User:
+def _make_user(username: str, *, is_admin: bool) -> User:
     # create_user() would hash a password, which takes a tenth of a second on purpose.
-    user = User(username=username, is_staff=is_staff)
+    user = User(username=username, is_staff=is_admin, is_superuser=is_admin)
     user.set_unusable_password()
     user.save()
     return user
@@ -85,12 +85,12 @@ class Browser:
     def __init__(self, account: Account, *, accept: str) -> None:
         # An exception in a view becomes a response with status 500.
         self.client = Client(headers={"accept": accept}, raise_request_exception=False)
-        self._account = account
+        self.account = account
 
     def log_in(self) -> None:
-        if self._account.user:
+        if self.account.user:
             with interrupts_deferred():
-                self.client.force_login(self._account.user)
+                self.client.force_login(self.account.user)
 
     def log_out(self) -> None:
         """Remove the session. The CSRF cookie stays, as with Django's own view."""

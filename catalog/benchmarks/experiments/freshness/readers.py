@@ -31,7 +31,7 @@ LIST_SHARE = 0.3
 MISSING = -1
 
 
-def read(task: Task, board: memoryview[int]) -> ReadReport:
+def read(board: memoryview[int], task: Task) -> ReadReport:
     """Read for the seconds of the task. Raises ``BenchmarkError`` if the server responds with an error."""
     chance = random.Random(f"{task.seed} reader {task.number}")
     strategy = find_strategy(task.strategy)

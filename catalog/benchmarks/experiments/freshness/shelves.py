@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from urllib.parse import urlencode
 
 from django.db import transaction
@@ -59,7 +60,7 @@ class Shelf:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What one reader or writer is to do. ``board`` is the path of the board's file."""
+    """What one reader or writer is to do."""
 
     number: int
     strategy: str
@@ -67,7 +68,6 @@ class Task:
     seconds: float
     port: int
     readers: int
-    board: str
     shelves: list[Shelf]
 
 
@@ -79,9 +79,13 @@ class Page:
     products: frozenset[int]
 
 
-def make_board(path: Path, *, shelves: int, readers: int) -> None:
-    """A file of integers: the acknowledged version of each register, and each reader's number of reads."""
-    path.write_bytes(bytes(8 * (shelves * REGISTERS_PER_SHELF + readers)))
+@contextmanager
+def made_board(*, shelves: int, readers: int) -> Iterator[str]:
+    """The path of a board: the acknowledged version of each register, and each reader's number of reads."""
+    with NamedTemporaryFile() as file:
+        file.write(bytes(8 * (shelves * REGISTERS_PER_SHELF + readers)))
+        file.flush()
+        yield file.name
 
 
 @contextmanager

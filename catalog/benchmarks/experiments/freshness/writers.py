@@ -184,7 +184,7 @@ KINDS: tuple[Callable[[ShelfWriter, int], None], ...] = (
 )
 
 
-def write(task: Task, board: memoryview[int]) -> WriteReport:
+def write(board: memoryview[int], task: Task) -> WriteReport:
     """Write for the seconds of the task."""
     chance = random.Random(f"{task.seed} writer {task.number}")
     writer = ShelfWriter(task.shelves[task.number])

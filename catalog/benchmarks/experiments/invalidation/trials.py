@@ -13,18 +13,13 @@ from django.db import connection
 from django.test.utils import override_settings
 
 from catalog.benchmarks.clients.in_process import Requester
+from catalog.benchmarks.clients.local_site import LocalResponse
 from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.experiments.invalidation.readers import Readers, readers
-from catalog.benchmarks.experiments.invalidation.writes import (
-    Admin,
-    Kind,
-    Page,
-    Target,
-    make_targets,
-    scratch_admin,
-)
+from catalog.benchmarks.experiments.invalidation.writes import Kind, Page, Target, make_targets
 from catalog.benchmarks.experiments.invalidation.writes.second_process import SecondProcess, second_process
 from catalog.benchmarks.figures.statistics import NANOSECONDS
+from catalog.benchmarks.sandbox.accounts import Browser, browsing, scratch_accounts
 from catalog.benchmarks.sandbox.isolation import garbage_collector_off
 from catalog.benchmarks.sandbox.rows import scratch_label
 from catalog.benchmarks.strategies.registry import UNCACHED, Strategy, only_invalidation_of
@@ -42,7 +37,7 @@ class Bench:
     """
 
     label: str
-    admin: Admin
+    admin: Browser
     requester: Requester
     queries: Mapping[Page, int]
     readers: Readers | None = None
@@ -68,7 +63,8 @@ def opened_bench(*, needs_process: bool) -> Iterator[Bench]:
         # The simulated latency would slow down every page and change no finding.
         stack.enter_context(override_settings(SIMULATED_LATENCY_SECONDS=0))
         label = stack.enter_context(scratch_label())
-        admin = stack.enter_context(scratch_admin(label))
+        *_, account = stack.enter_context(scratch_accounts())
+        admin = stack.enter_context(browsing(account, accept="text/html"))
         requester = Requester()
         queries = _count_queries(label, admin, requester)
         others: dict[str, Any] = {}
@@ -79,7 +75,7 @@ def opened_bench(*, needs_process: bool) -> Iterator[Bench]:
         yield Bench(label=label, admin=admin, requester=requester, queries=queries, **others)
 
 
-def _count_queries(label: str, admin: Admin, requester: Requester) -> dict[Page, int]:
+def _count_queries(label: str, admin: Browser, requester: Requester) -> dict[Page, int]:
     with only_invalidation_of(UNCACHED):
         [target] = make_targets(label, 1, admin=admin)
     paths = zip(ASKED, _paths(target, ASKED), strict=True)
@@ -157,7 +153,7 @@ def _paths(target: Target, pages: Collection[Page]) -> list[str]:
     return [paths[page] for page in _asked(pages)]
 
 
-def _show(bench: Bench, strategy: Strategy, paths: Sequence[str]) -> dict[str, tuple[int, Any]]:
+def _show(bench: Bench, strategy: Strategy, paths: Sequence[str]) -> dict[str, LocalResponse]:
     return {path: bench.requester.see(strategy, path) for path in paths}
 
 

@@ -13,7 +13,7 @@ from catalog.benchmarks.experiments.outage import faults
 from catalog.benchmarks.experiments.outage.observations import Observation, OutageTimes
 from catalog.benchmarks.experiments.outage.requests import PATIENCE_SECONDS, Request
 from catalog.benchmarks.experiments.outage.sites import Site, running_sites
-from catalog.benchmarks.experiments.outage.writers import Save, Writer
+from catalog.benchmarks.experiments.outage.writers import Save, save
 from catalog.benchmarks.processes.scratch_redis import ScratchRedis, scratch_redis
 from catalog.benchmarks.sandbox.rows import scratch_rows
 from catalog.benchmarks.strategies.registry import Strategy
@@ -127,7 +127,7 @@ def _reach_steady_state(redis: ScratchRedis, sites: Sequence[Site], stock: int) 
     # A fill that began before the save would hide it. That is the subject of another experiment.
     with _paused(sites, until=time.monotonic() + PATIENCE_SECONDS):
         for site in sites:
-            if error := site.writer.ask(Writer.save, stock=stock).error:
+            if error := site.writer.ask(save, stock=stock).error:
                 raise BenchmarkError(f"{site.strategy.name} cannot save although Redis is there. {error}")
         # For strategies that do not notice the save.
         faults.empty(redis)
@@ -178,7 +178,7 @@ def _paused(sites: Sequence[Site], *, until: float) -> Iterator[None]:
 def _order_saves(sites: Sequence[Site], stock: int, deadline: float) -> None:
     """Order one save after the other, a pause apart if they are slow, and wait until the deadline."""
     for site in sites:
-        site.writer.order(Writer.save, stock=stock)
+        site.writer.order(save, stock=stock)
         site.writer.has_answered(within_seconds=BETWEEN_SAVES_SECONDS)
     for site in sites:
         site.writer.has_answered(within_seconds=deadline - time.monotonic())

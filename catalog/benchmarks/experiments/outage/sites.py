@@ -9,11 +9,12 @@ from functools import partial
 
 from catalog.benchmarks.clients.http import wait_until_ready
 from catalog.benchmarks.experiments.outage.requests import SteadyClient
-from catalog.benchmarks.experiments.outage.writers import Writer, writing
+from catalog.benchmarks.experiments.outage.writers import product_of
 from catalog.benchmarks.processes.children import Child, running_child
 from catalog.benchmarks.processes.servers import running_server
 from catalog.benchmarks.sandbox.rows import ScratchRows
 from catalog.benchmarks.strategies.registry import Strategy
+from catalog.models import Product
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +22,7 @@ class Site:
     strategy: Strategy
     product: int
     client: SteadyClient
-    writer: Child[Writer]
+    writer: Child[Product]
 
 
 @contextmanager
@@ -45,10 +46,8 @@ def running_sites(
                 )
             )
             product = rows.products[place]
-            open_writer = partial(writing, strategy.name, product)
-            writer = stack.enter_context(
-                running_child(open_writer, environment=environment, strategy=strategy)
-            )
+            opened = partial(product_of, strategy.name, product)
+            writer = stack.enter_context(running_child(opened, environment=environment, strategy=strategy))
             client = SteadyClient(strategy, server.port, rows.detail_path(place))
             sites.append(Site(strategy=strategy, product=product, client=client, writer=writer))
             servers.append(server)

@@ -20,24 +20,20 @@ class Save:
     error: str = ""
 
 
-class Writer:
-    def __init__(self, product: Product) -> None:
-        self._product = product
-
-    def save(self, *, stock: int) -> Save:
-        self._product.stock = stock
-        error = ""
-        started = time.monotonic()
-        try:
-            self._product.save()
-        except Exception as raised:  # noqa: BLE001, whatever a strategy's receivers raise is what is measured
-            error = f"{type(raised).__name__}: {raised}"
-        ended = time.monotonic()
-        return Save(ended=ended, seconds=ended - started, error=error)
-
-
 @contextmanager
-def writing(strategy: str, product: int) -> Iterator[Writer]:
+def product_of(strategy: str, key: int) -> Iterator[Product]:
     """Only the invalidation of the named strategy is connected inside."""
     with only_invalidation_of(find_strategy(strategy)):
-        yield Writer(Product.objects.get(pk=product))
+        yield Product.objects.get(pk=key)
+
+
+def save(product: Product, *, stock: int) -> Save:
+    product.stock = stock
+    error = ""
+    started = time.monotonic()
+    try:
+        product.save()
+    except Exception as raised:  # noqa: BLE001, whatever a strategy's receivers raise is what is measured
+        error = f"{type(raised).__name__}: {raised}"
+    ended = time.monotonic()
+    return Save(ended=ended, seconds=ended - started, error=error)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from catalog.benchmarks.clients.http import HTTPClient, get_ok, wait_until_ready
-from catalog.benchmarks.clients.in_process import Requester, comparable_json, other_body, require_hit
+from catalog.benchmarks.clients.in_process import Requester, other_body, require_hit
+from catalog.benchmarks.clients.local_site import with_common_links
 from catalog.benchmarks.processes.servers import Server
 from catalog.benchmarks.strategies.registry import UNCACHED, Strategy
 
@@ -42,4 +44,5 @@ def require_equal_answers(servers: Mapping[str, Server], strategies: Sequence[St
 def _content(server: Server, strategy: Strategy, path: str) -> Any:
     """The JSON, asked for as the load generator does."""
     response = get_ok(server, HTTPClient(server.port, accept_encoding="gzip"), strategy.url(path))
-    return comparable_json(response.content, f"127.0.0.1:{server.port}", strategy)
+    origin = f"127.0.0.1:{server.port}{strategy.url_prefix}"
+    return json.loads(with_common_links(response.content, origin))

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from hdrh.histogram import HdrHistogram
 
-from catalog.benchmarks.experiments.throughput.load import (
-    LoadMaker,
-    Report,
-    Window,
-    making_load,
-    new_histogram,
-)
+from catalog.benchmarks.experiments.throughput.load import LoadMaker, Tally, Window, making_load
 from catalog.benchmarks.figures.statistics import NANOSECONDS
 from catalog.benchmarks.processes.children import Child, running_child
 
 MAX_PROCESSES = 4
 MICROSECOND = 1e-6
+NANOSECONDS_PER_MICROSECOND = 1000
+# The histogram's range, a microsecond to a minute, and its precision.
+LOWEST_MICROSECONDS, HIGHEST_MICROSECONDS, DIGITS = 1, 60_000_000, 3
 FEWEST_SAMPLES_FOR_P99 = 100
 # Enough for every process to read its window and start its threads.
 HEAD_START_SECONDS = 0.02
@@ -34,11 +31,11 @@ WINDOW_PATIENCE_SECONDS = 60.0
 class Latencies:
     """Times from when a request was due until it was answered, in an HDR histogram: exact to 0.1 %."""
 
-    def __init__(self) -> None:
-        self._histogram: HdrHistogram = new_histogram()
-
-    def add(self, encoded: str) -> None:
-        self._histogram.decode_and_add(encoded)
+    def __init__(self, latencies_ns: Iterable[int] = ()) -> None:
+        self._histogram = HdrHistogram(LOWEST_MICROSECONDS, HIGHEST_MICROSECONDS, DIGITS)
+        for latency_ns in latencies_ns:
+            microseconds = max(latency_ns // NANOSECONDS_PER_MICROSECOND, LOWEST_MICROSECONDS)
+            self._histogram.record_value(min(microseconds, HIGHEST_MICROSECONDS))
 
     def merge(self, other: Latencies) -> None:
         self._histogram.add(other._histogram)
@@ -123,19 +120,17 @@ def running_load_generator() -> Iterator[LoadGenerator]:
         yield LoadGenerator(children)
 
 
-def _sum_up(reports: Sequence[Report], seconds: float) -> Outcome:
-    latencies = Latencies()
-    for report in reports:
-        latencies.add(report.histogram)
-    requests = sum(report.requests for report in reports)
-    cpu_seconds = sum(report.cpu_seconds for report in reports)
+def _sum_up(tallies: Sequence[Tally], seconds: float) -> Outcome:
+    total = Tally()
+    for tally in tallies:
+        total.add(tally)
     return Outcome(
-        requests=requests,
-        requests_per_second=sum(report.completed for report in reports) / seconds,
-        latencies=latencies,
-        errors=sum(report.errors for report in reports),
-        first_error=next((report.first_error for report in reports if report.first_error), ""),
-        ceiling_per_second=len(reports) * requests / cpu_seconds if requests else None,
+        requests=total.requests,
+        requests_per_second=total.completed / seconds,
+        latencies=Latencies(total.latencies_ns),
+        errors=total.errors,
+        first_error=total.first_error,
+        ceiling_per_second=len(tallies) * total.requests / total.cpu_seconds if total.requests else None,
     )
 
 

@@ -9,14 +9,9 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
-from hdrh.histogram import HdrHistogram
-
 from catalog.benchmarks.clients.http import HTTPClient
 from catalog.benchmarks.figures.statistics import NANOSECONDS
 
-NANOSECONDS_PER_MICROSECOND = 1000
-# The histogram's range, a microsecond to a minute, and its precision.
-LOWEST_MICROSECONDS, HIGHEST_MICROSECONDS, DIGITS = 1, 60_000_000, 3
 PAUSE_SECONDS = 0.001
 TIMEOUT_SECONDS = 10.0
 
@@ -51,32 +46,25 @@ class Tally:
     latencies_ns: list[int] = field(default_factory=list)
     errors: int = 0
     first_error: str = ""
+    cpu_seconds: float = 0.0
 
     def fail(self, message: str) -> None:
         self.errors += 1
         self.first_error = self.first_error or message
 
-
-@dataclass(frozen=True, kw_only=True)
-class Report:
-    """``histogram`` is encoded, and in microseconds. ``cpu_seconds`` are those of the process."""
-
-    requests: int
-    completed: int
-    errors: int
-    first_error: str
-    cpu_seconds: float
-    histogram: str
-
-
-def new_histogram() -> HdrHistogram:
-    return HdrHistogram(LOWEST_MICROSECONDS, HIGHEST_MICROSECONDS, DIGITS)
+    def add(self, other: Tally) -> None:
+        self.requests += other.requests
+        self.completed += other.completed
+        self.latencies_ns += other.latencies_ns
+        self.errors += other.errors
+        self.first_error = self.first_error or other.first_error
+        self.cpu_seconds += other.cpu_seconds
 
 
 class LoadMaker:
     """The service of a process of the generator."""
 
-    def load(self, window: Window) -> Report:
+    def load(self, window: Window) -> Tally:
         # The garbage of the last window.
         gc.collect()
         return load(window)
@@ -92,7 +80,7 @@ def making_load() -> Iterator[LoadMaker]:
     yield LoadMaker()
 
 
-def load(window: Window) -> Report:
+def load(window: Window) -> Tally:
     clients = range(window.first, window.clients, window.step)
     tallies = [Tally() for _ in clients]
     threads = [
@@ -104,8 +92,10 @@ def load(window: Window) -> Report:
         thread.start()
     for thread in threads:
         thread.join()
-    cpu_seconds = time.process_time() - cpu_before
-    return _report(tallies, cpu_seconds)
+    total = Tally(cpu_seconds=time.process_time() - cpu_before)
+    for tally in tallies:
+        total.add(tally)
+    return total
 
 
 def ask(window: Window, client: int, tally: Tally) -> None:
@@ -157,19 +147,3 @@ def _sleep_until(wanted_ns: int) -> None:
     left_ns = wanted_ns - time.monotonic_ns()
     if left_ns > 0:
         time.sleep(left_ns / NANOSECONDS)
-
-
-def _report(tallies: list[Tally], cpu_seconds: float) -> Report:
-    histogram = new_histogram()
-    for tally in tallies:
-        for latency_ns in tally.latencies_ns:
-            microseconds = max(latency_ns // NANOSECONDS_PER_MICROSECOND, LOWEST_MICROSECONDS)
-            histogram.record_value(min(microseconds, HIGHEST_MICROSECONDS))
-    return Report(
-        requests=sum(tally.requests for tally in tallies),
-        completed=sum(tally.completed for tally in tallies),
-        errors=sum(tally.errors for tally in tallies),
-        first_error=next((tally.first_error for tally in tallies if tally.first_error), ""),
-        cpu_seconds=cpu_seconds,
-        histogram=histogram.encode().decode(),
-    )

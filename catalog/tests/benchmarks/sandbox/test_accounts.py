@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.db import connection
@@ -55,3 +56,17 @@ def test_a_visitor_needs_no_session() -> None:
         pass
 
     assert len(queries) == 0
+
+
+def test_an_admin_is_removed_with_all_traces_after_an_error() -> None:
+    def visit_and_fail() -> None:
+        with scratch_accounts() as (*_, admin), browsing(admin, accept="text/html") as browser:
+            assert admin.user
+            LogEntry.objects.create(user=admin.user, action_flag=1)
+            assert browser.client.get("/admin/").status_code == 200
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        visit_and_fail()
+
+    assert not any(model._default_manager.exists() for model in (User, Session, LogEntry))

@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from catalog.benchmarks.clients import workers
+from catalog.benchmarks.clients import in_process
 from catalog.benchmarks.clients.http import HTTPClient, wait_until_ready
 from catalog.benchmarks.clients.in_process import Requester
-from catalog.benchmarks.clients.workers import Worker
 from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.experiments.latency import experiment
 from catalog.benchmarks.options import Effort, Options
@@ -157,7 +156,7 @@ def test_a_separate_process_that_fails_is_reported_and_leaves_no_process(name: s
 def test_a_separate_process_that_does_not_answer_is_reported_after_the_timeout(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(workers, "ANSWER_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(in_process, "ANSWER_PATIENCE_SECONDS", 0.1)
     apart = find_strategy(f"{HERE}:Apart")
     with (
         isolated_cache(),
@@ -178,7 +177,7 @@ def test_a_strategy_with_a_separate_process_cannot_be_measured_in_this_one() -> 
 
 def test_only_an_importable_function_can_run_in_another_process() -> None:
     with pytest.raises(ValueError, match="must be a function of a module"):
-        Worker.run(Worker.__new__(Worker), lambda: None, {})
+        Requester().run(UNCACHED, lambda: None)
 
 
 @pytest.mark.parametrize(

@@ -3,16 +3,11 @@
 A kind is a function with the decorator ``kind`` in one of the modules below.
 """
 
-from catalog.benchmarks.experiments.invalidation.writes import interfaces, products, relations, statements
+from catalog.benchmarks.experiments.invalidation.writes import interfaces, orm
 from catalog.benchmarks.experiments.invalidation.writes.kinds import REGISTERED, Kind, Page
-from catalog.benchmarks.experiments.invalidation.writes.targets import (
-    Admin,
-    Target,
-    make_targets,
-    scratch_admin,
-)
+from catalog.benchmarks.experiments.invalidation.writes.targets import Target, make_targets
 
-_MODULES = [module.__name__ for module in (products, relations, statements, interfaces)]
+_MODULES = [orm.__name__, interfaces.__name__]
 KINDS = tuple(sorted(REGISTERED, key=lambda kind: _MODULES.index(kind.write.__module__)))
 
-__all__ = ["KINDS", "Admin", "Kind", "Page", "Target", "make_targets", "scratch_admin"]
+__all__ = ["KINDS", "Kind", "Page", "Target", "make_targets"]

@@ -1,14 +1,16 @@
-"""Writes through the admin, the API, a fixture, and another process."""
+"""Writes past the models: with SQL, in the admin, through the API, from a fixture, in another process."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from django.core import serializers
 from django.core.management import call_command
+from django.db import connection
 from django.forms import model_to_dict
 from django.urls import reverse
 from rest_framework.test import APIClient
@@ -18,12 +20,79 @@ from catalog.benchmarks.experiments.invalidation.writes.kinds import kind
 from catalog.benchmarks.experiments.invalidation.writes.targets import Target
 
 
+def _execute(sql: str, parameters: Sequence[str | int]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+
+
+@kind("list", "detail")
+def raw_sql(target: Target) -> None:
+    _execute("UPDATE catalog_product SET name = %s WHERE id = %s", [target.new_name, target.product.pk])
+
+
+@kind("list", "detail")
+def raw_sql_after_a_comment(target: Target) -> None:
+    _execute(
+        "/* SELECT */ -- SELECT\n UPDATE catalog_product SET name = %s WHERE id = %s",
+        [target.new_name, target.product.pk],
+    )
+
+
+@kind("list", "detail")
+def executemany(target: Target) -> None:
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "UPDATE catalog_product SET name = %s WHERE id = %s",
+            [(target.new_name, product.pk) for product in target.products],
+        )
+
+
+@kind("list", "detail")
+def cte(target: Target) -> None:
+    """On PostgreSQL, the write is in the CTE, before a SELECT. On SQLite, a CTE precedes an UPDATE."""
+    if connection.vendor == "postgresql":
+        sql = (
+            "WITH changed AS (UPDATE catalog_product SET name = %s WHERE id = %s RETURNING id) "
+            "SELECT id FROM changed"
+        )
+    else:
+        sql = (
+            "WITH new (name) AS (VALUES (%s)) "
+            "UPDATE catalog_product SET name = (SELECT name FROM new) WHERE id = %s"
+        )
+    _execute(sql, [target.new_name, target.product.pk])
+
+
+@kind("list", "detail")
+def cte_after_a_literal(target: Target) -> None:
+    """The string literal looks like the start of a comment."""
+    if connection.vendor == "postgresql":
+        sql = (
+            "WITH a AS (SELECT '--'), "
+            "b AS (UPDATE catalog_product SET name = %s WHERE id = %s RETURNING id) SELECT 1"
+        )
+    else:
+        sql = (
+            "WITH a (dashes) AS (VALUES ('--')) "
+            "UPDATE catalog_product SET name = %s || (SELECT dashes FROM a) WHERE id = %s"
+        )
+    _execute(sql, [target.new_name, target.product.pk])
+
+
+@kind("list", "detail")
+def upsert(target: Target) -> None:
+    _execute(
+        "INSERT INTO catalog_tag (name) VALUES (%s) ON CONFLICT (name) DO UPDATE SET name = %s",
+        [target.tag.name, target.new_name],
+    )
+
+
 @kind("list", "detail")
 def save_in_the_admin(target: Target) -> None:
     product = target.product
     form = model_to_dict(product, fields=["description", "price", "stock", "category"])
     url = reverse("admin:catalog_product_change", args=[product.pk])
-    response = target.admin.browser.post(url, {**form, "name": target.new_name, "tags": [target.tag.pk]})
+    response = target.admin.client.post(url, {**form, "name": target.new_name, "tags": [target.tag.pk]})
     _require(response, 302)
 
 
@@ -31,14 +100,14 @@ def save_in_the_admin(target: Target) -> None:
 def delete_in_the_admin(target: Target) -> None:
     """With the action that deletes the selected rows of the list."""
     form = {"action": "delete_selected", "_selected_action": [target.product.pk], "post": "yes"}
-    _require(target.admin.browser.post(reverse("admin:catalog_product_changelist"), form), 302)
+    _require(target.admin.client.post(reverse("admin:catalog_product_changelist"), form), 302)
 
 
 @kind("list", "detail")
 def save_through_the_api(target: Target) -> None:
     """The request saves the product with its name, and then its tags."""
     client = APIClient()
-    client.force_authenticate(target.admin.user)
+    client.force_authenticate(target.admin.account.user)
     changes = {"name": target.new_name, "tags": []}
     _require(client.patch(f"/products/{target.product.pk}/", changes, format="json"), 200)
 

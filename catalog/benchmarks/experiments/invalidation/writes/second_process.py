@@ -12,58 +12,43 @@ from catalog.benchmarks.strategies.registry import UNCACHED, Strategy, find_stra
 from catalog.models import Product
 
 
-class Renamer:
-    """The service of the process. Only the invalidation of the named strategy is connected in a write."""
-
-    def __init__(self, transactions: ExitStack) -> None:
-        self._transactions = transactions
-
-    def rename(self, strategy: str, key: int, name: str) -> None:
-        with only_invalidation_of(find_strategy(strategy)):
-            _rename(key, name)
-
-    def rename_uncommitted(self, strategy: str, key: int, name: str) -> None:
-        """In a transaction that stays open until ``commit()``."""
-        self._transactions.enter_context(only_invalidation_of(find_strategy(strategy)))
-        self._transactions.enter_context(transaction.atomic())
-        _rename(key, name)
-
-    def commit(self) -> None:
-        self._transactions.close()
-
-
-@contextmanager
-def renaming() -> Iterator[Renamer]:
-    with ExitStack() as transactions:
-        yield Renamer(transactions)
-
-
 class SecondProcess:
     """Its writes have the invalidation of ``strategy``, which the caller sets."""
 
-    def __init__(self, child: Child[Renamer]) -> None:
+    def __init__(self, child: Child[ExitStack]) -> None:
         self._child = child
         self.strategy: Strategy = UNCACHED
 
     def rename(self, key: int, name: str, *, before_commit: Callable[[], None] | None = None) -> None:
         """Returns when the write was acknowledged. With ``before_commit``, the write is in a transaction."""
-        if before_commit is None:
-            self._child.ask(Renamer.rename, self.strategy.name, key, name)
-            return
-        self._child.ask(Renamer.rename_uncommitted, self.strategy.name, key, name)
-        before_commit()
-        self._child.ask(Renamer.commit)
+        is_atomic = before_commit is not None
+        self._child.ask(_rename, self.strategy.name, key, name, is_atomic=is_atomic)
+        if before_commit:
+            before_commit()
+            self._child.ask(ExitStack.close)
 
 
 @contextmanager
 def second_process() -> Iterator[SecondProcess]:
     """Raises ``BenchmarkError`` if no other process can use the database, because it is in memory."""
-    with running_child(renaming) as child:
+    with running_child(_open_context) as child:
         child.wait_until_ready()
         yield SecondProcess(child)
 
 
-def _rename(key: int, name: str) -> None:
+@contextmanager
+def _open_context() -> Iterator[ExitStack]:
+    """What the process keeps from one order to the next: the context of an open transaction."""
+    with ExitStack() as context:
+        yield context
+
+
+def _rename(context: ExitStack, strategy: str, key: int, name: str, *, is_atomic: bool) -> None:
+    context.enter_context(only_invalidation_of(find_strategy(strategy)))
+    if is_atomic:
+        context.enter_context(transaction.atomic())
     product = Product.objects.get(pk=key)
     product.name = name
     product.save()
+    if not is_atomic:
+        context.close()

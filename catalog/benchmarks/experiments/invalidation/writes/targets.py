@@ -1,28 +1,16 @@
-"""The scratch rows that one write changes, and a scratch admin who may change them."""
+"""The scratch rows that one write changes."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 
-from django.contrib.auth.models import User
 from django.db import transaction
-from django.test import Client
 
 from catalog.benchmarks.experiments.invalidation.writes.second_process import SecondProcess
+from catalog.benchmarks.sandbox.accounts import Browser
 from catalog.models import Category, Product, Tag
-from readcache.testing.interrupts import interrupts_deferred
-
-
-@dataclass(frozen=True, kw_only=True)
-class Admin:
-    """A superuser, and a browser in which this account is logged in."""
-
-    user: User
-    browser: Client
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,14 +18,15 @@ class Target:
     """A category, a tag and two products that have both, for one write.
 
     The names of all of them start with ``label``, and so does every name that the write sets: this is how
-    the rows are found and removed at the end. ``process`` is ``None`` for a database in memory.
+    the rows are found and removed at the end. ``admin`` is logged in as an admin. ``process`` is ``None``
+    for a database in memory.
     """
 
     label: str
     category: Category
     tag: Tag
     products: tuple[Product, Product]
-    admin: Admin
+    admin: Browser
     process: SecondProcess | None = None
 
     @property
@@ -62,7 +51,7 @@ class Target:
 
 
 def make_targets(
-    label: str, count: int, *, admin: Admin, process: SecondProcess | None = None
+    label: str, count: int, *, admin: Browser, process: SecondProcess | None = None
 ) -> list[Target]:
     """In a few statements, however many. Their labels start with ``label``, within ``scratch_label()``."""
     labels = [f"{label}-{uuid.uuid4().hex[:12]}" for _ in range(count)]
@@ -94,17 +83,3 @@ def make_targets(
 
 def _product(label: str, category: Category) -> Product:
     return Product(name=label, price=Decimal("10.00"), stock=5, category=category)
-
-
-@contextmanager
-def scratch_admin(username: str) -> Iterator[Admin]:
-    """An account without a password, removed at the end with its session and log entries."""
-    browser = Client()
-    try:
-        user = User.objects.create_superuser(username)
-        browser.force_login(user)
-        yield Admin(user=user, browser=browser)
-    finally:
-        with interrupts_deferred():
-            browser.logout()
-            User.objects.filter(username=username).delete()

@@ -110,14 +110,13 @@ def task_at(server: Reply, *, seed: int = 0, number: int = 1) -> Iterator[Task]:
             seconds=READS + 1,
             port=port,
             readers=READERS,
-            board="",
             shelves=[SHELF],
         )
 
 
 def counted(server: Reply, board: memoryview[int], **options: Any) -> ReadReport:
     with task_at(server, **options) as task:
-        return read(task, board)
+        return read(board, task)
 
 
 def test_current_answers_are_counted_as_reads_and_nothing_else(board: memoryview[int]) -> None:

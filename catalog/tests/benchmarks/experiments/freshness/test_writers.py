@@ -167,13 +167,12 @@ def task(shelf: Shelf, *, seconds: float = 30, number: int = 0, seed: int = 0, r
         seconds=seconds,
         port=0,
         readers=readers,
-        board="",
         shelves=[shelf],
     )
 
 
 def report_of(given: Task, board: Board) -> WriteReport:
-    return write(given, board)  # type: ignore[arg-type]
+    return write(board, given)  # type: ignore[arg-type]
 
 
 @pytest.mark.usefixtures("clock")

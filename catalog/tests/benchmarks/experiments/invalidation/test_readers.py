@@ -44,8 +44,8 @@ def test_a_held_reader_stores_the_old_page_when_it_continues(two: Readers, redis
         assert not redis.keys("*product_list*")
         Product.objects.update(name="New")
 
-    assert Requester().see(TEXTBOOK, path_of(product))[1]["name"] == "Old"
-    assert Requester().see(UNCACHED, path_of(product))[1]["name"] == "New"
+    assert Requester().see(TEXTBOOK, path_of(product)).body["name"] == "Old"
+    assert Requester().see(UNCACHED, path_of(product)).body["name"] == "New"
 
 
 def test_readers_of_several_pages_are_held_at_the_same_time(two: Readers) -> None:
@@ -54,7 +54,7 @@ def test_readers_of_several_pages_are_held_at_the_same_time(two: Readers) -> Non
     with two.after_their_queries(TEXTBOOK, {path_of(each): DETAIL_QUERIES for each in products}):
         Product.objects.update(name="New")
 
-    names = [Requester().see(TEXTBOOK, path_of(each))[1]["name"] for each in products]
+    names = [Requester().see(TEXTBOOK, path_of(each)).body["name"] for each in products]
     assert names == ["Old", "Old"]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from catalog.benchmarks.experiments.throughput.generator import Latencies
-from catalog.benchmarks.experiments.throughput.load import Report, Window, load
+from catalog.benchmarks.experiments.throughput.load import Tally, Window, load
 from catalog.benchmarks.figures.statistics import NANOSECONDS
 from catalog.tests.benchmarks.clients.scripted_server import KEPT, OK, Serve
 
@@ -33,13 +33,11 @@ def window(port: int, *, seconds: float = 0.1, ago: float = 0.0, **fields: Any) 
     )
 
 
-def latencies(report: Report) -> Latencies:
-    found = Latencies()
-    found.add(report.histogram)
-    return found
+def latencies(report: Tally) -> Latencies:
+    return Latencies(report.latencies_ns)
 
 
-def percentile(report: Report, percent: float) -> float:
+def percentile(report: Tally, percent: float) -> float:
     found = latencies(report).percentile(percent)
     assert found is not None
     return found
