@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import gc
 import gzip
+import json
 import shlex
 from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, TypeVar
 
 from django.utils.encoding import iri_to_uri
 
-from catalog.benchmarks.clients.local_site import (
-    HOST,
-    LocalResponse,
-    LocalSite,
-    serving_own_strategy,
-    with_common_links,
-)
+from catalog.benchmarks.clients.local_site import LocalSite, serving_own_strategy
 from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.processes.children import Child, running_child
 from catalog.benchmarks.strategies import floors, plug_ins
@@ -28,7 +24,18 @@ from catalog.options import InvalidOption
 # Longer than the longest latency that can be simulated.
 ANSWER_PATIENCE_SECONDS = 120.0
 
+HOST = "testserver"
+
 R = TypeVar("R")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """Pages are equal if a client sees no difference. ``body`` is JSON with common links."""
+
+    status: int
+    queries: int = field(compare=False)
+    body: Any
 
 
 class Requester:
@@ -59,19 +66,20 @@ class Requester:
         """How many nanoseconds one request takes. Nothing but the request is inside the span."""
         return self._call(strategy, LocalSite.time, strategy.url(path))
 
-    def see(self, strategy: Strategy, path: str) -> LocalResponse:
+    def see(self, strategy: Strategy, path: str) -> Page:
         """One request, also for a page that is not there."""
-        return self._call(strategy, LocalSite.get, strategy.url(path), strategy.url_prefix)
+        return _page(strategy, *self._call(strategy, LocalSite.fetch, strategy.url(path)))
 
-    def ask(self, strategy: Strategy, path: str) -> LocalResponse:
+    def ask(self, strategy: Strategy, path: str) -> Page:
         """One request. Raises ``InvalidOption`` unless the status is 200."""
-        response = self.see(strategy, path)
-        if response.status != 200:
+        url = strategy.url(path)
+        status, queries, content = self._call(strategy, LocalSite.fetch, url)
+        if status != 200:
             raise InvalidOption(
-                f"--path must be a page of the API that answers 200, but {strategy.url(path)} answered "
-                f"{response.status}. Try --path /products/?page=2"
+                f"--path must be a page of the API that answers 200, but {url} answered "
+                f"{status}. Try --path /products/?page=2"
             )
-        return response
+        return _page(strategy, status, queries, content)
 
     def prepare_floor(self, path: str) -> None:
         """Make the floors answer the bytes that the uncached view answers now."""
@@ -122,7 +130,7 @@ def require_path(path: str) -> None:
         )
 
 
-def require_hit(strategy: Strategy, path: str, repeat: LocalResponse) -> None:
+def require_hit(strategy: Strategy, path: str, repeat: Page) -> None:
     """Raises ``BenchmarkError`` where a repeat of the request ran queries that a cache must avoid."""
     if strategy.caches and repeat.queries:
         raise BenchmarkError(
@@ -138,3 +146,13 @@ def other_body(strategy: Strategy, path: str, *, has_changed: bool) -> Benchmark
             "does, or measure freshness and invalidation, which use scratch rows."
         )
     return BenchmarkError(f"{strategy.name} answers {path} with another body than {UNCACHED.name}.")
+
+
+def _page(strategy: Strategy, status: int, queries: int, content: bytes) -> Page:
+    body = json.loads(with_common_links(content, f"{HOST}{strategy.url_prefix}"))
+    return Page(status=status, queries=queries, body=body)
+
+
+def with_common_links(content: bytes, origin: str) -> bytes:
+    """The content, with links that begin with the same host instead of ``origin``."""
+    return content.replace(f"{origin}/".encode(), f"{HOST}/".encode())

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import gc
 import gzip
-import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
@@ -22,17 +20,7 @@ from django.test import Client
 from catalog.benchmarks.processes.query_counting import counted_queries
 from catalog.benchmarks.strategies.registry import find_strategy, only_invalidation_of
 
-HOST = "testserver"
 WARMING_URL = "/floor-get/nothing"
-
-
-@dataclass(frozen=True, kw_only=True)
-class LocalResponse:
-    """Responses are equal if a client sees no difference. ``body`` is JSON with common links."""
-
-    status: int
-    queries: int = field(compare=False)
-    body: Any
 
 
 class LocalSite:
@@ -55,11 +43,6 @@ class LocalSite:
         is_gzipped = response.headers.get("Content-Encoding") == "gzip"
         content = gzip.decompress(response.content) if is_gzipped else response.content
         return response.status_code, count.queries, content
-
-    def get(self, url: str, url_prefix: str) -> LocalResponse:
-        status, queries, content = self.fetch(url)
-        body = json.loads(with_common_links(content, f"{HOST}{url_prefix}"))
-        return LocalResponse(status=status, queries=queries, body=body)
 
     def run(self, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
         return function(**arguments)
@@ -84,8 +67,3 @@ def serving_own_strategy() -> Iterator[LocalSite]:
     # Only the settings of child processes have it, and the type checker does not read those.
     with only_invalidation_of(find_strategy(getattr(settings, "BENCH_PROCESS_OF"))):  # noqa: B009
         yield LocalSite()
-
-
-def with_common_links(content: bytes, origin: str) -> bytes:
-    """The content, with links that begin with the same host instead of ``origin``."""
-    return content.replace(f"{origin}/".encode(), f"{HOST}/".encode())

@@ -12,8 +12,8 @@ from urllib.parse import quote
 from django.db import connection
 from django.test.utils import override_settings
 
+from catalog.benchmarks.clients.in_process import Page as SeenPage
 from catalog.benchmarks.clients.in_process import Requester
-from catalog.benchmarks.clients.local_site import LocalResponse
 from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.experiments.invalidation.readers import Readers, readers
 from catalog.benchmarks.experiments.invalidation.writes import Kind, Page, Target, make_targets
@@ -153,7 +153,7 @@ def _paths(target: Target, pages: Collection[Page]) -> list[str]:
     return [paths[page] for page in _asked(pages)]
 
 
-def _show(bench: Bench, strategy: Strategy, paths: Sequence[str]) -> dict[str, LocalResponse]:
+def _show(bench: Bench, strategy: Strategy, paths: Sequence[str]) -> dict[str, SeenPage]:
     return {path: bench.requester.see(strategy, path) for path in paths}
 
 

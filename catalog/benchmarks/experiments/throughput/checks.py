@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from catalog.benchmarks.clients.http import HTTPClient, get_ok, wait_until_ready
-from catalog.benchmarks.clients.in_process import Requester, other_body, require_hit
-from catalog.benchmarks.clients.local_site import with_common_links
+from catalog.benchmarks.clients.in_process import Requester, other_body, require_hit, with_common_links
 from catalog.benchmarks.processes.servers import Server
 from catalog.benchmarks.strategies.registry import UNCACHED, Strategy
 

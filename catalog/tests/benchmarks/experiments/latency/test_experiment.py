@@ -5,8 +5,7 @@ import pytest
 from rest_framework.response import Response
 
 from catalog import textbook, views
-from catalog.benchmarks.clients.in_process import Requester
-from catalog.benchmarks.clients.local_site import LocalResponse
+from catalog.benchmarks.clients.in_process import Page, Requester
 from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.experiments.latency import experiment
 from catalog.benchmarks.experiments.latency.experiment import tables
@@ -185,7 +184,7 @@ def test_a_catalogue_that_changes_during_the_run_is_reported(
 ) -> None:
     ask, stocks = Requester.ask, count()
 
-    def write_and_ask(requester: Requester, strategy: Strategy, path: str) -> LocalResponse:
+    def write_and_ask(requester: Requester, strategy: Strategy, path: str) -> Page:
         Product.objects.filter(pk=shelf[0].pk).update(stock=next(stocks))
         return ask(requester, strategy, path)
 
