@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Generic, TypeVar
@@ -48,6 +49,12 @@ class Options:
     requests: int | None = None
     warmup: int | None = None
     on_progress: Callable[[float], None] = lambda _: None
+
+    def shuffled(self, items: Sequence[T], *, rounds: int) -> Iterator[list[T]]:
+        """The items in a new random order for each round, so that a busy moment affects all of them alike."""
+        chance = random.Random(self.seed)
+        for _ in range(rounds):
+            yield chance.sample(items, len(items))
 
     def reporting_to(self, on_progress: Callable[[float], None]) -> Options:
         return replace(self, on_progress=on_progress)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -34,6 +34,12 @@ class Summary:
     requests_per_second: float
 
 
+class IntervalFields(TypedDict):
+    value: float
+    low: float | None
+    high: float | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Interval:
     """An estimate and its 95 % confidence interval, which is ``None`` if there were too few samples."""
@@ -41,6 +47,10 @@ class Interval:
     value: float
     low: float | None
     high: float | None
+
+    def fields(self) -> IntervalFields:
+        """The same as keyword arguments of a figure."""
+        return {"value": self.value, "low": self.low, "high": self.high}
 
     def has(self, value: float) -> bool:
         """Whether the interval contains the value. Without an interval any value is possible."""

@@ -1,24 +1,24 @@
 """How fast are repeat requests?
 
-Measures: the time of a GET through Django's test client, that is URL resolving, middleware, view,
-database and cache, in every strategy: for one page when nothing is cached (cold), for its repeats
-(hit), and for a mix of list pages, filters, searches and details that starts with nothing cached,
-so that misses are a part of it (mix). Which page of the mix is asked for follows Zipf's law, as
-requests to web caches do (Breslau, Cao, Fan, Phillips and Shenker, Web caching and Zipf-like
-distributions, INFOCOM 1999). Leaves out: sockets, HTTP parsing and waiting for a worker, which are
-the same for all; ``throughput`` has them. The strategies take turns, in an order shuffled each
-round, so that a busy moment of the machine hits all alike; warm-up, interleaving and the choice of
+Measures the time of a GET with Django's test client: URL resolving, middleware, view, database and
+cache. There are three cases for each strategy: requests for one page while nothing is cached (cold),
+repeat requests for that page (hit), and requests for a mix of list pages, filters, searches and
+products that starts with nothing cached and so contains misses (mix). The popularity of the pages of
+the mix follows Zipf's law, as that of real web pages does (Breslau, Cao, Fan, Phillips and Shenker,
+Web caching and Zipf-like distributions, INFOCOM 1999).
+
+Leaves out sockets, HTTP parsing and waiting for a worker, which cost all strategies the same;
+``throughput`` includes them. The strategies take turns, in an order that is shuffled in each round, so
+that a busy moment of the machine affects all of them alike. Warm-up, interleaving and the choice of
 figures follow pyperf and hyperfine.
 """
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from catalog.benchmarks.clients.in_process import Requester, other_body
-from catalog.benchmarks.errors import BenchmarkError
+from catalog.benchmarks.clients.in_process import Requester, other_body, require_hit
 from catalog.benchmarks.experiments.latency.mix import ZIPF_EXPONENT, draw_mix
 from catalog.benchmarks.figures import names
 from catalog.benchmarks.figures.results import ExperimentResult, Figure, Series, Table
@@ -27,7 +27,8 @@ from catalog.benchmarks.figures.tables import tabulate
 from catalog.benchmarks.figures.units import say
 from catalog.benchmarks.options import Options, Scale
 from catalog.benchmarks.sandbox.isolation import empty_cache, garbage_collector_off
-from catalog.benchmarks.strategies.registry import FLOOR_WITH_GET, FLOORS, UNCACHED, Strategy
+from catalog.benchmarks.strategies.registry import FLOORS, UNCACHED, Strategy
+from readcache.wording import counted
 
 QUESTION = "How fast are repeat requests?"
 WRITES = False
@@ -36,20 +37,21 @@ REQUESTS = Scale(quick=100, normal=200, thorough=1000)
 MIX_REQUESTS = Scale(quick=150, normal=400, thorough=2000)
 WARMUP = 20
 COLD_ROUNDS = Scale(quick=6, normal=10, thorough=30)
-# What a request takes on an ordinary machine, over all strategies and floors.
+# One request of every strategy and floor on an ordinary machine.
 SECONDS_PER_ROUND = 0.015
+SECONDS_PER_COLD_ROUND = 0.075
 
 UNSTABLE_STDEV_SHARE = 0.1
 OUTLIER_TIMES_MEDIAN = 10
 COLD, HIT, MIX = "cold", "hit", "mix"
 TIME = "time"
 
-Times = dict[str, list[float]]
+Times = dict[str, list[float]]  # seconds by strategy
 
 
 def estimate_seconds(options: Options) -> float:
-    rounds = _requests(options) + MIX_REQUESTS.at(options.effort) + 5 * COLD_ROUNDS.at(options.effort)
-    return rounds * SECONDS_PER_ROUND
+    rounds = _warmup(options) + _requests(options) + MIX_REQUESTS.at(options.effort)
+    return rounds * SECONDS_PER_ROUND + COLD_ROUNDS.at(options.effort) * SECONDS_PER_COLD_ROUND
 
 
 def measure(options: Options) -> ExperimentResult:
@@ -59,19 +61,11 @@ def measure(options: Options) -> ExperimentResult:
         empty_cache()
         queries = _check(requester, strategies, options.path)
         for page in set(mix) - {options.path}:
-            # A strategy may leave some of these uncached.
+            # A strategy need not cache every page of the mix.
             _check(requester, strategies, page, must_hit=False)
         with garbage_collector_off():
-            times = {
-                COLD: _time_cold(requester, strategies, options),
-                HIT: _time_repeats(requester, strategies, options),
-                MIX: _time_mix(requester, strategies, mix, options),
-            }
-    figures = [
-        figure
-        for case, of_case in times.items()
-        for figure in (*_figures(case, of_case, options.seed), *_query_figures(case, queries))
-    ]
+            times = _time_cases(requester, strategies, mix, options)
+    figures = [figure for case in times for figure in _figures(case, times[case], queries, options.seed)]
     return ExperimentResult(
         experiment="latency",
         parameters={
@@ -95,44 +89,41 @@ def measure(options: Options) -> ExperimentResult:
 
 def tables(result: ExperimentResult) -> list[Table]:
     columns = {
-        "min": "min",
-        "p50": "p50",
-        "p95": "p95",
-        "p99": "p99",
-        "max": "max",
+        **{name: name for name in ("min", "p50", "p95", "p99", "max")},
         "stdev": "σ",
         "requests_per_second": "requests",
         "queries": "queries",
         "times_faster": "times faster",
         "floors": "floors",
     }
+    path, pages = result.parameters["path"], counted(result.parameters["mix_pages"], "page")
     titles = {
-        COLD: f"First request of {result.parameters['path']}, nothing cached",
-        HIT: f"Repeat requests of {result.parameters['path']}",
-        MIX: f"{result.parameters['mix_requests']:,} requests of {result.parameters['mix_pages']} pages",
+        COLD: f"First request for {path}, nothing cached",
+        HIT: f"Repeat requests for {path}",
+        MIX: f"{counted(result.parameters['mix_requests'], 'request')} for a mix of {pages}",
     }
     return [
         tabulate(
-            titles[case],
+            title,
             [figure for figure in result.figures if figure.case == case],
             columns=columns,
             unrated=names.FLOORS,
             legend=LEGEND if case == MIX else "",
         )
-        for case in titles
+        for case, title in titles.items()
     ]
 
 
 LEGEND = (
-    "times faster: the median against uncached's. floors: the median against that of floor-get, a bare "
-    "view that fetches the same bytes with one GET; floor answers them from memory."
+    "times faster: the median of uncached divided by this median. floors: this median divided by the median "
+    "of floor-get."
 )
 
 
 def _check(
     requester: Requester, strategies: Sequence[Strategy], path: str, *, must_hit: bool = True
 ) -> dict[str, dict[str, int]]:
-    """The number of queries of a cold request and of a repeat, after comparing every body."""
+    """Compare the bodies of all strategies. Return the queries of a cold request and of a repeat, by case."""
     expected = requester.ask(UNCACHED, path).body
     requester.prepare_floor(path)
     queries: dict[str, dict[str, int]] = {COLD: {}, HIT: {}}
@@ -140,101 +131,69 @@ def _check(
         cold, repeat = requester.ask(strategy, path), requester.ask(strategy, path)
         if not cold.body == repeat.body == expected:
             raise other_body(strategy, path, has_changed=requester.ask(UNCACHED, path).body != expected)
-        if must_hit and strategy.caches and repeat.queries:
-            raise BenchmarkError(
-                f"{strategy.name} ran {repeat.queries} queries to repeat {path}; a hit runs none."
-            )
+        if must_hit:
+            require_hit(strategy, path, repeat)
         queries[COLD][strategy.name] = cold.queries
         queries[HIT][strategy.name] = repeat.queries
     return queries
 
 
-def _time_cold(requester: Requester, strategies: Sequence[Strategy], options: Options) -> Times:
-    chance = random.Random(options.seed)
-    times: Times = {strategy.name: [] for strategy in strategies}
-    for _ in range(COLD_ROUNDS.at(options.effort)):
-        # So that the first read is a true miss.
-        empty_cache()
-        requester.prepare_floor(options.path)
-        for strategy in chance.sample(strategies, len(strategies)):
-            times[strategy.name].append(requester.time(strategy, options.path) / NANOSECONDS)
-        options.on_progress(5 * SECONDS_PER_ROUND)
-    return times
-
-
-def _time_repeats(requester: Requester, strategies: Sequence[Strategy], options: Options) -> Times:
-    chance = random.Random(options.seed)
-    times: Times = {strategy.name: [] for strategy in strategies}
-    for number in range(_warmup(options) + _requests(options)):
-        for strategy in chance.sample(strategies, len(strategies)):
-            nanoseconds = requester.time(strategy, options.path)
-            if number >= _warmup(options):
-                times[strategy.name].append(nanoseconds / NANOSECONDS)
-        options.on_progress(SECONDS_PER_ROUND if number >= _warmup(options) else 0)
-    return times
-
-
-def _time_mix(
+def _time_cases(
     requester: Requester, strategies: Sequence[Strategy], mix: Sequence[str], options: Options
-) -> Times:
-    chance = random.Random(options.seed)
-    times: Times = {strategy.name: [] for strategy in strategies}
+) -> dict[str, Times]:
+    run = partial(_time, requester, strategies, options=options)
+    cold = run([options.path] * COLD_ROUNDS.at(options.effort), is_cold=True)
+    warmup = _warmup(options)
+    repeats = run([options.path] * (warmup + _requests(options)))
     empty_cache()
     for path in set(mix):
         requester.prepare_floor(path)
-    for path in mix:
-        for strategy in chance.sample(strategies, len(strategies)):
+    return {COLD: cold, HIT: {name: values[warmup:] for name, values in repeats.items()}, MIX: run(mix)}
+
+
+def _time(
+    requester: Requester,
+    strategies: Sequence[Strategy],
+    paths: Sequence[str],
+    *,
+    options: Options,
+    is_cold: bool = False,
+) -> Times:
+    times: Times = {strategy.name: [] for strategy in strategies}
+    for path, order in zip(paths, options.shuffled(strategies, rounds=len(paths)), strict=True):
+        if is_cold:
+            empty_cache()
+            requester.prepare_floor(path)
+        for strategy in order:
             times[strategy.name].append(requester.time(strategy, path) / NANOSECONDS)
-        options.on_progress(SECONDS_PER_ROUND)
+        options.on_progress(SECONDS_PER_COLD_ROUND if is_cold else SECONDS_PER_ROUND)
     return times
 
 
-def _figures(case: str, times: Times, seed: int) -> list[Figure]:
-    figures = []
+def _figures(case: str, times: Times, queries: dict[str, dict[str, int]], seed: int) -> Iterator[Figure]:
     for name, values in times.items():
-        figure = partial(Figure, strategy=name, case=case, series=TIME)
-        summary, median = summarise(values), median_interval(values, seed=seed)
-        figures += [
-            figure(name="p50", value=median.value, low=median.low, high=median.high, unit="s"),
-            *(
-                figure(name=statistic, value=getattr(summary, statistic), unit="s")
-                for statistic in ("min", "p95", "p99", "max", "stdev")
-            ),
-            figure(
-                name="requests_per_second", value=summary.requests_per_second, unit="1/s", better="higher"
-            ),
-            *_ratio_figures(case, name, times, seed),
-        ]
-    return figures
-
-
-def _ratio_figures(case: str, name: str, times: Times, seed: int) -> Iterator[Figure]:
-    ratio = partial(Figure, strategy=name, case=case, unit="ratio")
-    to_floor = median_ratio(times[name], times[FLOOR_WITH_GET.name], seed=seed)
-    yield ratio(name="floors", value=to_floor.value, low=to_floor.low, high=to_floor.high)
-    if name not in names.FLOORS:
-        faster = median_ratio(times[UNCACHED.name], times[name], seed=seed)
-        yield ratio(
-            name="times_faster", value=faster.value, low=faster.low, high=faster.high, better="higher"
-        )
-
-
-def _query_figures(case: str, queries: dict[str, dict[str, int]]) -> list[Figure]:
-    return [
-        Figure(strategy=name, case=case, name="queries", value=number, unit="count")
-        for name, number in queries.get(case, {}).items()
-        if name not in names.FLOORS
-    ]
-
-
-def _verdicts(figures: Sequence[Figure]) -> list[str]:
-    lines = []
-    for figure in figures:
-        if figure.name != "times_faster" or figure.case == COLD or figure.strategy == UNCACHED.name:
+        figure = partial(Figure, strategy=name, case=case)
+        seconds, ratio = partial(figure, unit="s", series=TIME), partial(figure, unit="ratio")
+        summary = summarise(values)
+        yield seconds(name="p50", **median_interval(values, seed=seed).fields())
+        for statistic in ("min", "p95", "p99", "max", "stdev"):
+            yield seconds(name=statistic, value=getattr(summary, statistic))
+        rate = summary.requests_per_second
+        yield figure(name="requests_per_second", value=rate, unit="1/s", better="higher", series=TIME)
+        yield ratio(name="floors", **median_ratio(values, times[names.FLOOR_WITH_GET], seed=seed).fields())
+        if name in names.FLOORS:
             continue
-        what = "a repeat request" if figure.case == HIT else "a request of the mix"
-        lines.append(f"{figure.strategy}: {what} {_difference(figure)}.")
-    return lines
+        faster = median_ratio(times[names.UNCACHED], values, seed=seed)
+        yield ratio(name="times_faster", better="higher", **faster.fields())
+        if case in queries:
+            yield figure(name="queries", value=queries[case][name], unit="count")
+
+
+def _verdicts(figures: Sequence[Figure]) -> Iterator[str]:
+    for figure in figures:
+        if figure.name == "times_faster" and figure.case != COLD and figure.strategy != names.UNCACHED:
+            what = "a repeat request" if figure.case == HIT else "a request of the mix"
+            yield f"{figure.strategy}: {what} {_difference(figure)}."
 
 
 def _difference(faster: Figure) -> str:
@@ -246,28 +205,26 @@ def _difference(faster: Figure) -> str:
         words, ratio = "takes {:.1f} times as long as uncached", 1 / ratio
         low, high = (1 / limit if limit else None for limit in (high, low))
     if low is None or high is None:
-        return f"{words.format(ratio)}, or that is chance: the requests are too few to tell"
+        return f"{words.format(ratio)}, or this is chance: there were too few requests to tell"
     return f"{words.format(ratio)} (95% interval {low:.1f} to {high:.1f})"
 
 
-def _warnings(times: Times) -> list[str]:
-    """What makes the figures doubtful, with what to do about it."""
-    found = []
+def _warnings(times: Times) -> Iterator[str]:
+    """Reasons to doubt the figures, each with advice."""
     for name, values in times.items():
         summary = summarise(values)
         share = summary.stdev / summary.mean
         if share > UNSTABLE_STDEV_SHARE:
-            found.append(
+            yield (
                 f"{name}: the standard deviation is {share:.0%} of the mean. "
                 "Close other programs or raise --requests."
             )
-        outliers = sum(value > OUTLIER_TIMES_MEDIAN * summary.p50 for value in values)
+        limit = OUTLIER_TIMES_MEDIAN * summary.p50
+        outliers = sum(value > limit for value in values)
         if outliers:
-            limit = say(OUTLIER_TIMES_MEDIAN * summary.p50, "s")
-            found.append(f"{name}: {outliers} of {len(values)} requests took more than {limit}.")
+            yield f"{name}: {outliers} of {len(values)} requests took more than {say(limit, 's')}."
         if summary.p99 is None:
-            found.append(f"{name}: no p99 from {summary.count} samples. Raise --requests to 100.")
-    return found
+            yield f"{name}: no p99 from {counted(summary.count, 'sample')}. Raise --requests to 100."
 
 
 def _requests(options: Options) -> int:

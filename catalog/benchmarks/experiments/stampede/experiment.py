@@ -1,24 +1,23 @@
 """What does a cold page cost under load?
 
-Measures: fifty requests for one page of which nothing is cached, let go together, to gunicorn with
-as many threads as requests, so that none waits for another to be served. How often the page was
-computed is counted by the server: an answer that took queries computed it. (A strategy that asks
-the database at every hit would be counted as computing, too.) The wait of a request is the time
-from its sending to the last byte of its answer; its connection is there before.
+Measures fifty requests for one page that nothing has cached. They are sent at the same moment to
+gunicorn, which has as many threads, so that no request waits for a thread. The server counts the
+queries of each response, and a response that took queries computed the page. (So a strategy that
+queries the database at every hit would seem to compute the page, too.) The wait of a request lasts
+from sending it, on a connection that is open already, to the last byte of the response.
 
 The shop's views wait ``LATENCY_SECONDS`` before their first query, as for a busy database, whatever
-``--simulate-latency`` says: all must have asked before the first is answered. On a faster page a
-stampede is smaller, and harder to see. The strategies take turns, in an order shuffled each round,
-on one server.
+``--simulate-latency`` says, because all requests must be sent before the first response. On a faster
+page a stampede is smaller and harder to see. The strategies take turns on one server, in an order that
+is shuffled in each round.
 
 The problem, and computing once as its remedy, are those of Vattani, Chierichetti and Lowenstein,
-Optimal Probabilistic Cache Stampede Prevention, VLDB 2015. Leaves out: pages that run out while
-they are asked for, and more requests than a server has threads.
+Optimal Probabilistic Cache Stampede Prevention, VLDB 2015. Leaves out pages that expire while they are
+requested, and more requests than a server has threads.
 """
 
 from __future__ import annotations
 
-import random
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -28,6 +27,7 @@ from functools import partial
 from catalog.benchmarks.clients.http import wait_until_ready
 from catalog.benchmarks.experiments.stampede.bursts import BurstRequest, send_burst
 from catalog.benchmarks.experiments.stampede.database_room import least_room
+from catalog.benchmarks.figures import names
 from catalog.benchmarks.figures.results import ExperimentResult, Figure, Series, Table
 from catalog.benchmarks.figures.statistics import NANOSECONDS, summarise
 from catalog.benchmarks.figures.tables import tabulate
@@ -35,14 +35,14 @@ from catalog.benchmarks.figures.units import say
 from catalog.benchmarks.options import Options, Scale
 from catalog.benchmarks.processes.servers import Server, running_servers
 from catalog.benchmarks.sandbox.isolation import empty_cache, garbage_collector_off
-from catalog.benchmarks.strategies.registry import UNCACHED, Strategy
+from readcache.wording import counted
 
 QUESTION = "What does a cold page cost under load?"
 WRITES = False
 
 REQUESTS = 50
 WORKERS = 4
-# Together two more than there are requests.
+# All workers together have two threads more than there are requests.
 THREADS_PER_WORKER = 13
 LATENCY_SECONDS = 0.2
 ROUNDS = Scale(quick=3, normal=10, thorough=30)
@@ -54,28 +54,30 @@ CASE = "stampede"
 
 @dataclass(frozen=True, kw_only=True)
 class Tally:
-    """What one strategy did, by rounds; ``waits`` are seconds, of answers that are no errors."""
+    """The counts of one strategy, round by round.
+
+    ``waits`` are the seconds of all requests without an error. ``complaints`` are the last words of the
+    server after each round with errors.
+    """
 
     computations: list[int] = field(default_factory=list)
     overlapping: list[int] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
     errors: list[int] = field(default_factory=list)
-    # What the server said last after rounds with errors.
     complaints: list[str] = field(default_factory=list)
 
     @property
     def is_cold(self) -> bool:
-        """A round without a computation had no cold page."""
+        """Whether each round computed the page. A round that did not had no cold page."""
         return all(self.computations)
 
-    def add(self, asked: Sequence[BurstRequest], *, complaint: Callable[[], str] = str) -> None:
-        first_end_ns = min(each.ended_ns for each in asked)
-        self.computations.append(sum(each.queries > 0 for each in asked))
-        self.overlapping.append(sum(each.started_ns < first_end_ns for each in asked))
-        self.waits.extend(
-            (each.ended_ns - each.started_ns) / NANOSECONDS for each in asked if not each.is_error
-        )
-        self.errors.append(sum(each.is_error for each in asked))
+    def add(self, burst: Sequence[BurstRequest], *, complaint: Callable[[], str] = str) -> None:
+        first_end_ns = min(each.ended_ns for each in burst)
+        answered = [each for each in burst if not each.is_error]
+        self.computations.append(sum(each.queries > 0 for each in burst))
+        self.overlapping.append(sum(each.started_ns < first_end_ns for each in burst))
+        self.waits.extend((each.ended_ns - each.started_ns) / NANOSECONDS for each in answered)
+        self.errors.append(len(burst) - len(answered))
         if self.errors[-1]:
             self.complaints.append(complaint())
 
@@ -95,19 +97,22 @@ def measure(options: Options) -> ExperimentResult:
         for strategy in options.strategies:
             wait_until_ready(servers[strategy.name], strategy.url(options.path))
         options.on_progress(STARTING_SECONDS)
-        for is_counted, strategy in _turns(options):
-            # So that every round begins with a cold page.
-            empty_cache()
-            server = servers[strategy.name]
-            asked = send_burst(server, strategy.url(options.path), REQUESTS)
-            if is_counted:
-                tallies[strategy.name].add(asked, complaint=server.process.last_words)
-            options.on_progress(SECONDS_PER_ROUND)
+        # In the warm-up rounds, which do not count, every worker starts up.
+        rounds = WARMUP_ROUNDS + ROUNDS.at(options.effort)
+        for number, order in enumerate(options.shuffled(options.strategies, rounds=rounds)):
+            for strategy in order:
+                # The page must be cold in every round.
+                empty_cache()
+                server = servers[strategy.name]
+                burst = send_burst(server, strategy.url(options.path), REQUESTS)
+                if number >= WARMUP_ROUNDS:
+                    tallies[strategy.name].add(burst, complaint=server.process.last_words)
+                options.on_progress(SECONDS_PER_ROUND)
     return _result(options, tallies)
 
 
 def _lacks_connections(options: Options) -> str:
-    """Why it cannot be done, for each thread of each server has a connection; empty if it can."""
+    """The reason to skip the experiment; empty if the database accepts a connection from each thread."""
     servers = 1 + sum(strategy.own_process for strategy in options.strategies)
     needed = servers * WORKERS * THREADS_PER_WORKER
     room = least_room()
@@ -115,31 +120,9 @@ def _lacks_connections(options: Options) -> str:
         return ""
     setting, free = room
     return (
-        f"stampede was skipped: it needs {needed} connections to the database at once, and there are "
-        f"{max(free, 0)} to spare. Raise {setting}, or close other programs."
+        f"stampede was skipped: it needs {needed} connections to the database at once, and "
+        f"{max(free, 0)} are free. Raise {setting}, or close other programs."
     )
-
-
-def tables(result: ExperimentResult) -> list[Table]:
-    if not result.figures:
-        return []
-    return [
-        tabulate(
-            f"{REQUESTS} requests at once for {result.parameters['path']}, nothing cached, "
-            f"{result.parameters['rounds']} rounds",
-            result.figures,
-            columns={
-                "computations": "computed",
-                "computations_max": "worst round",
-                "wait_p50": "wait p50",
-                "wait_max": "wait max",
-                "errors": "errors",
-            },
-            is_bad=_is_fault,
-            legend="computed: how often, the median of the rounds. "
-            f"To compute it takes {LATENCY_SECONDS:g} s and more.",
-        )
-    ]
 
 
 def _servers(options: Options) -> AbstractContextManager[Mapping[str, Server]]:
@@ -151,22 +134,37 @@ def _servers(options: Options) -> AbstractContextManager[Mapping[str, Server]]:
         counts_queries=True,
         environment={
             "SIMULATED_LATENCY_SECONDS": str(LATENCY_SECONDS),
-            # A worker accepts no more than it has threads for; the next connection is another's.
+            # A worker accepts as many connections as it has threads, and leaves the rest to the others.
             "GUNICORN_CMD_ARGS": f"--worker-connections {THREADS_PER_WORKER}",
         },
     )
 
 
-def _turns(options: Options) -> Iterator[tuple[bool, Strategy]]:
-    """Whether a round counts, and whose it is. In those that do not, every worker starts up."""
-    chance = random.Random(options.seed)
-    for number in range(WARMUP_ROUNDS + ROUNDS.at(options.effort)):
-        for strategy in chance.sample(options.strategies, len(options.strategies)):
-            yield number >= WARMUP_ROUNDS, strategy
+def tables(result: ExperimentResult) -> list[Table]:
+    if not result.figures:
+        return []
+    path, rounds = result.parameters["path"], counted(result.parameters["rounds"], "round")
+    return [
+        tabulate(
+            f"{REQUESTS} requests at once for {path}, nothing cached, {rounds}",
+            result.figures,
+            columns={
+                "computations": "computed",
+                "computations_max": "worst round",
+                "wait_p50": "wait p50",
+                "wait_max": "wait max",
+                "errors": "errors",
+            },
+            is_bad=_is_fault,
+            legend=(
+                "computed: how often the page was computed, as the median of the rounds. "
+                f"Computing it takes at least {LATENCY_SECONDS:g} s."
+            ),
+        )
+    ]
 
 
 def _result(options: Options, tallies: dict[str, Tally]) -> ExperimentResult:
-    figures = {name: _figures(name, tally) for name, tally in tallies.items()}
     return ExperimentResult(
         experiment="stampede",
         parameters={
@@ -177,46 +175,37 @@ def _result(options: Options, tallies: dict[str, Tally]) -> ExperimentResult:
             "threads_per_worker": THREADS_PER_WORKER,
             "latency_seconds": LATENCY_SECONDS,
         },
-        figures=tuple(figure for of_strategy in figures.values() for figure in of_strategy),
+        figures=tuple(figure for name, tally in tallies.items() for figure in _figures(name, tally)),
         series=tuple(series for name, tally in tallies.items() for series in _series(name, tally)),
         verdicts=tuple(_verdict(name, tally) for name, tally in tallies.items()),
         warnings=tuple(line for name, tally in tallies.items() for line in _warnings(name, tally)),
     )
 
 
-def _figures(name: str, tally: Tally) -> list[Figure]:
+def _figures(name: str, tally: Tally) -> Iterator[Figure]:
     figure = partial(Figure, strategy=name, case=CASE)
+    count, seconds = partial(figure, unit="count"), partial(figure, unit="s", series="wait")
     waits = summarise(tally.waits) if tally.waits else None
-    return [
-        figure(
-            name="computations",
-            value=statistics.median(tally.computations) if tally.is_cold else None,
-            unit="count",
-            series="computations",
-        ),
-        figure(
-            name="computations_max", value=max(tally.computations) if tally.is_cold else None, unit="count"
-        ),
-        figure(name="wait_p50", value=waits.p50 if waits else None, unit="s", series="wait"),
-        figure(name="wait_max", value=waits.max if waits else None, unit="s", series="wait"),
-        figure(name="errors", value=sum(tally.errors), unit="count"),
-    ]
+    median, worst = statistics.median(tally.computations), max(tally.computations)
+    yield count(name="computations", value=median if tally.is_cold else None, series="computations")
+    yield count(name="computations_max", value=worst if tally.is_cold else None)
+    yield seconds(name="wait_p50", value=waits.p50 if waits else None)
+    yield seconds(name="wait_max", value=waits.max if waits else None)
+    yield count(name="errors", value=sum(tally.errors))
 
 
-def _series(name: str, tally: Tally) -> list[Series]:
+def _series(name: str, tally: Tally) -> Iterator[Series]:
     series = partial(Series, strategy=name, case=CASE)
-    return [
-        series(name="computations", unit="count", values=tuple(map(float, tally.computations))),
-        series(name="wait", unit="s", values=tuple(tally.waits)),
-    ]
+    yield series(name="computations", unit="count", values=tuple(map(float, tally.computations)))
+    yield series(name="wait", unit="s", values=tuple(tally.waits))
 
 
 def _is_fault(figure: Figure) -> bool:
     if figure.value is None:
         return False
     if figure.name.startswith("computations"):
-        # Without a cache every request computes.
-        return figure.strategy != UNCACHED.name and figure.value > 1
+        # Without a cache every request computes the page.
+        return figure.strategy != names.UNCACHED and figure.value > 1
     return figure.name == "errors" and figure.value > 0
 
 
@@ -229,23 +218,23 @@ def _verdict(name: str, tally: Tally) -> str:
     else:
         times = "once" if median == 1 else f"{say(median, 'count')} times"
         up_to = f", up to {worst}" if worst > median else ""
-        fault = "" if name == UNCACHED.name else ": a STAMPEDE"
+        fault = "" if name == names.UNCACHED else ": a STAMPEDE"
         said = f"was computed {times}{up_to}{fault}"
     waited = f"; the longest wait was {say(max(tally.waits), 's')}" if tally.waits else ""
-    failed = f"; {sum(tally.errors)} of the answers were ERRORS" if any(tally.errors) else ""
-    return f"{name}: a cold page that {REQUESTS} asked for at once {said}{waited}{failed}."
+    failed = f"; {counted(sum(tally.errors), 'response')} FAILED" if any(tally.errors) else ""
+    return f"{name}: a cold page, requested {REQUESTS} times at once, {said}{waited}{failed}."
 
 
 def _warnings(name: str, tally: Tally) -> Iterator[str]:
     if any(tally.errors):
-        yield (f"{name}: {sum(tally.errors)} requests failed. {tally.complaints[-1]}")
+        yield f"{name}: {counted(sum(tally.errors), 'request')} failed. {tally.complaints[-1]}"
     elif not tally.is_cold:
         yield (
-            f"{name}: after its cache was emptied no query was needed. "
-            "Choose a --path that takes queries, and a strategy that keeps its pages in Redis."
+            f"{name}: no query was needed although its cache was empty. Choose a --path that takes queries, "
+            "and a strategy that keeps its pages in Redis."
         )
     elif min(tally.overlapping) < REQUESTS:
         yield (
-            f"{name}: only {min(tally.overlapping)} of {REQUESTS} requests were under way when the first "
-            "was answered. Close other programs."
+            f"{name}: only {min(tally.overlapping)} of {REQUESTS} requests were sent before the first "
+            "response. Close other programs."
         )

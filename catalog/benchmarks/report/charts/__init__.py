@@ -9,7 +9,7 @@ from catalog.benchmarks.report.charts.bars import freshness_charts, stampede_cha
 from catalog.benchmarks.report.charts.distributions import latency_charts
 from catalog.benchmarks.report.charts.drawing import DrawnChart, draw
 from catalog.benchmarks.report.charts.growth import growth_charts
-from catalog.benchmarks.report.charts.matrices import invalidation_charts, leak_charts, outage_charts
+from catalog.benchmarks.report.charts.matrices import MATRICES, matrix_charts
 from catalog.benchmarks.report.charts.overview import overview_charts
 from catalog.benchmarks.report.charts.style import Chart
 from catalog.benchmarks.report.charts.throughput import throughput_charts
@@ -20,12 +20,10 @@ OVERVIEW = "overview"
 CHARTS: dict[str, Callable[[ExperimentResult], list[Chart]]] = {
     "latency": latency_charts,
     "throughput": throughput_charts,
-    "invalidation": invalidation_charts,
     "freshness": freshness_charts,
     "stampede": stampede_charts,
-    "leak": leak_charts,
-    "outage": outage_charts,
     "growth": growth_charts,
+    **dict.fromkeys(MATRICES, matrix_charts),
 }
 
 

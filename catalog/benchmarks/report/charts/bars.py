@@ -1,8 +1,8 @@
-"""Counts of what should be few: stale answers, and computations of one page."""
+"""Bars: one panel for each figure, one bar for each strategy."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,7 +19,7 @@ ROW_INCHES = 0.34
 
 @dataclass(frozen=True, kw_only=True)
 class Bars:
-    """One panel: a value and what to write at its bar, by strategy. ``None`` was not measured."""
+    """One panel: by strategy a value, which is ``None`` if it was not measured, and the note at its bar."""
 
     title: str
     unit: Unit
@@ -28,84 +28,66 @@ class Bars:
 
 
 def freshness_charts(result: ExperimentResult) -> list[Chart]:
-    """Stale answers per million, and the age of the oldest."""
-    panels = [
-        bars(result, "stale_per_million", "stale answers per million reads", _say_stale),
-        bars(result, "oldest_stale", "oldest stale answer"),
-    ]
     return bars_chart(
-        panels,
-        name="freshness",
-        title="How often an answer is stale",
+        result,
+        {"stale_per_million": "stale responses per million reads", "oldest_stale": "oldest stale response"},
+        title="How often a response is stale",
         caption=(
-            "A stale answer lacks what was acknowledged before it was asked for. In brackets: how many of "
-            "all reads."
+            "A stale response lacks a write that was acknowledged before the request. In brackets: how many "
+            "of all reads."
         ),
     )
 
 
 def stampede_charts(result: ExperimentResult) -> list[Chart]:
-    """Computations of one cold page, and the longest wait for it."""
-    panels = [
-        bars(result, "computations", "computations of one cold page"),
-        bars(result, "wait_max", "longest wait for it"),
-    ]
     return bars_chart(
-        panels,
-        name="stampede",
-        title="What a cold page costs when many ask at once",
-        caption="Many requests for one page that is not cached. One computation is enough.",
+        result,
+        {"computations": "computations of one cold page", "wait_max": "longest wait for it"},
+        title="What a cold page costs under load",
+        caption="Many requests at once for one page that is not cached. One computation is enough.",
     )
 
 
-def bars(
-    result: ExperimentResult,
-    name: str,
-    title: str,
-    note: Callable[[ExperimentResult, Figure], str] | None = None,
-) -> Bars:
-    """Of the figures of this name, which is in one case only."""
+def bars_chart(
+    result: ExperimentResult, panels: Mapping[str, str], *, title: str, caption: str
+) -> list[Chart]:
+    """``panels`` maps figures, each of which has one case only, to titles. No chart without figures."""
+    bars = [_bars(result, name, panel) for name, panel in panels.items()]
+    bars = [panel for panel in bars if panel.values]
+    if not bars:
+        return []
+    alt = "; ".join(
+        f"{panel.title.capitalize()}: " + ", ".join(f"{who} {note}" for who, note in panel.notes.items())
+        for panel in bars
+    )
+    chart = Chart(
+        name=result.experiment,
+        title=title,
+        caption=caption,
+        alt=f"{alt}.",
+        height_inches=0.75 + ROW_INCHES * max(len(panel.values) for panel in bars),
+        draw=partial(_draw, panels=bars),
+    )
+    return [chart]
+
+
+def _bars(result: ExperimentResult, name: str, title: str) -> Bars:
     found = {figure.strategy: figure for figure in result.figures if figure.name == name}
     return Bars(
         title=title,
         unit=next((figure.unit for figure in found.values()), "count"),
         values={strategy: figure.value for strategy, figure in found.items()},
-        notes={
-            strategy: note(result, figure) if note else say(figure.value, figure.unit)
-            for strategy, figure in found.items()
-        },
+        notes={strategy: _note(result, figure) for strategy, figure in found.items()},
     )
 
 
-def _say_stale(result: ExperimentResult, figure: Figure) -> str:
-    """``534,911 (1,356 of 2,535)``"""
+def _note(result: ExperimentResult, figure: Figure) -> str:
+    """The value; for a share of all reads also both counts, as in ``534,911 (1,356 of 2,535)``."""
     stale = result.figure(figure.strategy, figure.case, "stale")
     reads = result.figure(figure.strategy, figure.case, "reads")
-    rounded = "n/a" if figure.value is None else f"{figure.value:,.0f}"
-    if stale is None or reads is None or stale.value is None or reads.value is None:
-        return rounded
-    return f"{rounded} ({stale.value:,.0f} of {reads.value:,.0f})"
-
-
-def bars_chart(panels: Sequence[Bars], *, name: str, title: str, caption: str) -> list[Chart]:
-    """Panels side by side; no chart where there is no value."""
-    panels = [panel for panel in panels if panel.values]
-    if not panels:
-        return []
-    alt = "; ".join(
-        f"{panel.title.capitalize()}: " + ", ".join(f"{who} {note}" for who, note in panel.notes.items())
-        for panel in panels
-    )
-    return [
-        Chart(
-            name=name,
-            title=title,
-            caption=caption,
-            alt=f"{alt}.",
-            height_inches=0.75 + ROW_INCHES * max(len(panel.values) for panel in panels),
-            draw=partial(_draw, panels=panels),
-        )
-    ]
+    if figure.name != "stale_per_million" or not (stale and reads) or figure.value is None:
+        return say(figure.value, figure.unit)
+    return f"{figure.value:,.0f} ({stale.value or 0:,.0f} of {reads.value or 0:,.0f})"
 
 
 def _draw(canvas: Canvas, theme: Theme, *, panels: Sequence[Bars]) -> None:
@@ -122,7 +104,7 @@ def _draw_panel(axes: Axes, theme: Theme, panel: Bars) -> None:
     axes.set_title(panel.title)
     axes.set_ylim(len(strategies) - 0.5, -0.5)
     axes.tick_params(axis="y", labelcolor=theme.ink)
-    # Room at the right for what is written at the longest bar.
+    # Leaves room for the note at the longest bar.
     axes.set_xlim(0, 1.9 * max(values) or 1)
     ticks = MaxNLocator(3, integer=panel.unit == "count").tick_values(0, max(values))
     axes.set_xticks([tick for tick in ticks if 0 <= tick <= max(values)])

@@ -1,8 +1,9 @@
-"""Distributions of times: how long requests took, not only in the middle."""
+"""Distributions of the times of requests."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,7 +16,7 @@ from catalog.benchmarks.report.charts.style import Chart, Theme, place_of, strat
 CASES = {
     "cold": "First request, nothing cached",
     "hit": "Repeat requests",
-    "mix": "A mix of pages, misses among them",
+    "mix": "A mix of pages, with misses",
 }
 GRID_POINTS = 100
 FEWEST_DIFFERENT = 5
@@ -24,25 +25,24 @@ HILL_ROWS = 0.7
 
 
 def latency_charts(result: ExperimentResult) -> list[Chart]:
-    """One chart of the cases that have samples, a row a strategy."""
+    """A panel for each case that has samples, with a row for each strategy."""
     cases = [case for case in CASES if any(series.case == case for series in result.series)]
     if not cases:
         return []
     strategies = strategies_of(result.figures)
-    return [
-        Chart(
-            name="latency",
-            title="How long requests take",
-            caption=(
-                "Each hill is the distribution of the times of one strategy's requests, on a logarithmic "
-                "axis; the farther left, the faster. The line in it is the median, which is written at the "
-                "right; the bar below goes from the 5th to the 95th percentile."
-            ),
-            alt=_alt(result, cases, strategies),
-            height_inches=0.5 + len(cases) * (0.45 + ROW_INCHES * len(strategies)),
-            draw=lambda canvas, theme: _draw(canvas, theme, result, cases, strategies),
-        )
-    ]
+    chart = Chart(
+        name="latency",
+        title="How long requests take",
+        caption=(
+            "Each hill is the distribution of the times of one strategy's requests, on a logarithmic axis: "
+            "the farther left, the faster. The line in it is the median, which also stands at the right. "
+            "The bar below goes from the 5th to the 95th percentile."
+        ),
+        alt=_alt(result, cases, strategies),
+        height_inches=0.5 + len(cases) * (0.45 + ROW_INCHES * len(strategies)),
+        draw=partial(_draw, result=result, cases=cases, strategies=strategies),
+    )
+    return [chart]
 
 
 def _alt(result: ExperimentResult, cases: Sequence[str], strategies: Sequence[str]) -> str:
@@ -55,7 +55,12 @@ def _alt(result: ExperimentResult, cases: Sequence[str], strategies: Sequence[st
 
 
 def _draw(
-    canvas: Canvas, theme: Theme, result: ExperimentResult, cases: Sequence[str], strategies: Sequence[str]
+    canvas: Canvas,
+    theme: Theme,
+    *,
+    result: ExperimentResult,
+    cases: Sequence[str],
+    strategies: Sequence[str],
 ) -> None:
     panels = canvas.subplots(len(cases), sharex=True, squeeze=False)[:, 0]
     everything = [value for series in result.series for value in series.values]
@@ -92,7 +97,7 @@ def _draw_row(axes: Axes, row: int, samples: Sequence[float], colour: str, theme
 
 
 def _density(samples: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
-    """Of the logarithms, by a Gaussian kernel of Scott's bandwidth; the peak is 1."""
+    """The density of the logarithms, by a Gaussian kernel of Scott's bandwidth. The peak is 1."""
     # SciPy takes most of a second to import.
     from scipy.stats import gaussian_kde
 

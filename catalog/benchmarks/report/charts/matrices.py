@@ -1,111 +1,75 @@
-"""What is right and what is wrong, case by case: a word in each cell, and a colour behind it."""
+"""Matrices: a row for each case, a column for each strategy, and in each cell a word on a colour."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 from matplotlib.figure import Figure as Canvas
-from matplotlib.patches import FancyBboxPatch
+from matplotlib.patches import Rectangle
 
-from catalog.benchmarks.figures.results import ExperimentResult, Figure
+from catalog.benchmarks.figures.results import ExperimentResult
 from catalog.benchmarks.figures.units import say
-from catalog.benchmarks.report.charts.style import Chart, Theme, strategies_of
+from catalog.benchmarks.report.charts.style import Chart, Theme, cases_of, strategies_of
 
-Judgement = Literal["good", "fair", "bad", "none"]
-OUTAGES = {"refused": "Redis refuses", "hung": "Redis hangs", "restarted": "Redis restarts"}
 SLOW_SECONDS = 1.0
 ROW_INCHES = 0.3
 LABELS_INCHES, COLUMN_INCHES = 2.3, 1.15
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What stands in one cell, in one line or two."""
+class Verdict(NamedTuple):
+    """One cell. Its text has one line or two."""
 
     text: str
-    judgement: Judgement
+    judgement: Literal["good", "fair", "bad", "none"]
 
 
 NOTHING = Verdict("", "none")
 Row = tuple[str, Sequence[Verdict]]
 
 
-def invalidation_charts(result: ExperimentResult) -> list[Chart]:
-    """A row a kind of write."""
-    kinds = _cases(
-        result, lambda figure: figure.name in ("stale", "stale_race") and figure.case != result.experiment
-    )
-    strategies = strategies_of(result.figures)
-    rows = [(_words(kind), [_noticed(result, name, kind) for name in strategies]) for kind in kinds]
-    return matrix(
-        rows,
-        strategies,
-        name="invalidation",
-        title="Which writes a cache notices",
-        caption=(
-            "After each kind of write, the answer to the next request. «In a race» means that only a "
-            "read which overlapped the write left a stale page behind."
-        ),
-    )
+@dataclass(frozen=True, kw_only=True)
+class Matrix:
+    """How to draw an experiment: the head of the row of a case, and the cell of a strategy in that case."""
+
+    title: str
+    caption: str
+    head: Callable[[str], str]
+    cell: Callable[[ExperimentResult, str, str], Verdict]
 
 
-def leak_charts(result: ExperimentResult) -> list[Chart]:
-    """A row for who asked first, who then, and for which form of the page."""
-    cases = _cases(result, lambda figure: figure.case != result.experiment)
-    strategies = strategies_of(result.figures)
-    rows = [(_order(case), [_leaked(result, name, case) for name in strategies]) for case in cases]
-    return matrix(
-        rows,
-        strategies,
-        name="leak",
-        title="Whether one person sees another's page",
-        caption=(
-            "The first person's pages are cached, and the second one asks for the same: how many of them "
-            "show what is the first one's. «Logout» is the same person, logged out."
-        ),
-    )
-
-
-def outage_charts(result: ExperimentResult) -> list[Chart]:
-    """A row a kind of outage."""
-    cases = [case for case in OUTAGES if any(figure.case == case for figure in result.figures)]
-    strategies = strategies_of(result.figures)
-    rows = [(OUTAGES[case], [_survived(result, name, case) for name in strategies]) for case in cases]
-    return matrix(
-        rows,
-        strategies,
-        name="outage",
-        title="What happens when Redis is away",
-        caption=(
-            "The share of requests that were answered, the answers after a save in the meantime that do "
-            "not show it, and the longest time that an answer took."
-        ),
-    )
+def matrix_charts(result: ExperimentResult) -> list[Chart]:
+    """A row for each case but the totals."""
+    form, strategies = MATRICES[result.experiment], strategies_of(result.figures)
+    rows = [
+        (form.head(case), [form.cell(result, strategy, case) for strategy in strategies])
+        for case in cases_of(result)
+        if case != result.experiment
+    ]
+    return matrix(rows, strategies, name=result.experiment, title=form.title, caption=form.caption)
 
 
 def matrix(rows: Sequence[Row], heads: Sequence[str], *, name: str, title: str, caption: str) -> list[Chart]:
-    """No chart where there is no row."""
+    """No chart if there is no row."""
     if not rows:
         return []
     lines = max(cell.text.count("\n") + 1 for _, cells in rows for cell in cells)
-    return [
-        Chart(
-            name=name,
-            title=title,
-            caption=caption,
-            alt=_alt(rows, heads),
-            height_inches=0.5 + ROW_INCHES * len(rows) * (1 + 0.6 * (lines - 1)),
-            draw=partial(_draw, rows=rows, heads=heads),
-            width_inches=LABELS_INCHES + COLUMN_INCHES * len(heads),
-        )
-    ]
+    chart = Chart(
+        name=name,
+        title=title,
+        caption=caption,
+        alt=_alt(rows, heads),
+        height_inches=0.5 + ROW_INCHES * len(rows) * (1 + 0.6 * (lines - 1)),
+        draw=partial(_draw, rows=rows, heads=heads),
+        width_inches=LABELS_INCHES + COLUMN_INCHES * len(heads),
+    )
+    return [chart]
 
 
 def _alt(rows: Sequence[Row], heads: Sequence[str]) -> str:
-    """Only the faults: read aloud cell by cell, a matrix is longer than its table."""
+    """Names only the faults. The table has everything, and a matrix takes long to read aloud."""
     parts = []
     for column, head in enumerate(heads):
         faults = [row for row, cells in rows if cells[column].judgement == "bad"]
@@ -128,32 +92,13 @@ def _draw(canvas: Canvas, theme: Theme, *, rows: Sequence[Row], heads: Sequence[
         "bad": (theme.bad_cell, theme.bad_ink),
         "none": (theme.none_cell, theme.ink),
     }
-    for y, (_, cells) in enumerate(rows):
-        for x, cell in enumerate(cells):
-            if cell.text:
-                colour, ink = paints[cell.judgement]
-                axes.add_patch(_box(x, y, colour))
-                weight = "bold" if cell.judgement == "bad" else "normal"
-                axes.text(
-                    x + 0.5,
-                    y + 0.5,
-                    cell.text,
-                    color=ink,
-                    weight=weight,
-                    ha="center",
-                    va="center",
-                    fontsize=8.5,
-                )
-
-
-def _box(x: float, y: float, colour: str) -> FancyBboxPatch:
-    return FancyBboxPatch(
-        (x + 0.03, y + 0.06), 0.94, 0.88, boxstyle="square,pad=0", facecolor=colour, edgecolor="none"
-    )
-
-
-def _cases(result: ExperimentResult, wanted: Callable[[Figure], bool]) -> list[str]:
-    return list(dict.fromkeys(figure.case for figure in result.figures if wanted(figure)))
+    cells = [(x, y, cell) for y, (_, row) in enumerate(rows) for x, cell in enumerate(row) if cell.text]
+    for x, y, cell in cells:
+        colour, ink = paints[cell.judgement]
+        axes.add_patch(Rectangle((x + 0.03, y + 0.06), 0.94, 0.88, facecolor=colour, edgecolor="none"))
+        weight = "bold" if cell.judgement == "bad" else "normal"
+        centre: dict[str, Any] = {"ha": "center", "va": "center"}
+        axes.text(x + 0.5, y + 0.5, cell.text, color=ink, weight=weight, fontsize=8.5, **centre)
 
 
 def _words(case: str) -> str:
@@ -161,38 +106,34 @@ def _words(case: str) -> str:
 
 
 def _order(case: str) -> str:
-    """``admin_visitor_html`` in words."""
-    people, renderer = case.rsplit("_", 1) if "_" in case else (case, "")
-    first, _, second = people.partition("_")
-    return f"{first}, then {second}: {renderer.upper()}" if second else _words(case)
+    """``admin, then visitor: HTML`` for ``admin_visitor_html``."""
+    first, then, renderer = case.split("_")
+    return f"{first}, then {then}: {renderer.upper()}"
 
 
-def _value(result: ExperimentResult, strategy: str, case: str, *names: str) -> float | None:
-    """Of the first of these figures that there is."""
-    found = (result.figure(strategy, case, name) for name in names)
-    return next((figure.value for figure in found if figure and figure.value is not None), None)
+def _values(result: ExperimentResult, strategy: str, case: str, *names: str) -> list[float | None]:
+    found = [result.figure(strategy, case, name) for name in names]
+    return [figure.value if figure else None for figure in found]
 
 
 def _noticed(result: ExperimentResult, strategy: str, kind: str) -> Verdict:
-    stale, in_race = (_value(result, strategy, kind, name) for name in ("stale", "stale_race"))
+    stale, in_race = _values(result, strategy, kind, "stale", "stale_race")
     if stale is None and in_race is None:
         return NOTHING
     if stale:
         return Verdict("✗ STALE", "bad")
-    if in_race:
-        return Verdict("! stale in a race", "fair")
-    return Verdict("✓ fresh", "good")
+    return Verdict("! stale in a race", "fair") if in_race else Verdict("✓ fresh", "good")
 
 
 def _leaked(result: ExperimentResult, strategy: str, case: str) -> Verdict:
-    leaks = _value(result, strategy, case, "leaks")
+    [leaks] = _values(result, strategy, case, "leaks")
     if leaks is None:
         return NOTHING
     return Verdict(f"✗ {leaks:g} LEAKED", "bad") if leaks else Verdict("✓ none", "good")
 
 
 def _survived(result: ExperimentResult, strategy: str, case: str) -> Verdict:
-    share, stale, slowest = (_value(result, strategy, case, name) for name in ("ok", "stale", "max"))
+    share, stale, slowest = _values(result, strategy, case, "ok", "stale", "max")
     if share is None:
         return NOTHING
     is_slow = slowest is not None and slowest >= SLOW_SECONDS
@@ -202,3 +143,35 @@ def _survived(result: ExperimentResult, strategy: str, case: str) -> Verdict:
     if share < 1 or stale:
         return Verdict("✗ " + "\n".join(lines), "bad")
     return Verdict(("! " if is_slow else "✓ ") + "\n".join(lines), "fair" if is_slow else "good")
+
+
+MATRICES = {
+    "invalidation": Matrix(
+        title="Which writes a cache notices",
+        caption=(
+            "The first response after each kind of write. “In a race” means that a page became stale only "
+            "because somebody read it while it was written."
+        ),
+        head=_words,
+        cell=_noticed,
+    ),
+    "leak": Matrix(
+        title="Whether one account sees another's page",
+        caption=(
+            "The pages of the first account are cached, and the second one requests the same pages. Each "
+            "number counts the pages that show something of the first account. “Logout” is the same "
+            "account, logged out."
+        ),
+        head=_order,
+        cell=_leaked,
+    ),
+    "outage": Matrix(
+        title="What happens during an outage of Redis",
+        caption=(
+            "The share of requests that were answered, the number of stale responses after a save during "
+            "the outage, and the longest time that a response took."
+        ),
+        head={"refused": "Redis refuses", "hung": "Redis hangs", "restarted": "Redis restarts"}.__getitem__,
+        cell=_survived,
+    ),
+}

@@ -1,8 +1,8 @@
-"""Everything on one card: a line an experiment, a column a strategy."""
+"""The overview of all experiments: a line for each important figure, a column for each strategy."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from catalog.benchmarks.figures import names
 from catalog.benchmarks.figures.results import ExperimentResult, Figure, Run
@@ -14,7 +14,7 @@ Line = Callable[[ExperimentResult, str], Verdict]
 
 
 def overview_charts(run: Run) -> list[Chart]:
-    """Lines only of what was measured; none for less than two."""
+    """Has lines only for what was measured. No chart if there are fewer than two lines."""
     figures = [figure for result in run.experiments for figure in result.figures]
     strategies = strategies_of(figures, leave_out=names.FLOORS)
     rows = [row for result in run.experiments for row in _rows(result, strategies)]
@@ -25,15 +25,13 @@ def overview_charts(run: Run) -> list[Chart]:
         strategies,
         name="overview",
         title="Everything at a glance",
-        caption="✗ marks what is wrong. Each is a figure of the tables that follow.",
+        caption="✗ marks what is wrong. The tables below have all figures.",
     )
 
 
 def _rows(result: ExperimentResult, strategies: Sequence[str]) -> list[Row]:
-    rows = [
-        (head, [line(result, strategy) for strategy in strategies])
-        for head, line in LINES.get(result.experiment, {}).items()
-    ]
+    lines = LINES.get(result.experiment, {}).items()
+    rows = [(head, [line(result, strategy) for strategy in strategies]) for head, line in lines]
     return [row for row in rows if any(cell.text for cell in row[1])]
 
 
@@ -45,74 +43,62 @@ def _quantity(case: str, name: str) -> Line:
     return line
 
 
-def _fault(name: str, *, fine: float = 0, worst: bool = False) -> Line:
-    """The figure of this name, the sum or the worst over all cases; wrong where it is above ``fine``."""
-
-    def line(result: ExperimentResult, strategy: str) -> Verdict:
-        found = list(_of(result, strategy, name))
-        if not found:
-            return NOTHING
-        values = [figure.value for figure in found if figure.value is not None]
-        if not values:
-            return Verdict(NOT_MEASURED, "none")
-        value = max(values) if worst else sum(values)
-        said = say(round(value), "count")
-        # What is uncached is what the others are compared with, and not at fault for it.
-        return Verdict(said, "none") if strategy == names.UNCACHED else _judged(said, is_bad=value > fine)
-
-    return line
-
-
 def _most(name: str) -> Line:
+    """The greatest figure of this name, over all cases."""
+
     def line(result: ExperimentResult, strategy: str) -> Verdict:
-        found = list(_of(result, strategy, name))
-        best = max(found, key=lambda figure: figure.value or 0, default=None)
+        best = max(_of(result, strategy, name), key=lambda figure: figure.value or 0, default=None)
         return NOTHING if best is None else Verdict(say(best.value, best.unit), "none")
 
     return line
 
 
-def _unnoticed(result: ExperimentResult, strategy: str) -> Verdict:
-    """Kinds of write, not answers: ``7 of 18``."""
-    kinds: dict[str, bool] = {}
-    for figure in result.figures:
-        is_kind = figure.strategy == strategy and figure.case != result.experiment
-        if is_kind and figure.name in ("stale", "stale_race"):
-            kinds[figure.case] = kinds.get(figure.case, False) or bool(figure.value)
-    if not kinds:
-        return NOTHING
-    return _judged(f"{sum(kinds.values())} of {len(kinds)}", is_bad=any(kinds.values()))
+def _fault(name: str, *, fine: float = 0) -> Line:
+    """The figure of this name, which is wrong if it is greater than ``fine``."""
 
-
-def _answered(result: ExperimentResult, strategy: str) -> Verdict:
-    """The worst of the cases."""
-    shares = [figure.value for figure in _of(result, strategy, "ok") if figure.value is not None]
-    return _judged(say(min(shares), "share"), is_bad=min(shares) < 1) if shares else NOTHING
-
-
-def _judged(text: str, *, is_bad: bool) -> Verdict:
-    return Verdict(f"✗ {text}", "bad") if is_bad else Verdict(text, "good")
-
-
-def _slope(name: str) -> Line:
     def line(result: ExperimentResult, strategy: str) -> Verdict:
-        if strategy in (names.UNCACHED, *result.parameters.get("without_invalidation", ())):
-            # What does nothing does not grow.
-            return Verdict("none", "none")
-        found = (result.figure(strategy, f"slope_{over}", name) for over in ("products", "keys"))
-        figure = next((each for each in found if each), None)
-        return (
-            NOTHING if figure is None or figure.value is None else Verdict(say(figure.value, "ratio"), "none")
-        )
+        figure = result.figure(strategy, result.experiment, name)
+        if figure is None or figure.value is None:
+            return NOTHING if figure is None else Verdict(NOT_MEASURED, "none")
+        said = say(round(figure.value), "count")
+        # Uncached is the baseline, so nothing about it is wrong.
+        return Verdict(said, "none") if strategy == names.UNCACHED else _judged(said, figure.value > fine)
 
     return line
 
 
-def _of(result: ExperimentResult, strategy: str, name: str) -> Iterable[Figure]:
-    """Of every case but the experiment's own total, unless there is nothing else."""
-    found = [figure for figure in result.figures if figure.strategy == strategy and figure.name == name]
-    parts = [figure for figure in found if figure.case != result.experiment]
-    return parts or found
+def _unnoticed(result: ExperimentResult, strategy: str) -> Verdict:
+    """The number of kinds of write that can leave a page stale: ``7 of 18``."""
+    kinds: dict[str, bool] = {}
+    for name in ("stale", "stale_race"):
+        for figure in _of(result, strategy, name):
+            kinds[figure.case] = kinds.get(figure.case, False) or bool(figure.value)
+    return _judged(f"{sum(kinds.values())} of {len(kinds)}", any(kinds.values())) if kinds else NOTHING
+
+
+def _answered(result: ExperimentResult, strategy: str) -> Verdict:
+    """The smallest share of all cases."""
+    shares = [figure.value for figure in _of(result, strategy, "ok") if figure.value is not None]
+    return _judged(say(min(shares), "share"), min(shares) < 1) if shares else NOTHING
+
+
+def _invalidation_slope(result: ExperimentResult, strategy: str) -> Verdict:
+    if strategy in (names.UNCACHED, *result.parameters.get("without_invalidation", ())):
+        return Verdict("none", "none")
+    return _quantity("slope_keys", "invalidation")(result, strategy)
+
+
+def _judged(text: str, is_bad: bool) -> Verdict:
+    return Verdict(f"✗ {text}", "bad") if is_bad else Verdict(text, "good")
+
+
+def _of(result: ExperimentResult, strategy: str, name: str) -> list[Figure]:
+    """The figures of this name in all cases but the totals."""
+    return [
+        figure
+        for figure in result.figures
+        if (figure.strategy, figure.name) == (strategy, name) and figure.case != result.experiment
+    ]
 
 
 LINES: dict[str, dict[str, Line]] = {
@@ -122,9 +108,9 @@ LINES: dict[str, dict[str, Line]] = {
     },
     "throughput": {"requests per second, at most": _most("requests_per_second")},
     "invalidation": {"kinds of write that can leave a page stale": _unnoticed},
-    "freshness": {"stale answers per million reads": _fault("stale_per_million")},
-    "stampede": {"computations of one cold page": _fault("computations", fine=1, worst=True)},
-    "leak": {"pages seen by the wrong person": _fault("found")},
+    "freshness": {"stale responses per million reads": _fault("stale_per_million")},
+    "stampede": {"computations of one cold page": _fault("computations", fine=1)},
+    "leak": {"pages that show another account": _fault("found")},
     "outage": {"answered while Redis is away": _answered},
-    "growth": {"slope of an invalidation by keys": _slope("invalidation")},
+    "growth": {"slope of an invalidation by keys": _invalidation_slope},
 }

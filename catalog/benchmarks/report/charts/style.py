@@ -15,7 +15,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from catalog.benchmarks.figures import names
-from catalog.benchmarks.figures.results import Figure, Unit
+from catalog.benchmarks.figures.results import ExperimentResult, Figure, Unit
 
 WIDTH_INCHES = 7.6
 # The index of each strategy's colour in ``Theme.series``. Users' strategies get the remaining colours.
@@ -102,6 +102,10 @@ def arrange(canvas: Canvas) -> None:
 def strategies_of(figures: Iterable[Figure], *, leave_out: Sequence[str] = ()) -> list[str]:
     """The strategies in the order in which they were measured."""
     return [name for name in dict.fromkeys(figure.strategy for figure in figures) if name not in leave_out]
+
+
+def cases_of(result: ExperimentResult) -> list[str]:
+    return list(dict.fromkeys(figure.case for figure in result.figures))
 
 
 def place_of(strategy: str, strategies: Sequence[str]) -> int:

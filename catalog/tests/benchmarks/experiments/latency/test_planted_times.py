@@ -235,9 +235,9 @@ def test_each_case_has_a_table_with_its_figures(visitor: Visitor) -> None:
     cold, hit, mix = experiment.tables(measure())
 
     assert [table.title for table in (cold, hit, mix)] == [
-        f"First request of {PATH}, nothing cached",
-        f"Repeat requests of {PATH}",
-        "5 requests of 3 pages",
+        f"First request for {PATH}, nothing cached",
+        f"Repeat requests for {PATH}",
+        "5 requests for a mix of 3 pages",
     ]
     assert [bool(table.legend) for table in (cold, hit, mix)] == [False, False, True]
     for table in (cold, hit, mix):
@@ -277,5 +277,5 @@ def test_each_case_has_a_table_with_its_figures(visitor: Visitor) -> None:
         ),
     ],
 )
-def test_doubtful_times_give_warnings(times: list[float], warnings: list[str]) -> None:
-    assert experiment._warnings({"mine": times}) == warnings
+def test_doubtful_times_are_warned_of(times: list[float], warnings: list[str]) -> None:
+    assert list(experiment._warnings({"mine": times})) == warnings

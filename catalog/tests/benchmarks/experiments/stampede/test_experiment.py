@@ -199,7 +199,8 @@ def test_a_page_that_is_computed_twice_is_a_stampede(
     assert values(result)["computations_max"] == worst
     assert bad_columns(result) == marked
     assert (
-        f"a cold page that 50 asked for at once {words} the longest wait was 0.01 µs." in result.verdicts[0]
+        f"a cold page, requested 50 times at once, {words} the longest wait was 0.01 µs."
+        in result.verdicts[0]
     )
 
 
@@ -219,7 +220,7 @@ def test_errors_are_counted_but_not_their_waits() -> None:
     assert values(result)["errors"] == 2
     assert values(result)["wait_max"] == 1
     assert bad_columns(result) == {"errors"}
-    assert "; the longest wait was 1.00 s; 2 of the answers were ERRORS." in result.verdicts[0]
+    assert "; the longest wait was 1.00 s; 2 responses FAILED." in result.verdicts[0]
     assert result.warnings == ("mine: 2 requests failed. It ran out of ink.",)
 
 
@@ -259,7 +260,7 @@ def test_a_page_that_was_cached_already_has_no_number_of_computations() -> None:
     assert values(result)["computations_max"] is None
     assert bad_columns(result) == set()
     assert "nothing is known" in result.verdicts[0]
-    assert "after its cache was emptied no query was needed" in result.warnings[0]
+    assert "no query was needed although its cache was empty" in result.warnings[0]
 
 
 def test_requests_that_began_after_the_first_answer_give_a_warning() -> None:
@@ -267,7 +268,7 @@ def test_requests_that_began_after_the_first_answer_give_a_warning() -> None:
     result = made_of("mine", ONCE, [asked(queries=3), *[asked()] * 46, *late], ONCE)
 
     assert result.warnings == (
-        "mine: only 47 of 50 requests were under way when the first was answered. Close other programs.",
+        "mine: only 47 of 50 requests were sent before the first response. Close other programs.",
     )
     assert made_of("mine", ONCE).warnings == ()
 
@@ -285,8 +286,8 @@ def test_the_experiment_is_skipped_if_the_database_has_too_few_connections(
     # Two servers with 52 threads each.
     [warning] = result.warnings
     assert warning == (
-        "stampede was skipped: it needs 104 connections to the database at once, and there are 103 to "
-        "spare. Raise max_connections in postgresql.conf, or close other programs."
+        "stampede was skipped: it needs 104 connections to the database at once, and 103 are free. "
+        "Raise max_connections in postgresql.conf, or close other programs."
     )
     assert experiment.tables(result) == []
     assert sum(done) == experiment.estimate_seconds(options)
@@ -296,7 +297,7 @@ def test_the_experiment_is_skipped_if_the_database_has_too_few_connections(
 def test_one_connection_too_few_is_too_few(free: int, spare: str, monkeypatch: pytest.MonkeyPatch) -> None:
     options = Options(strategies=(UNCACHED, find_strategy(APART)))
     monkeypatch.setattr(experiment, "least_room", lambda: ("max_connections", free))
-    assert f"there are {spare} to spare" in experiment._lacks_connections(options)
+    assert f"and {spare} are free" in experiment._lacks_connections(options)
 
     monkeypatch.setattr(experiment, "least_room", lambda: ("max_connections", 104))
     assert experiment._lacks_connections(options) == ""
