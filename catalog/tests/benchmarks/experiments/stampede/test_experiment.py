@@ -140,6 +140,7 @@ def test_each_counted_round_is_cold_and_without_garbage_collection(
     assert [set(urls[start : start + 3]) for start in (0, 3, 6)] == [set(expected)] * 3
     for strategy in STRATEGIES:
         assert len(result.samples(strategy.name, "stampede", "computations")) == 2
+        assert result.samples(strategy.name, "stampede", "wait") == (10e-9,) * 2 * REQUESTS
         assert result.figure(strategy.name, "stampede", "errors").value == 0  # type: ignore[union-attr]
     assert result.parameters["rounds"] == 2
     [options] = server.started
