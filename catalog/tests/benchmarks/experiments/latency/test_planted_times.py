@@ -249,6 +249,18 @@ def test_each_case_has_a_table_with_its_figures(visitor: Visitor) -> None:
     assert ("queries" in hit.heads, "queries" in mix.heads) == (True, False)
 
 
+def test_the_verdicts_compare_repeats_and_the_mix_with_no_cache(visitor: Visitor) -> None:
+    visitor.time_of = lambda strategy, path, number: 2 if strategy == "uncached" else 1
+
+    assert measure().verdicts == (
+        "readcache: a repeat request is 2.0 times faster than uncached (95% interval 2.0 to 2.0).",
+        (
+            "readcache: a request of the mix is 2.0 times faster than uncached, or this is chance: "
+            "there were too few requests to tell."
+        ),
+    )
+
+
 # Warnings of doubtful figures
 
 
