@@ -1,4 +1,4 @@
-"""``INSTALLED_APPS += ["readcache"]`` is all the wiring: the watch of statements and the system checks."""
+"""``INSTALLED_APPS += ["readcache"]`` installs the watch of statements and the system checks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``manage.py check``: declarations that are wrong are found before the first request."""
+"""System checks: ``manage.py check`` finds wrong declarations and settings before the first request."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ OPEN_PERMISSIONS = (
     permissions.IsAuthenticatedOrReadOnly,
     permissions.DjangoModelPermissionsOrAnonReadOnly,
 )
-# What a hit goes past.
-BEFORE_A_READ = (
+# Methods that Django REST framework calls before the handler. A hit skips them.
+SKIPPED_BY_HITS = (
     "dispatch",
     "initialize_request",
     "initial",
@@ -59,7 +59,7 @@ def check_declarations(**kwargs: Any) -> list[checks.CheckMessage]:
 
 
 def check_views(**kwargs: Any) -> list[checks.CheckMessage]:
-    """Look at every view with a read cache that a URL leads to."""
+    """Check every view with a read cache that has a URL."""
     if not getattr(settings, "ROOT_URLCONF", None):
         return []
     found: list[checks.CheckMessage] = []
@@ -69,8 +69,8 @@ def check_views(**kwargs: Any) -> list[checks.CheckMessage]:
         if not any(isinstance(renderer, JSONRenderer) for renderer in view.get_renderers()):
             found.append(
                 checks.Error(
-                    f"{_name(view)} has a read cache and no JSON renderer.",
-                    hint="Add JSONRenderer to its renderer_classes: JSON is what is cached.",
+                    f"{_name(view)} has a read cache but no JSON renderer.",
+                    hint="Add JSONRenderer to its renderer_classes: entries hold JSON.",
                     obj=type(view),
                     id="readcache.E004",
                 )
@@ -88,19 +88,19 @@ def _guards(view: Any) -> Iterator[checks.CheckMessage]:
     closed = [each for each in view.get_permissions() if type(each) not in OPEN_PERMISSIONS]
     for guard in [*closed, *view.get_throttles()]:
         yield checks.Error(
-            f"{_name(view)} has a read cache, and {type(guard).__name__} guards its reads.",
-            hint="A hit is answered before permissions and throttles. Let anyone read it, or cache nothing.",
+            f"{_name(view)} has a read cache, but {type(guard).__name__} restricts its reads.",
+            hint="Hits skip permissions and throttles. Let anyone read the view, or set read_cache = None.",
             obj=type(view),
             id="readcache.E001",
         )
-    for name in BEFORE_A_READ:
+    for name in SKIPPED_BY_HITS:
         owner = next(each for each in type(view).__mro__ if name in vars(each))
-        # transaction.non_atomic_requests marks what it decorates, and does nothing before it.
+        # transaction.non_atomic_requests only sets an attribute, and does nothing before the call.
         is_harmless = hasattr(vars(owner)[name], "_non_atomic_requests")
         if not is_harmless and not owner.__module__.startswith(("rest_framework.", f"{__package__}.")):
             yield checks.Error(
-                f"{_name(view)} has a read cache, and {owner.__name__}.{name}() comes before its reads.",
-                hint="A hit is answered before it. Do it around as_view(), or cache nothing.",
+                f"{_name(view)} has a read cache, but hits skip {owner.__name__}.{name}().",
+                hint="Wrap as_view() instead, or set read_cache = None.",
                 obj=type(view),
                 id="readcache.E005",
             )
@@ -110,8 +110,9 @@ def _versions(view: Any) -> Iterator[checks.CheckMessage]:
     versioning = view.versioning_class
     if versioning is not None and not issubclass(versioning, KNOWN_VERSIONS):
         yield checks.Error(
-            f"{_name(view)} has a read cache, which does not know what {versioning.__name__} reads.",
-            hint="Derive it from one of the framework's own, or cache nothing.",
+            f"{_name(view)} has a read cache, but the part of a request that {versioning.__name__} reads "
+            "is unknown.",
+            hint="Derive it from a versioning class of Django REST framework, or set read_cache = None.",
             obj=type(view),
             id="readcache.E006",
         )
@@ -138,8 +139,8 @@ def _cache_alias(alias: str) -> Iterator[checks.CheckMessage]:
         return
     if not kwargs.get("socket_timeout"):
         yield checks.Warning(
-            f"CACHES[{alias!r}] has no SOCKET_TIMEOUT: a request waits long for a Redis that hangs.",
-            hint="Set SOCKET_CONNECT_TIMEOUT and SOCKET_TIMEOUT in its OPTIONS, to 0.25 seconds for example.",
+            f"CACHES[{alias!r}] has no SOCKET_TIMEOUT: a request waits forever for a Redis that hangs.",
+            hint="Set SOCKET_CONNECT_TIMEOUT and SOCKET_TIMEOUT in its OPTIONS, for example to 0.25.",
             id="readcache.W001",
         )
 
@@ -150,9 +151,9 @@ def _unknown_models() -> Iterator[checks.CheckMessage]:
         for model in declaration.depends_on:
             if model not in known:
                 yield checks.Error(
-                    f"The read cache {declaration.prefix!r} depends on {model!r}, which is no model "
+                    f"The read cache {declaration.prefix!r} depends on {model!r}, which is not a model "
                     "of an installed app.",
-                    hint="Add its app to INSTALLED_APPS, or depend on the model whose table is read.",
+                    hint="Add its app to INSTALLED_APPS, or name the model whose table the view reads.",
                     id="readcache.E002",
                 )
 
@@ -165,7 +166,7 @@ def _shared_prefixes() -> Iterator[checks.CheckMessage]:
         if len(sharing) > 1:
             yield checks.Error(
                 f"{len(sharing)} views have a read cache with the prefix {prefix!r}.",
-                hint="Give each its own: the prefix tells their entries apart.",
+                hint="Give each view its own prefix, which the keys of its entries begin with.",
                 id="readcache.E003",
             )
 

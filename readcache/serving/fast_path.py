@@ -1,4 +1,4 @@
-"""What of serving one view's hits can be known before any request: what it understands and sends."""
+"""Serves the hits of one view before Django REST framework starts."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.http import Http404, HttpRequest, HttpResponse
-from django.utils.http import parse_header_parameters
 from rest_framework.exceptions import APIException
-from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
 
@@ -19,16 +17,16 @@ from readcache.invalidation import watch
 from readcache.request.keys import Canonicaliser, canonicalise
 from readcache.request.parameters import normalisers_for
 from readcache.serving import fills, responses
+from readcache.serving.renderers import is_plain_json
 from readcache.storage.breaker import Outage
 from readcache.storage.current import store
 
 READING_METHODS = ("GET", "HEAD")
-JSON_TYPE = "application/json"
 REMEMBERED_ACCEPT_HEADERS = 256
 
 
 class FastPath:
-    """What of serving one view does not depend on the request, made at its first request."""
+    """The parts of serving one view that do not depend on the request. They are computed once."""
 
     def __init__(
         self,
@@ -40,7 +38,7 @@ class FastPath:
     ) -> None:
         if not watch.is_installed():
             raise ImproperlyConfigured(
-                f"{view_class.__name__} has a read cache, and nothing watches the database for writes. "
+                f"{view_class.__name__} has a read cache, but nothing watches the database for writes. "
                 'Add "readcache" to INSTALLED_APPS.'
             )
         self.declaration = declaration
@@ -51,14 +49,14 @@ class FastPath:
 
     @functools.cached_property
     def view(self) -> Any:
-        """An instance that serves no request; it is asked what it understands."""
+        """An instance that serves no request. It shows which parameters and formats the view knows."""
         view = self._view_class(**self._initkwargs)
         view.action_map = self._actions
         for method, action in (self._actions or {}).items():
             setattr(view, method, getattr(view, action))
         request = HttpRequest()
         request.method = "GET"
-        # Sets what answers HEAD, as for a request.
+        # setup() also sets the handler of HEAD.
         view.setup(request)
         view.request, view.format_kwarg = Request(request), None
         if self._actions is not None:
@@ -79,18 +77,20 @@ class FastPath:
             return False
         return self._accepts_json(request.META.get("HTTP_ACCEPT", "*/*"))
 
-    def answer_hit(self, request: HttpRequest) -> HttpResponse | None:
-        """The answer to a hit. ``None`` for all else: the request is canonical then, unless the cache
-        is passed by, and knows what was found.
+    def serve_hit(self, request: HttpRequest) -> HttpResponse | None:
+        """The response to a hit, otherwise ``None``.
+
+        After a miss the request is canonical and carries the lookup. If the cache is bypassed, the request
+        is unchanged.
         """
         chosen, declaration = store(), self.declaration
         query = self.canonicaliser.query(request)
         key = self.canonicaliser.key(request, query)
         try:
-            sent = chosen.begin_read(key, chosen.token_keys(declaration.tags))
-            # While Redis works. It takes longer than this does.
+            pending = chosen.begin_read(key, chosen.token_keys(declaration.tags))
+            # Redis takes longer than these two, so they cost no time.
             has_written, response = watch.has_written(), self._blank()
-            lookup = chosen.finish_read(sent)
+            lookup = chosen.finish_read(pending)
         except Outage:
             return None
         if has_written:
@@ -101,7 +101,7 @@ class FastPath:
             return None
         now = fills.now_ms()
         status = fills.hit_status(lookup.entry, declaration, now)
-        return responses.answer(request, lookup.entry, status=status, now_ms=now, response=response)
+        return responses.from_entry(request, lookup.entry, status=status, now_ms=now, response=response)
 
     def _blank(self) -> HttpResponse:
         response = responses.blank()
@@ -117,11 +117,3 @@ class FastPath:
         except (APIException, Http404):
             return False
         return is_plain_json(renderer, media_type)
-
-
-def is_plain_json(renderer: BaseRenderer, media_type: str) -> bool:
-    """Whether the answer is the JSON itself, without parameters such as ``indent``. A weight is none."""
-    if not isinstance(renderer, JSONRenderer):
-        return False
-    name, parameters = parse_header_parameters(media_type)
-    return name == JSON_TYPE and not parameters.keys() - {"q"}

@@ -20,7 +20,7 @@ from rest_framework.views import APIView
 
 from library.models import Book
 from readcache import declarations
-from readcache.checks import BEFORE_A_READ, check_declarations, check_views
+from readcache.checks import SKIPPED_BY_HITS, check_declarations, check_views
 from readcache.declarations import ReadCache
 from readcache.serving.mixin import CachedReadMixin
 
@@ -131,7 +131,7 @@ def test_a_view_without_a_json_renderer_is_refused(urls: list[Any]) -> None:
     assert only_message(view, urls).id == "readcache.E004"
 
 
-@pytest.mark.parametrize("name", BEFORE_A_READ)
+@pytest.mark.parametrize("name", SKIPPED_BY_HITS)
 def test_a_view_that_overrides_a_method_which_hits_skip_is_refused(name: str, urls: list[Any]) -> None:
     def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
         return getattr(super(type(self), self), name)(*args, **kwargs)

@@ -97,7 +97,7 @@ def test_the_name_stands_in_cache_status(settings: Settings) -> None:
     request, entry = HttpRequest(), make_entry(b"{}", tokens=(), now_ms=0)
     other = HttpResponse()
 
-    hit = responses.answer(request, entry, status="hit; ttl=9", now_ms=0)
+    hit = responses.from_entry(request, entry, status="hit; ttl=9", now_ms=0)
     responses.add_cache_status(other, status="fwd=method")
 
     assert hit["Cache-Status"] == '"My library"; hit; ttl=9'

@@ -257,7 +257,7 @@ def test_a_rolled_back_savepoint_drops_only_its_own_promises(book: Book) -> None
         with undone():
             rename(book, "Never")
         assert in_another_thread(lambda: title_in(LIST)) == "Old"
-        # Guarded before, but not promised any more.
+        # Guarded before, but no longer to be rotated at COMMIT.
         rename(book)
         assert in_another_thread(lambda: title_in(LIST)) == "Old"
 

@@ -645,7 +645,7 @@ def test_callbacks_that_a_test_captures_rotate_where_they_are_executed(
     with rotations() as seen:
         with django_capture_on_commit_callbacks(execute=True):
             update(target)
-            # This table was written before the block too: it is promised already.
+            # This table was written before the block too: its rotation is on the list already.
             execute("DELETE FROM library_topic WHERE name = 'nobody'")
         assert seen == []
 

@@ -27,9 +27,9 @@ from rest_framework.viewsets import ReadOnlyModelViewSet
 
 from library.models import Author
 from readcache.declarations import ReadCache
-from readcache.serving import fills
-from readcache.serving.fills import Undeclared
+from readcache.serving import undeclared
 from readcache.serving.mixin import CachedReadMixin
+from readcache.serving.undeclared import Undeclared
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -127,7 +127,7 @@ def test_an_extra_action_is_filtered_and_paged(serve: Serve) -> None:
 def lenient(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """As in production, before the first warning."""
     settings.READ_CACHE_STRICT = False
-    monkeypatch.setattr(fills, "_warned", set())
+    monkeypatch.setattr(undeclared, "_warned", set())
 
 
 READINGS: list[Callable[[Any], Any]] = [

@@ -30,9 +30,9 @@ from instruments.visitors import uncached
 from library.models import Book
 from library.serializers import BookSerializer
 from readcache.declarations import ReadCache
-from readcache.serving import fills
-from readcache.serving.fills import Undeclared
+from readcache.serving import undeclared
 from readcache.serving.mixin import CachedReadMixin
+from readcache.serving.undeclared import Undeclared
 from readcache.storage.entries import decode
 from readcache.storage.store import HIT_FOR_MISS
 
@@ -402,7 +402,7 @@ def lenient(
 ) -> pytest.LogCaptureFixture:
     """As in production, before the first warning."""
     settings.READ_CACHE_STRICT = False
-    monkeypatch.setattr(fills, "_warned", set())
+    monkeypatch.setattr(undeclared, "_warned", set())
     return caplog
 
 
