@@ -1,11 +1,13 @@
-"""Draws mutants of the engine and the detectors by a seed, tries them, and prints the share noticed."""
+"""Draws mutants of the engine and the detectors by a seed, tries them, and prints the share noticed.
+
+Exits with 1 where the share is below the mark.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Mapping
-from itertools import chain
 from pathlib import Path
 
 from tools.mutants import equivalent, report
@@ -34,13 +36,14 @@ def main(arguments: list[str] | None = None) -> int:
         else:
             results.trials[area.name] = _tried(mutants, measurement, options)
             results.save(options.output)
-    if not options.list:
-        _print(results)
-    return 0
+    if options.list:
+        return 0
+    _print(results)
+    return 0 if report.share_noticed(results.everything()) >= report.MARK else 1
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tools.mutants", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.mutants", description=__doc__.partition("\n")[0])
     add = parser.add_argument
     add("--seed", type=int, default=0, help="which mutants are drawn (default: 0)")
     add("--count", type=int, default=300, help="how many, the same number in each area (default: 300)")
@@ -108,10 +111,11 @@ def _list(mutants: list[Mutant]) -> None:
 
 def _print(results: report.Results) -> None:
     print(report.table(results))
-    for block in chain([f"Seed {results.seed}. Survivors:"], report.survivors(results)):
+    for block in report.survivors(results):
         print(f"\n{block}")
     listed = ", ".join(f"{count} ({area})" for area, count in results.equivalent.items())
     print(f"\nPassed over, because equivalent.toml says why no test can notice them: {listed}.")
+    print(report.verdict(results))
 
 
 def _say(line: str) -> None:

@@ -12,6 +12,8 @@ from tools.mutants.areas import AREAS
 from tools.mutants.equivalent import place_of
 from tools.mutants.trials import Fate, Trial
 
+# The share of the mutants that the tests have to notice.
+MARK = 0.95
 COLUMNS = ("", "drawn", "killed", "timed out", "at import", "survived", "share")
 
 
@@ -22,6 +24,9 @@ class Results:
     seed: int
     trials: dict[str, list[Trial]]
     equivalent: dict[str, int]
+
+    def everything(self) -> list[Trial]:
+        return [trial for trials in self.trials.values() for trial in trials]
 
     def save(self, path: Path) -> None:
         trials = {area: [_as_json(trial) for trial in found] for area, found in self.trials.items()}
@@ -50,10 +55,15 @@ def table(results: Results) -> str:
 
 def survivors(results: Results) -> Iterator[str]:
     """As entries for ``equivalent.toml``, which lack only their reason."""
-    for trials in results.trials.values():
-        for trial in trials:
-            if trial.fate is Fate.SURVIVED:
-                yield _entry(trial)
+    for trial in results.everything():
+        if trial.fate is Fate.SURVIVED:
+            yield _entry(trial)
+
+
+def verdict(results: Results) -> str:
+    share, command = share_noticed(results.everything()), f"make mutants ARGS='--seed {results.seed}'"
+    reached = "reached" if share >= MARK else "missed"
+    return f"{command}: the tests noticed {share:.1%}; the mark of {MARK:.0%} is {reached}."
 
 
 def describe(trial: Trial) -> str:
@@ -67,7 +77,6 @@ def describe(trial: Trial) -> str:
 
 
 def _rows(results: Results) -> Iterator[tuple[str, ...]]:
-    everything = [trial for trials in results.trials.values() for trial in trials]
     for area in AREAS:
         trials = results.trials.get(area.name, [])
         yield _row(area.name, trials)
@@ -75,7 +84,7 @@ def _rows(results: Results) -> Iterator[tuple[str, ...]]:
             of_kind = [trial for trial in trials if trial.mutant.kind == kind]
             if of_kind:
                 yield _row(f"  {kind}", of_kind)
-    yield _row("together", everything)
+    yield _row("together", results.everything())
 
 
 def _row(name: str, trials: Sequence[Trial]) -> tuple[str, ...]:

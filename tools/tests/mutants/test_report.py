@@ -8,7 +8,7 @@ import pytest
 from tools.mutants import equivalent
 from tools.mutants.areas import AREAS, ROOT
 from tools.mutants.mutations import Mutant, mutants_of
-from tools.mutants.report import Results, share_noticed, survivors, table
+from tools.mutants.report import Results, share_noticed, survivors, table, verdict
 from tools.mutants.trials import Fate, Trial
 
 
@@ -40,6 +40,13 @@ def test_the_table_counts_by_area_and_kind(results: Results) -> None:
 
     assert rows["engine"] == rows["comparison"] == rows["together"] == ["4", "2", "1", "0", "1", "75.0%"]
     assert rows["detectors"] == ["0", "0", "0", "0", "0", "100.0%"]
+
+
+def test_the_verdict_says_whether_the_mark_is_reached(results: Results) -> None:
+    noticed = replace(results, trials={"engine": results.trials["engine"][:3]})
+
+    assert verdict(results).endswith("the tests noticed 75.0%; the mark of 95% is missed.")
+    assert verdict(noticed).endswith("the tests noticed 100.0%; the mark of 95% is reached.")
 
 
 def test_a_survivor_is_printed_as_an_entry_of_the_list_of_equivalent_ones(
