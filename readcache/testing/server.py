@@ -6,6 +6,8 @@ import contextlib
 import os
 import socket
 import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -13,6 +15,7 @@ from urllib.parse import quote
 
 import psutil
 
+from readcache.testing import timed_program
 from readcache.testing.directory import PrivateDirectory
 from readcache.testing.errors import PrivateRedisError
 from readcache.testing.interrupts import interrupts_deferred
@@ -21,7 +24,7 @@ from readcache.testing.programs import NO_SERVER_MESSAGE, SERVER_NAMES, find_pro
 START_TIMEOUT_SECONDS = 10.0
 STOP_TIMEOUT_SECONDS = 5.0
 CONNECT_TIMEOUT_SECONDS = 2.0
-POLL_INTERVAL_SECONDS = 0.01
+POLL_INTERVAL_SECONDS = 0.002
 
 
 class PrivateRedis:
@@ -29,13 +32,21 @@ class PrivateRedis:
 
     ``directory`` becomes another folder if the path of its socket would be too long. ``options`` are
     directives of redis.conf that replace those of this class. ``advice`` ends each message that a
-    ``PrivateRedisError`` shows to the users of the calling program.
+    ``PrivateRedisError`` shows to the users of the calling program. With ``limit_seconds``, the server
+    is a child of the process that starts it, and ends by itself after that time.
     """
 
     def __init__(
-        self, directory: Path, *, options: Mapping[str, str] | None = None, advice: str = ""
+        self,
+        directory: Path,
+        *,
+        options: Mapping[str, str] | None = None,
+        advice: str = "",
+        limit_seconds: float | None = None,
     ) -> None:
         self._options = options or {}
+        self._limit_seconds = limit_seconds
+        self._child: subprocess.Popen[str] | None = None
         self._advice = advice
         self.home = PrivateDirectory(directory, advice=advice)
         self.directory = self.home.path
@@ -74,18 +85,25 @@ class PrivateRedis:
                 self._end_orphan()
                 self.start(server)
 
-    def stop(self) -> bool:
-        """Stop the server; returns whether one ran. Raises ``PrivateRedisError``."""
-        if not (self.is_running() or self.home.pid_path.exists()):
-            return False
-        with self.home.lock():
-            if not self.is_running():
-                return self._end_orphan()
-            with contextlib.suppress(OSError), self._connect() as connection:
-                connection.sendall(b"SHUTDOWN NOSAVE\r\n")
-                connection.recv(256)
-            if not _wait_until(self._is_gone, seconds=STOP_TIMEOUT_SECONDS):
-                self._kill()
+    def stop(self, *, save: bool = False) -> bool:
+        """Stop the server; returns whether one ran. Raises ``PrivateRedisError``.
+
+        With ``save``, the server writes its data to disk, and reads them when it is started again.
+        """
+        ran = False
+        if self.is_running() or self.home.pid_path.exists():
+            with self.home.lock():
+                ran = self._shut_down(save=save) if self.is_running() else self._end_orphan()
+        if self._child:
+            self._child.wait(timeout=STOP_TIMEOUT_SECONDS)
+        return ran
+
+    def _shut_down(self, *, save: bool) -> bool:
+        with contextlib.suppress(OSError), self._connect() as connection:
+            connection.sendall(b"SHUTDOWN SAVE\r\n" if save else b"SHUTDOWN NOSAVE\r\n")
+            connection.recv(256)
+        if not _wait_until(self._is_gone, seconds=STOP_TIMEOUT_SECONDS):
+            self._kill()
         return True
 
     @contextlib.contextmanager
@@ -112,26 +130,43 @@ class PrivateRedis:
     def start(self, server: Path) -> None:
         """Run the program and wait until it answers. Raises ``PrivateRedisError``.
 
-        ``ensure_running()`` calls this in one process at a time. Subclasses may run the program differently.
+        ``ensure_running()`` calls this in one process at a time.
         """
         log_path = self.home.log_path
         log_path.unlink(missing_ok=True)
-        try:
-            # "-" makes redis-server read its configuration from standard input.
-            started = subprocess.run(
-                [str(server), "-"],
-                input=self.configuration(),
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=START_TIMEOUT_SECONDS,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise self._not_started(server, str(error)) from None
-        if started.returncode != 0 or not _wait_until(self.answers, seconds=START_TIMEOUT_SECONDS):
-            log = log_path.read_text(errors="replace") if log_path.exists() else ""
-            raise self._not_started(server, log or started.stderr or started.stdout)
+        # "-" makes redis-server read its configuration from standard input.
+        command = [str(server), "-"]
+        if self._limit_seconds is not None:
+            command = [sys.executable, timed_program.__file__, str(self._limit_seconds), *command]
+        with tempfile.TemporaryFile("w+", errors="replace") as output:
+            try:
+                child = self._child = subprocess.Popen(
+                    command,
+                    stdin=subprocess.PIPE,
+                    stdout=output,
+                    stderr=output,
+                    text=True,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise self._not_started(server, str(error)) from None
+            if not self._becomes_ready(child):
+                output.seek(0)
+                log = log_path.read_text(errors="replace") if log_path.exists() else ""
+                raise self._not_started(server, log or output.read())
+
+    def _becomes_ready(self, child: subprocess.Popen[str]) -> bool:
+        if child.stdin:
+            with contextlib.suppress(BrokenPipeError), child.stdin as stdin:
+                stdin.write(self.configuration())
+        # A child that has ended with 0 has left the server in the background.
+        _wait_until(lambda: bool(child.poll()) or self.answers(), seconds=START_TIMEOUT_SECONDS)
+        is_ready = not child.poll() and self.answers()
+        if not is_ready:
+            child.kill()
+        if not is_ready or self._limit_seconds is None:
+            child.wait()
+        return is_ready
 
     def _not_started(self, server: Path, output: str) -> PrivateRedisError:
         last_line = "".join(output.strip().splitlines()[-1:]) or "it gave no reason"
@@ -145,7 +180,7 @@ class PrivateRedis:
             "port": "0",
             "unixsocket": _quoted(self.socket_path),
             "unixsocketperm": "700",
-            "daemonize": "yes",
+            "daemonize": "yes" if self._limit_seconds is None else "no",
             "pidfile": _quoted(self.home.pid_path),
             "dir": _quoted(self.directory),
             "logfile": _quoted(self.home.log_path),
@@ -175,17 +210,17 @@ class PrivateRedis:
         Processes that are still connected to it would go on using it beside the new server, and neither
         side would see the other's invalidations.
         """
-        orphan = self._own_process()
+        orphan = self.process()
         if orphan is None:
             return False
         with contextlib.suppress(psutil.NoSuchProcess):
             orphan.kill()
-        _wait_until(lambda: self._own_process() is None, seconds=STOP_TIMEOUT_SECONDS)
+        _wait_until(lambda: self.process() is None, seconds=STOP_TIMEOUT_SECONDS)
         return True
 
     def _kill(self) -> None:
         """Kill a server that does not answer, if the process in its pid file is this server."""
-        server = self._own_process()
+        server = self.process()
         if server is None:
             raise PrivateRedisError(
                 f"The private Redis on {self.socket_path} does not answer, and {self._suspect()}. "
@@ -195,7 +230,7 @@ class PrivateRedis:
         if not _wait_until(self._is_gone, seconds=STOP_TIMEOUT_SECONDS):
             raise PrivateRedisError(f"The private Redis, process {server.pid}, does not end. End it by hand.")
 
-    def _own_process(self) -> psutil.Process | None:
+    def process(self) -> psutil.Process | None:
         """The process in the pid file, if it is this server: no other process works in its folder."""
         try:
             process = psutil.Process(int(self.home.pid_path.read_text()))

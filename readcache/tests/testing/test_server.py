@@ -5,9 +5,11 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from instruments.servers import (
@@ -310,6 +312,61 @@ def test_stop_without_a_usable_pid_file_is_an_error(content: str | None, server:
             PrivateRedisError, match=r"does not answer, and its process is not known\. End it by hand"
         ):
             server.stop()
+
+
+# Servers with a time limit, which are children of this process
+
+
+@pytest.fixture
+def limited(tmp_path: Path) -> Iterator[PrivateRedis]:
+    options = {"maxmemory": "7mb"}
+    server = PrivateRedis(tmp_path / "limited", options=options, limit_seconds=60)
+    yield server
+    server.stop()
+
+
+def test_a_server_with_a_time_limit_is_a_child_until_it_is_stopped(limited: PrivateRedis) -> None:
+    limited.ensure_running()
+
+    child = psutil.Process(process_id(limited))
+    assert child.ppid() == os.getpid()
+    assert limited.stop()
+    assert not child.is_running()
+    assert not limited.stop()
+
+
+def test_directives_replace_those_of_the_class(limited: PrivateRedis) -> None:
+    limited.ensure_running()
+
+    with closing(connect(limited)) as client:
+        assert client.config_get("maxmemory") == {"maxmemory": str(7 * 1024 * 1024)}
+        assert client.config_get("appendonly") == {"appendonly": "no"}
+
+
+def test_a_server_ends_by_itself_after_its_time_limit(tmp_path: Path) -> None:
+    server = PrivateRedis(tmp_path / "short", limit_seconds=0.3)
+    server.ensure_running()
+    child = psutil.Process(process_id(server))
+    child.wait(timeout=DEADLINE_SECONDS)
+
+    assert not server.is_running()
+    server.stop()
+    assert not child.is_running()
+
+
+@pytest.mark.parametrize(("save", "kept"), [(True, b"1"), (False, None)])
+def test_a_server_has_its_data_again_only_if_it_was_told_to_save(
+    limited: PrivateRedis, save: bool, kept: bytes | None
+) -> None:
+    limited.ensure_running()
+    with closing(connect(limited)) as client:
+        client.set("key", 1)
+
+    limited.stop(save=save)
+    limited.ensure_running()
+
+    with closing(connect(limited)) as client:
+        assert client.get("key") == kept
 
 
 # Servers that cannot start

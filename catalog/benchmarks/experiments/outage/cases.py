@@ -14,13 +14,14 @@ from catalog.benchmarks.experiments.outage.observations import Observation, Outa
 from catalog.benchmarks.experiments.outage.requests import PATIENCE_SECONDS, Request
 from catalog.benchmarks.experiments.outage.sites import Site, running_sites
 from catalog.benchmarks.experiments.outage.writers import Save, save
-from catalog.benchmarks.processes.scratch_redis import ScratchRedis, scratch_redis
+from catalog.benchmarks.processes.scratch_redis import scratch_redis
 from catalog.benchmarks.sandbox.rows import scratch_rows
 from catalog.benchmarks.strategies.registry import Strategy
 from catalog.models import Product
+from readcache.testing import PrivateRedis
 
 REFUSED, HUNG, RESTARTED = "refused", "hung", "restarted"
-FAULTS: dict[str, Callable[[ScratchRedis], AbstractContextManager[None]]] = {
+FAULTS: dict[str, Callable[[PrivateRedis], AbstractContextManager[None]]] = {
     REFUSED: faults.refused,
     HUNG: faults.hung,
     RESTARTED: faults.restarted,
@@ -78,7 +79,7 @@ def observe_outages(
 
 
 def _observe(
-    case: str, redis: ScratchRedis, sites: Sequence[Site], timing: Timing, *, stock: int
+    case: str, redis: PrivateRedis, sites: Sequence[Site], timing: Timing, *, stock: int
 ) -> list[Observation]:
     steady_since = _reach_steady_state(redis, sites, stock)
     time.sleep(timing.steady)
@@ -119,7 +120,7 @@ def _require_requests(observations: Sequence[Observation]) -> None:
             )
 
 
-def _reach_steady_state(redis: ScratchRedis, sites: Sequence[Site], stock: int) -> float:
+def _reach_steady_state(redis: PrivateRedis, sites: Sequence[Site], stock: int) -> float:
     """Save once, so that writers are connected, too, and wait until responses come from the cache.
 
     Returns the time from which on they do. Raises ``BenchmarkError``.
@@ -145,7 +146,7 @@ def _reach_steady_state(redis: ScratchRedis, sites: Sequence[Site], stock: int) 
 
 
 def _go_through(
-    case: str, redis: ScratchRedis, sites: Sequence[Site], timing: Timing, stock: int
+    case: str, redis: PrivateRedis, sites: Sequence[Site], timing: Timing, stock: int
 ) -> OutageTimes:
     # No request is under way when the outage begins, nor, if it is answered in time, when it ends. So
     # each request belongs to the time before, during or after the outage.

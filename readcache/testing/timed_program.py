@@ -1,6 +1,6 @@
-"""Turns into another program that a timer ends: ``python -m`` this module, SECONDS PROGRAM ARGUMENT….
+"""Turns into another program that a timer ends: ``python`` this file, SECONDS PROGRAM ARGUMENT….
 
-The timer survives ``exec()``, so the program ends even where the benchmark was killed.
+The timer survives ``exec()``, so the program ends even if the process that started it was killed.
 """
 
 from __future__ import annotations
