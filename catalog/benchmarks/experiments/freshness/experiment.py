@@ -1,9 +1,13 @@
 """How often is an answer stale?
 
-Measures what ``catalog.benchmarks.experiments.freshness`` describes: real servers, readers over HTTP, and
-writers that record what was acknowledged. It follows the consistency checkers of distributed
-databases (Kingsbury's Jepsen) and the staleness measure of Bailis et al., Probabilistically Bounded
-Staleness for Practical Partial Quorums, VLDB 2012. Leaves out: how long answers take.
+Measures: readers request pages from real servers (gunicorn) over HTTP while other processes write in every
+way that the shop knows, including writes that are rolled back. Each fact on a page (a price, a stock, a
+name) has a version that grows with each write. An answer is stale if it lacks a version that was
+acknowledged before the request began. A value that was only ever rolled back is uncommitted data.
+
+The method follows the consistency checkers of distributed databases (Kingsbury's Jepsen) and the staleness
+measure of Bailis et al., Probabilistically Bounded Staleness for Practical Partial Quorums, VLDB 2012.
+Leaves out: the time that answers take.
 """
 
 from __future__ import annotations
@@ -64,7 +68,7 @@ def tables(result: ExperimentResult) -> list[Table]:
             result.figures,
             columns=columns,
             is_bad=lambda figure: figure.name in faults and bool(figure.value),
-            legend="stale: lacks what was acknowledged before it was asked for.",
+            legend="stale: the answer lacks a write that was acknowledged before the request began.",
         )
     ]
 

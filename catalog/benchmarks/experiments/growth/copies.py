@@ -18,7 +18,7 @@ from catalog.benchmarks.sandbox.isolation import key_prefix
 from catalog.benchmarks.strategies.registry import Strategy
 from catalog.cached_pages import scan_batches
 
-# So few at a time that Redis can answer others meanwhile.
+# Small batches, so that Redis can answer other clients in between.
 COPIES_PER_CALL = 1_000
 DIGEST = re.compile(rb"[0-9a-f]{32}")
 LAST_NUMBER = re.compile(rb"\d+(?!.*\d)")
@@ -62,7 +62,7 @@ class StoredPage:
     others: tuple[Original, ...]
 
     def pages_of(self, keys: int) -> int:
-        """How many pages have so many keys; 0 if the strategy keeps nothing in Redis."""
+        """The number of pages that have this many keys; 0 if the strategy keeps nothing in Redis."""
         return keys // len(self.own) if self.own else 0
 
     def bytes(self) -> int:

@@ -1,19 +1,18 @@
-"""What happens at a hundred times the size?
+"""What happens with a hundred times the data?
 
-Measures: (a) the time of a hit, a miss and a save in catalogues of several sizes, for the first page
-of the list, in scratch databases beside the user's; (b) the time of an invalidation, which is what a
-save takes besides the database, and the memory of Redis, with several numbers of keys there; and for
-each the exponent of growth, that is the slope of a line through all samples on log-log axes: 0 for what
-stays as it is, 1 for what doubles with the size. What of a save is no invalidation is ``uncached``'s.
-Strategies and sizes take turns, so that a busy moment of the machine hits all alike.
+Measures: (a) the time of a hit, a miss and a save in catalogues of several sizes, for the first page of
+the list, in scratch databases; (b) the time of an invalidation, which is the time of a save without the
+database, and the memory of Redis, with several numbers of keys. For each of them it gives the exponent of
+growth, which is the slope of a line through all samples on log-log axes. The exponent is 0 for a constant
+and 1 for growth in proportion to the size. The time that a save takes for ``uncached`` is not an
+invalidation. Strategies and sizes take turns, so that a busy moment of the machine affects all of them.
 
-It follows Goldsmith, Aiken and Wilkerson, Measuring Empirical Computational Complexity, FSE 2007, who
-fit this line to tell how programs scale, and McSherry, Isard and Murray, Scalability! But at what
-COST?, HotOS 2015, in keeping the times beside the slopes: what grows slowly may still be slow.
+The method follows Goldsmith, Aiken and Wilkerson, Measuring Empirical Computational Complexity, FSE 2007,
+who fit this line to show how programs scale. Following McSherry, Isard and Murray, Scalability! But at
+what COST?, HotOS 2015, the times stand beside the slopes, because slow growth does not mean a short time.
 
-Leaves out: other pages than the list's first one, load, the time that a slowed database waits, the
-memory of the processes, and what differs between the values of a million real pages: those that fill
-Redis are copies of one. The database and Redis are on this machine, or a round trip away.
+Leaves out: pages other than the first page of the list, load, the simulated latency, the memory of the
+processes, and the differences between a million real pages, because copies of one page fill Redis.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ from catalog.benchmarks.figures.units import say
 from catalog.benchmarks.options import Options, Scale
 from catalog.benchmarks.strategies.registry import UNCACHED
 
-QUESTION = "What happens at a hundred times the size?"
+QUESTION = "What happens with a hundred times the data?"
 WRITES = True
 
 PRODUCTS: Scale[tuple[int, ...]] = Scale(
@@ -61,9 +60,9 @@ KEYS: Scale[tuple[int, ...]] = Scale(
     thorough=(1_000, 10_000, 100_000, 1_000_000),
 )
 
-# The others grow with the database, whatever the cache.
+# The other times grow with the database, whatever the cache does.
 MUST_NOT_GROW = (HIT, INVALIDATION)
-# From this exponent on, a hundred times the size is ten times the time.
+# With this exponent, a hundred times the size takes ten times as long.
 FAULT_FROM = 0.5
 
 
@@ -101,22 +100,22 @@ def measure(options: Options) -> ExperimentResult:
 
 def tables(result: ExperimentResult) -> list[Table]:
     memory = (
-        "as the server reports it, tables of keys and all"
+        "as the server reports it, with the tables of its keys"
         if result.parameters["memory_is"] == "used_memory"
-        else "MEMORY USAGE of one page times the pages, without the tables of keys"
+        else "MEMORY USAGE of one page, multiplied by the pages, without the tables of the keys"
     )
     unrated = [figure.strategy for figure in result.figures]
     any_failed = any(figure.name == FAILED and figure.value for figure in result.figures)
     return [
         tabulate(
-            f"Time of {result.parameters['path']} and of a save, by the number of products",
+            f"Time of {result.parameters['path']} and of a save, by number of products",
             _sized(result, OF_PRODUCTS),
             columns={HIT: "hit", MISS: "miss", WRITE: "save"},
             by_case=True,
             case_head="products",
         ),
         tabulate(
-            "Invalidation by a save, and memory, by the number of keys in Redis",
+            "Invalidation by a save, and memory, by number of keys in Redis",
             _sized(result, OF_KEYS),
             columns={
                 INVALIDATION: "invalidation",
@@ -127,11 +126,11 @@ def tables(result: ExperimentResult) -> list[Table]:
             },
             by_case=True,
             case_head="keys",
-            # What does nothing is no best.
+            # A strategy that does nothing does not compete.
             unrated=[UNCACHED.name, *result.parameters["without_invalidation"]],
             is_bad=lambda figure: figure.name == FAILED and bool(figure.value),
             legend=(
-                "invalidation: what a save takes besides the database, Django's own part of it as for "
+                "invalidation: the time of a save without the database. Django's share is the value of "
                 f"{UNCACHED.name}. memory: {memory}."
             ),
         ),
@@ -147,13 +146,13 @@ def tables(result: ExperimentResult) -> list[Table]:
             },
             unrated=unrated,
             is_bad=_is_fault,
-            legend="0: constant. 1: as fast as the size. Medians of the slopes between all samples.",
+            legend="0: constant. 1: in proportion to the size. Medians of the slopes between all samples.",
         ),
     ]
 
 
 def _sized(result: ExperimentResult, start: str) -> list[Figure]:
-    """The figures of the cases that begin so, with the size alone for a case."""
+    """The figures of the cases that begin with ``start``, with only the size as the case."""
     return [
         replace(figure, case=f"{int(figure.case.removeprefix(start)):,}")
         for figure in result.figures
@@ -162,7 +161,7 @@ def _sized(result: ExperimentResult, start: str) -> list[Figure]:
 
 
 def _is_fault(figure: Figure) -> bool:
-    """Uncached answers grow because nothing is cached: that is what the others are compared with."""
+    """Whether a hit or an invalidation grows. ``uncached`` is the baseline, so its growth is no fault."""
     return (
         figure.strategy != UNCACHED.name
         and figure.name in MUST_NOT_GROW
@@ -188,7 +187,7 @@ def _verdict(result: ExperimentResult, strategy: str) -> str:
 
 
 def _growth(result: ExperimentResult, strategy: str, name: str, what: str) -> str:
-    """Whether it grows, by how much, and what it has come to, as a part of a sentence."""
+    """Part of a sentence: whether the time grows, with which slope, and its value at the largest size."""
     case, start, noun = (
         (SLOPE_OF_PRODUCTS, OF_PRODUCTS, "products") if name == HIT else (SLOPE_OF_KEYS, OF_KEYS, "keys")
     )

@@ -1,4 +1,4 @@
-"""What was measured as the series and figures of an experiment."""
+"""Turns the measured times and sizes into series and figures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from catalog.benchmarks.experiments.growth.turns import HIT, MISS, WRITE
 from catalog.benchmarks.figures.results import Figure, Series
 from catalog.benchmarks.figures.statistics import median_interval
 
-# A case is one of these and the size.
+# The name of a case is one of these, followed by the size.
 OF_PRODUCTS, OF_KEYS = "products_", "keys_"
 SLOPE_OF_PRODUCTS, SLOPE_OF_KEYS = "slope_products", "slope_keys"
 INVALIDATION, MEMORY, MEMORY_PER_PAGE = "invalidation", "memory", "memory_per_page"

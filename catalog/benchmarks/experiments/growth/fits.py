@@ -1,7 +1,7 @@
 """The exponent of growth: the slope of a line through the samples on log-log axes.
 
-As Goldsmith, Aiken and Wilkerson fit it (Measuring Empirical Computational Complexity, FSE 2007),
-but with the Theil-Sen estimator, which one sample in four may be an outlier of without moving it.
+The method is that of Goldsmith, Aiken and Wilkerson (Measuring Empirical Computational Complexity, FSE
+2007), but with the Theil-Sen estimator, which tolerates one outlier in four samples.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ LINEAR_UP_TO = 1.2
 
 
 def fit_slope(samples: Mapping[int, Sequence[float]]) -> Interval | None:
-    """The slope with its 95 % confidence interval of positive samples by size.
+    """The slope through the positive samples of each size, with its 95 % confidence interval.
 
-    0 is constant, 1 is linear. ``None`` for fewer than two sizes.
+    0 means constant, 1 means linear. ``None`` for fewer than two sizes.
     """
     points = [(size, value) for size, values in samples.items() for value in values if value > 0]
     if len({size for size, _ in points}) < 2:
@@ -30,7 +30,7 @@ def fit_slope(samples: Mapping[int, Sequence[float]]) -> Interval | None:
     from scipy.stats import theilslopes
 
     sizes, values = np.log10(np.asarray(points, dtype=float)).T
-    # Samples that are all the same have a slope of 0, and an interval that is not a number.
+    # For equal samples the slope is 0 and the limits of the interval are NaN.
     with np.errstate(invalid="ignore"):
         found = theilslopes(values, sizes, CONFIDENCE)
     low, high = (None if math.isnan(limit) else float(limit) for limit in (found.low_slope, found.high_slope))
@@ -38,7 +38,7 @@ def fit_slope(samples: Mapping[int, Sequence[float]]) -> Interval | None:
 
 
 def grows(slope: float, low: float | None) -> str:
-    """The slope, whose interval begins at ``low``, in words: as what a time does."""
+    """The slope in words, as a predicate of a time. ``low`` is the lower limit of its interval."""
     if slope <= CONSTANT_UP_TO:
         return "does not grow"
     if low is None or low <= 0:

@@ -24,21 +24,21 @@ from catalog.benchmarks.strategies.registry import Strategy
 from catalog.models import Product
 
 ROUNDS = Scale(quick=4, normal=5, thorough=3)
-# As long as they leave the keys where they are: filling takes longer than saving.
+# Several saves for one fill, as long as a save keeps the keys, because filling takes longer than saving.
 SAVES_PER_ROUND = 5
 SECONDS_PER_KEY = 12e-6
 SECONDS_PER_ROUND = 0.04
-# A place in Redis's tables of the keys and of the times at which they run out.
+# An entry in Redis's hash tables of the keys and of their expiry times.
 BYTES_OF_TABLES_PER_KEY = 100
-# So many keys of others, of the fewest of the benchmark's, flatten the growth.
+# Keys of other programs beyond this share of the smallest number of keys would flatten the growth.
 FOREIGN_SHARE = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """A strategy, what it keeps of a page at ``path``, and the key of the product that is saved.
+    """A strategy, its keys for the page at ``path``, and the primary key of the product to save.
 
-    ``invalidates`` says whether a page that was cached is computed anew after a save.
+    ``invalidates`` says whether a cached page is computed again after a save.
     """
 
     requester: Requester
@@ -59,9 +59,9 @@ class Subject:
 
 @dataclass(kw_only=True)
 class KeyFindings:
-    """Of one strategy with one number of keys; ``bytes`` are those of all keys.
+    """The results of one strategy with one number of keys. ``bytes`` is the memory of all keys.
 
-    ``invalidations`` are seconds: what a save takes besides the database.
+    ``invalidations`` are seconds: the time of a save without the database.
     """
 
     pages: int = 0
@@ -72,7 +72,7 @@ class KeyFindings:
 
 @dataclass(frozen=True, kw_only=True)
 class KeyResult:
-    """``findings[size][strategy]``. ``from_server``: the bytes are the server's, tables and all."""
+    """``findings[size][strategy]``. With ``from_server``, the bytes include the server's hash tables."""
 
     findings: dict[int, dict[str, KeyFindings]]
     invalidates: dict[str, bool]
@@ -91,10 +91,9 @@ def _fill_seconds(size: int) -> float:
 def measure_keys(
     options: Options, sizes: Sequence[int], *, on_progress: Callable[[float], None] = lambda _: None
 ) -> KeyResult:
-    """Within ``isolated_cache()``. ``on_progress`` is called with the seconds of the estimate that are
-    done.
+    """Measure each strategy with each number of keys. Call it within ``isolated_cache()``.
 
-    Raises ``BenchmarkError``.
+    ``on_progress`` is called with each part of the estimated seconds. Raises ``BenchmarkError``.
     """
     chance = random.Random(options.seed)
     seconds = 20 * sum(estimate_seconds(options, size) for size in sizes)
@@ -106,7 +105,7 @@ def measure_keys(
         findings = {size: {each.strategy.name: KeyFindings() for each in subjects} for size in fitting}
         pairs = [(size, subject) for size in fitting for subject in subjects]
         for _ in range(ROUNDS.at(options.effort)):
-            # In another order each time, so that a busy moment of the machine hits all alike.
+            # In a new order each time, so that a busy moment of the machine affects all strategies.
             for size, subject in chance.sample(pairs, len(pairs)):
                 _measure_once(subject, size, server, findings[size][subject.strategy.name])
                 on_progress(_fill_seconds(size))
@@ -119,14 +118,14 @@ def measure_keys(
 
 
 def _look_at(strategy: Strategy, requester: Requester, rows: ScratchRows, server: RedisServer) -> Subject:
-    # The first product of all is the catalogue's where it has any, and its page a real one.
+    # The first product belongs to the catalogue if it has any, so that its page is a real one.
     first = Product.objects.order_by("pk").values_list("pk", flat=True)[0]
     path = f"/products/{first}/"
     server.empty()
     page = look_at_page(requester, strategy, path, rows.detail_path(1), server.clients)
     page_bytes = page.bytes()
     requester.run(strategy, time_invalidation, pk=rows.products[0])
-    # Of a page that is never cached nothing can be said.
+    # A page that is never cached cannot show whether a save invalidates it.
     invalidates = not page.own or requester.ask(strategy, path).queries > 0
     return Subject(
         requester=requester,
@@ -140,7 +139,7 @@ def _look_at(strategy: Strategy, requester: Requester, rows: ScratchRows, server
 
 
 def _can_be_copied(subject: Subject, server: RedisServer) -> bool:
-    """Whether a page is served again from what was stored of it."""
+    """Whether the page is served from the stored copies."""
     if not subject.page.own:
         return not subject.strategy.caches
     server.empty()
@@ -187,7 +186,7 @@ def _needed_bytes(subject: Subject, size: int) -> int:
 
 def _measure_once(subject: Subject, size: int, server: RedisServer, found: KeyFindings) -> None:
     server.empty()
-    # A warm-up, while there is nothing to remove.
+    # A warm-up, while there is nothing to invalidate.
     subject.save()
     before = server.used_bytes()
     found.pages = subject.page.pages_of(size)
@@ -209,9 +208,9 @@ def _measure_once(subject: Subject, size: int, server: RedisServer, found: KeyFi
 
 
 def time_invalidation(*, pk: int) -> tuple[float, bool]:
-    """The seconds of a save that are not the database's, and whether Redis failed.
+    """The seconds of a save without the database, and whether Redis failed.
 
-    Not the database's, since on some a COMMIT takes longer than Redis.
+    The database is left out because a COMMIT may take longer than Redis.
     """
     product, database_ns, failed = Product.objects.get(pk=pk), 0, False
 
@@ -224,12 +223,12 @@ def time_invalidation(*, pk: int) -> tuple[float, bool]:
             database_ns += time.perf_counter_ns() - started
 
     product.stock += 1
-    # The innermost of the wrappers: what the read cache does around a statement is not the database's.
+    # The innermost wrapper, because the work of the read cache around a statement must count.
     with connection.execute_wrapper(count):
         started = time.perf_counter_ns()
         try:
             product.save()
         except RedisError:
-            # It did not answer in time: the row was written, and the pages are stale.
+            # Redis did not answer in time. The row was written, and the pages are stale.
             failed = True
         return (time.perf_counter_ns() - started - database_ns) / NANOSECONDS, failed

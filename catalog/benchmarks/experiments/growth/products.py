@@ -34,11 +34,11 @@ TURNS = Scale(quick=8, normal=20, thorough=40)
 STARTING_SECONDS = 1.5
 SECONDS_PER_PRODUCT = 90e-6
 SECONDS_PER_REQUEST = 0.0025
-# A miss counts the products.
+# A miss counts all products, so its time depends on their number.
 SECONDS_PER_REQUEST_AND_PRODUCT = 30e-9
-# A product with its tags in the file and its indexes, and half as much again in the write-ahead log.
+# The size of a product with its tags and index entries, plus half of it for the write-ahead log.
 BYTES_PER_PRODUCT = 1_000
-# A process that takes so many times the estimate is taken to hang.
+# A process that takes this many times its estimate counts as hanging.
 PATIENCE_TIMES = 20
 
 

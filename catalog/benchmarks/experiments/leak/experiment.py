@@ -1,19 +1,19 @@
-"""Can one person see another's page?
+"""Can one account see another account's page?
 
-Measures: a page of which nothing is cached is asked for by one person and then by another, in every
-order of visitor, user and admin, and by who has logged out meanwhile; the list, a product and the
-statistics, as HTML (Django REST framework's browsable pages) and as JSON. The second answer leaks
-if it names somebody else, has a CSRF token or sets a cookie that the first answer had, shows a form
-for writing to who may not write, or lacks the name or the forms that the same person has on a page
-that is cold. Nothing is left to chance, so it is the same at every effort.
+Measures: one account and then another requests a page of which nothing is cached, in every order of
+visitor, user and admin, and in every order of an account before and after its logout. The pages are the
+list, a product and the statistics, as HTML (the browsable pages of Django REST framework) and as JSON.
+The second answer leaks if it names another account, contains a CSRF token or sets a cookie of the first
+answer, shows a form for writing to an account that may not write, or lacks the name or the forms that
+the same account gets when nothing is cached. Chance plays no part, so the measurement is the same at
+every effort.
 
-Counted apart: answers that name a person and that shared caches on the way may keep (RFC 9111,
-section 3), whoever got them.
+It also counts all answers that name an account and that shared caches may store (RFC 9111, section 3).
 
-The method is that of tests for web cache deception, ask as one person and look as another (Mirheidari,
-Arshad, Onarlioglu, Crispo, Kirda and Robertson, Cached and Confused: Web Cache Deception in the
-Wild, USENIX Security 2020). Leaves out: pages asked for at the same time, other headers than cookies,
-and what was cached before an account changed.
+The method is that of tests for web cache deception, which request as one account and look as another
+(Mirheidari, Arshad, Onarlioglu, Crispo, Kirda and Robertson, Cached and Confused: Web Cache Deception in
+the Wild, USENIX Security 2020). Leaves out: simultaneous requests, headers other than cookies, and pages
+that were cached before an account changed.
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ from catalog.benchmarks.sandbox.accounts import VISITOR, Account, scratch_accoun
 from catalog.benchmarks.sandbox.isolation import empty_cache
 from catalog.benchmarks.sandbox.rows import scratch_rows
 
-QUESTION = "Can one person see another's page?"
+QUESTION = "Can one account see another account's page?"
 WRITES = True
 
 ACCEPT = {"html": "text/html", "json": "application/json"}
 SECONDS_PER_STRATEGY = 1.5
-# Of visitor, user and admin six ordered pairs, and two who can log out.
+# Visitor, user and admin make six ordered pairs, and two of them can log out.
 ORDERS = 8
 AFTER_LOGOUT = "logout"
 CASE = "leak"
 
-Page = tuple[str, str]  # the names of a strategy and a path
+Page = tuple[str, str]  # The name of a strategy, and a path.
 Answers = dict[Page, Disclosure]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """Who asks first and who then; nobody else where the first has logged out meanwhile."""
+    """The account of the first request and that of the second; ``None`` after a logout of the first."""
 
     first: Account
     then: Account | None
@@ -65,7 +65,7 @@ class Order:
 
 @dataclass(frozen=True, kw_only=True)
 class Visit:
-    """What the two of one order were answered, page by page; a page that was no 200 is not there."""
+    """The disclosures of the first and the second answer for each page that was answered with 200."""
 
     order: Order
     first: Answers
@@ -97,12 +97,12 @@ def measure(options: Options) -> ExperimentResult:
 def tables(result: ExperimentResult) -> list[Table]:
     columns = {"answers": "answers", "found": "leaks", **FAULTS, "shareable": "shareable"}
     totals = tabulate(
-        "Answers to the second of two persons",
+        "Answers to the second of two accounts",
         [figure for figure in result.figures if figure.case == CASE],
         columns=columns,
         is_bad=_is_fault,
-        legend="An answer may leak in several ways. shareable: of both persons' answers, those that name "
-        "somebody and that shared caches may keep.",
+        legend="An answer may leak in several ways. shareable: answers to either account that name an "
+        "account and that shared caches may store.",
     )
     return [totals, *_matrix(result)]
 
@@ -119,7 +119,7 @@ def orders(accounts: Sequence[Account]) -> Iterator[Order]:
 
 @dataclass(frozen=True, kw_only=True)
 class Leak:
-    """One answer that has, or lacks, what it should not; ``kinds`` are keys of ``FAULTS``."""
+    """One answer with faults. ``kinds`` are keys of ``FAULTS``."""
 
     strategy: str
     case: str
@@ -127,7 +127,7 @@ class Leak:
 
 
 def find_leaks(visits: Sequence[Visit]) -> Iterator[Leak]:
-    # Who asks first gets the page made for him.
+    # The first account gets a page that was made for it.
     own = {
         (visit.order.first.role, visit.order.renderer, page): answer
         for visit in visits
@@ -147,7 +147,7 @@ def _visit(
 ) -> Visit:
     visit = Visit(order=order, first={}, then={})
     for strategy in options.strategies:
-        # Sessions may be kept in the cache, so it is emptied before anybody logs in.
+        # Sessions may be in the cache, so it is emptied before an account logs in.
         empty_cache()
         pages = {strategy.url(path): (strategy.name, path) for path in paths}
         found = requester.run(
@@ -184,7 +184,7 @@ def _is_fault(figure: Figure) -> bool:
 
 
 def _matrix(result: ExperimentResult) -> list[Table]:
-    """The orders in which any strategy leaks; no table where none does."""
+    """The orders in which any strategy leaks; no table if there is none."""
     figures = [figure for figure in result.figures if figure.name == "leaks"]
     leaking = dict.fromkeys(figure.case for figure in figures if figure.value)
     if not leaking:
@@ -199,11 +199,11 @@ def _matrix(result: ExperimentResult) -> list[Table]:
         rows.append((Cell(first), Cell(then), Cell(renderer.upper()), *cells))
     return [
         Table(
-            title="Pages that leak, of the list, a product and the statistics",
-            heads=("asks first", "asks then", "as", *strategies),
+            title="Leaking pages among the list, a product and the statistics",
+            heads=("first", "second", "format", *strategies),
             rows=tuple(rows),
             words=3,
-            legend=f"{AFTER_LOGOUT}: the same person, logged out. Orders in which nobody leaks are left out.",
+            legend=f"{AFTER_LOGOUT}: the first account, logged out. Orders without a leak are left out.",
         )
     ]
 
@@ -213,11 +213,11 @@ def _verdicts(figures: Sequence[Figure]) -> Iterator[str]:
     for strategy in dict.fromkeys(figure.strategy for figure in figures):
         answers, found, kept = (totals[strategy, name] or 0 for name in ("answers", "found", "shareable"))
         if not answers:
-            yield f"{strategy}: no page was answered, so nothing is known of its leaks."
+            yield f"{strategy}: no page was answered, so its leaks are unknown."
             continue
         said = f"{found:g} of {answers:g} answers LEAKED" if found else f"none of {answers:g} answers leaked"
-        shared = f", and {kept:g} that name somebody may be kept by SHARED CACHES" if kept else ""
-        yield f"{strategy}: {said} what is another person's{shared}."
+        shared = f"; SHARED CACHES may store {kept:g} answers that name an account" if kept else ""
+        yield f"{strategy}: {said} data of another account{shared}."
 
 
 def _warnings(options: Options, visits: Sequence[Visit], paths: int) -> Iterator[str]:
@@ -226,6 +226,6 @@ def _warnings(options: Options, visits: Sequence[Visit], paths: int) -> Iterator
         answered = sum(page[0] == strategy.name for visit in visits for page in (*visit.first, *visit.then))
         if answered < expected:
             yield (
-                f"{strategy.name}: {expected - answered} of {expected} answers were no 200 and count as no "
-                f"leak. Look at {strategy.url('/products/')} in a browser."
+                f"{strategy.name}: {expected - answered} of {expected} answers had another status than 200 "
+                f"and were not examined. Look at {strategy.url('/products/')} in a browser."
             )

