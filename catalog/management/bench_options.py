@@ -60,7 +60,8 @@ def add_measuring_options(parser: CommandParser) -> None:
             action="store_const",
             const=each.value,
             dest="effort",
-            help=f"Measure for a {'shorter' if each is Effort.QUICK else 'longer'} time (default: neither).",
+            help=f"Measure for a {'shorter' if each is Effort.QUICK else 'longer'} time "
+            "(default: a medium time).",
         )
     add("--path", default=DEFAULT_PATH, help="Page to request, with its query (default: %(default)s).")
     add("--requests", type=int, help="Repeat requests of each strategy (default: depends on the effort).")

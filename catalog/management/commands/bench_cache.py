@@ -43,10 +43,10 @@ class Command(CatalogCommand):
         "",
         "all --quick",
         "latency --path '/products/?search=lamp' --requests 500",
-        "freshness --strategy readcache --format json \\\n      --output bench.json",
+        "freshness --strategy readcache --format json --output bench.json",
         "all --report bench/",
         "--from bench.json --format markdown",
-        "--compare bench.json \\\n      --fail-under 'readcache.hit.p50 < 1.3 * floor-get'",
+        "--compare bench.json --fail-under 'readcache.hit.p50 < 1.3 * floor-get'",
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
