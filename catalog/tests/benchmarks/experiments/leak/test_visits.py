@@ -169,7 +169,11 @@ def test_the_figures_count_the_planted_leaks() -> None:
     visits = [
         visit(ADMIN, VISITOR, shareable, may_be_shared=True),
         visit(USER, VISITOR, Disclosure(forms=frozenset({"POST"}), usernames=NAMED["user"])),
-        Visit(order=Order(first=USER, then=ADMIN, renderer="html"), first={}, then={("other", "/"): PAGE_OF}),
+        Visit(
+            order=Order(first=USER, then=ADMIN, renderer="html"),
+            first={("other", "/"): shareable},
+            then={("other", "/"): shareable},
+        ),
     ]
     found = [
         leak("admin_visitor_html", "names"),
@@ -191,9 +195,6 @@ def test_the_figures_count_the_planted_leaks() -> None:
         "mine.user_visitor_html.leaks": 1,
         "mine.user_admin_html.leaks": 0,
     }
-
-
-PAGE_OF = Disclosure(usernames=frozenset({"ursula"}))
 
 
 def test_a_warning_counts_the_pages_without_an_answer() -> None:
