@@ -1,4 +1,4 @@
-"""Every test has a real Redis of this test run's own, which is empty at the start of each test."""
+"""Fixtures of all tests. Each test run has a real Redis, which is empty at the start of each test."""
 
 from __future__ import annotations
 

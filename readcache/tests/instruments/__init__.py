@@ -1,1 +1,1 @@
-"""What the tests look at the engine with, and overlap and break it with."""
+"""Tools of the tests: they make rows, ask as visitors, start processes, and break a Redis."""

@@ -16,7 +16,7 @@ DATABASE = 2
 
 
 class BreakableRedis:
-    """Only the test starts it, and starts it again. ``redis`` looks into the database of the engine."""
+    """Only the test starts it again. ``redis`` is a client of the engine's database."""
 
     def __init__(self, directory: Path) -> None:
         self._server = PrivateRedis(directory)
@@ -51,7 +51,7 @@ class BreakableRedis:
         self.redis.execute_command("CONFIG SET", "min-replicas-to-write", 1)
 
     def become_a_replica(self) -> None:
-        # Nobody listens on port 1. What is stored can still be read.
+        # Nobody listens on port 1, so it keeps its data, which can be read.
         self.redis.replicaof("127.0.0.1", 1)
 
     def become_a_replica_that_answers_nothing(self) -> None:
@@ -63,7 +63,7 @@ class BreakableRedis:
         self.redis.config_set("maxmemory", 1)
 
     def repair(self) -> None:
-        """Out of every state, with the data unless it was killed."""
+        """End every state. The data is there still, unless the server was killed."""
         if not self._server.is_running():
             self.start()
         self.thaw()

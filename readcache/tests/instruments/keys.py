@@ -21,6 +21,6 @@ def canonical(query: str, view: type[Any] = BookList) -> str:
 
 
 def stored_keys(redis: Any) -> list[str]:
-    """The keys of all entries without the start that they share, sorted."""
+    """The keys of all entries, sorted, without the start that all keys share."""
     start = store().entry_key("")
     return sorted(key.decode().removeprefix(start) for key in redis.keys(f"{start}*"))

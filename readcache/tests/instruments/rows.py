@@ -15,18 +15,18 @@ _numbers = count(1)
 
 
 def make_author(name: str = "") -> Author:
-    """The author of this name, who is new unless it is there."""
+    """The author of this name, created unless there is one."""
     name = name or f"Author {next(_numbers)}"
     return Author.objects.get_or_create(slug=slugify(name), defaults={"name": name})[0]
 
 
 def make_topic(name: str = "") -> Topic:
-    """The topic of this name, which is new unless it is there."""
+    """The topic of this name, created unless there is one."""
     return Topic.objects.get_or_create(name=name or f"topic-{next(_numbers)}")[0]
 
 
 def make_book(*, topics: Sequence[Topic] = (), **fields: Any) -> Book:
-    """A book that can be borrowed, with an author of its own unless one is given."""
+    """A new book that can be borrowed, with a new author unless one is given."""
     number = next(_numbers)
     defaults: dict[str, Any] = {
         "title": f"Collected letters, volume {number}",

@@ -21,6 +21,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 import readcache
+from instruments.processes import starter
 from instruments.waiting import wait_until
 from readcache.testing import SERVER_NAMES, PrivateRedis
 from readcache.testing.directory import SOCKET_PATH_MAX_BYTES
@@ -32,7 +33,7 @@ BACKLOG_LIMIT = 4096
 linux_only = pytest.mark.skipif(
     sys.platform != "linux", reason="Elsewhere a full backlog looks like no server."
 )
-STARTER = Path(__file__).parent / "processes" / "starter.py"
+STARTER = Path(starter.__file__)
 ENGINE_FOLDER = Path(readcache.__file__).parents[1]
 
 
@@ -49,7 +50,7 @@ def ended(server: PrivateRedis) -> Iterator[PrivateRedis]:
 
 @contextmanager
 def hung(server: PrivateRedis) -> Iterator[int]:
-    """The server stopped by SIGSTOP: it accepts connections and answers none. Yields its pid."""
+    """Stop the server with SIGSTOP: it accepts connections and answers none. Yields its pid."""
     server.ensure_running()
     pid = process_id(server)
     os.kill(pid, signal.SIGSTOP)
@@ -115,7 +116,7 @@ def is_alive(pid: int) -> bool:
 
 
 def servers_in(directory: Path) -> list[int]:
-    """The pids of the Redis processes whose working directory this is, as it is of the private one."""
+    """The pids of the Redis processes with this working directory. The private Redis works in its folder."""
     return [
         process.pid
         for process in psutil.process_iter(["cwd", "name", "status"])

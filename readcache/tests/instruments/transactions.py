@@ -26,7 +26,7 @@ def undone() -> Iterator[None]:
 
 @contextmanager
 def manual_transaction() -> Iterator[None]:
-    """Autocommit is off inside. What is not committed inside is rolled back."""
+    """A block without autocommit. Writes that the block does not commit are rolled back."""
     transaction.set_autocommit(False)
     try:
         yield
@@ -55,6 +55,6 @@ def threads(number: int) -> Iterator[Callable[[Callable[[], T]], Future[T]]]:
 
 
 def in_another_thread(work: Callable[[], T]) -> T:
-    """Do the work to its end on a database connection of its own."""
+    """Do the work in a thread with a database connection of its own, and wait for its result."""
     with threads(1) as submit:
         return submit(work).result()

@@ -1,4 +1,4 @@
-"""What a visitor is answered, and how the cache took part in it."""
+"""Requests of a visitor, and how the cache took part in the answers."""
 
 from __future__ import annotations
 

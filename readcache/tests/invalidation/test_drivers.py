@@ -1,4 +1,4 @@
-"""What is asked of the databases' drivers, of those too that this test run does not use."""
+"""The questions to the drivers of databases, including drivers that this test run does not use."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from instruments.processes.process import Process
+from instruments.processes.writer import write_alone, write_in_a_transaction
 from instruments.rows import make_author, make_book, make_topic
 from instruments.transactions import in_another_thread, threads, undone
 from instruments.visitors import get, is_hit, read, status, uncached
@@ -31,7 +32,7 @@ from readcache.storage.current import store
 
 LIST = "/books/"
 BOOK_TAG = "library_book"
-# Long enough for what happens within it on a busy machine, short enough to wait for.
+# Long enough for the steps that happen within it on a busy machine, short enough to wait for.
 LEASE_SECONDS = 1.5
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -76,7 +77,7 @@ def assert_old_at_most_for_the_rest_of_the_lease(redis: Any) -> None:
     rest_ms = redis.pttl(token_key())
     assert rest_ms != -1
     assert rest_ms <= LEASE_SECONDS * 1000
-    # A token that is gone has a rest of -2. Redis rounds to milliseconds.
+    # PTTL is -2 for a token that has run out. Redis rounds to milliseconds.
     end = time.monotonic() + (max(rest_ms, 0) + 2) / 1000
     while True:
         asked = time.monotonic()
@@ -279,22 +280,22 @@ def test_a_write_after_a_rolled_back_savepoint_rotates_its_own_tags(book: Book) 
 
 
 @contextmanager
-def writer(how: str) -> Iterator[Process]:
+def writer(write: Callable[[], None]) -> Iterator[Process]:
     """Another process of the library, which stops between its COMMIT and its rotation."""
-    with Process("writer", how, LIBRARY_LEASE_SECONDS=str(LEASE_SECONDS)) as process:
+    with Process(write, LIBRARY_LEASE_SECONDS=str(LEASE_SECONDS)) as process:
         yield process
 
 
-@pytest.mark.parametrize("how", ["alone", "transaction"])
+@pytest.mark.parametrize("write", [write_alone, write_in_a_transaction])
 def test_the_write_of_a_writer_killed_before_its_rotation_is_seen_when_the_lease_ends(
-    how: str, book: Book, short_lease: None, redis: Any
+    write: Callable[[], None], book: Book, short_lease: None, redis: Any
 ) -> None:
     redis.delete(token_key())
     read(LIST)
     assert redis.pttl(token_key()) == -1
 
-    with writer(how) as killed:
-        if how == "transaction":
+    with writer(write) as killed:
+        if write is write_in_a_transaction:
             killed.wait_for("written")
             assert lives_at_most_one_lease(redis)
             killed.go_on()
@@ -302,14 +303,14 @@ def test_the_write_of_a_writer_killed_before_its_rotation_is_seen_when_the_lease
         killed.kill()
 
     assert true_title() == "New"
-    # The old page is served at most for the rest of the lease, and never again after that.
+    # The old page is served for the rest of the lease at most, and never again.
     assert_old_at_most_for_the_rest_of_the_lease(redis)
 
 
 def test_a_page_filled_during_the_transaction_of_a_killed_writer_dies_with_the_lease(
     book: Book, short_lease: None, redis: Any
 ) -> None:
-    with writer("transaction") as killed:
+    with writer(write_in_a_transaction) as killed:
         killed.wait_for("written")
         assert title_in(LIST) == "Old"
         killed.go_on()
@@ -323,10 +324,10 @@ def test_the_token_of_a_rotation_during_the_transaction_of_a_killed_writer_dies_
     book: Book, short_lease: None, redis: Any
 ) -> None:
     read(LIST)
-    with writer("transaction") as killed:
+    with writer(write_in_a_transaction) as killed:
         killed.wait_for("written")
 
-        # What a second writer does meanwhile; SQLite has one writer at a time.
+        # Stands for a second writer: SQLite has one at a time.
         store().rotate([BOOK_TAG])
         assert lives_at_most_one_lease(redis)
         assert title_in(LIST) == "Old"

@@ -1,4 +1,4 @@
-"""How statements are classified. A write that were taken for a read would leave stale entries."""
+"""How statements are classified. A write classified as a read would leave stale entries."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ WRITE_VERBS = [
     "CREATE TABLE",
 ]
 UNRELATED_LIMIT_SECONDS = 2e-6
-# The median of a busy machine is within this factor of that of a quiet one.
+# On a busy machine the median is at most this many times as long.
 ROBUSTNESS = 3
 
 
@@ -161,13 +161,13 @@ def test_a_table_is_found_however_its_name_is_written(name: str, verb: str) -> N
 
 @pytest.mark.parametrize("name", ["auth_permi\u017f\u017fion", "django_\u017fe\u017f\u017f\u0131on"])
 def test_letters_that_lower_case_differently_may_mean_any_table(name: str) -> None:
-    """Regular expressions take them for equal without regard to case."""
+    """Regular expressions that ignore case take such letters for equal."""
     assert classify(f"SELECT '{name}'").tables == every_table()
 
 
 @pytest.fixture
 def forget() -> Iterator[Callable[[], None]]:
-    """Makes the engine look at the models anew, at the end of the test too."""
+    """Makes the engine read the models again. Called at the end of the test too."""
 
     def forget() -> None:
         for remembered in (statements.known_tables, statements.every_table, statements._table_pattern):
@@ -255,7 +255,7 @@ def database_cascades(forget: Callable[[], None]) -> Iterator[None]:
     [
         ("DELETE FROM library_author", {AUTHOR, BOOK, BOOK_TOPICS}),
         ("DELETE FROM library_book", {BOOK, BOOK_TOPICS}),
-        # Django deletes these by statements of their own.
+        # Django itself deletes the rows that join topics to books.
         ("DELETE FROM library_topic", {TOPIC}),
         ("SELECT * FROM library_author", {AUTHOR}),
     ],
@@ -371,7 +371,7 @@ def test_a_remembered_statement_without_declared_tables_costs_two_microseconds(s
     watched = watch(connection)
 
     def execute(sql: str, params: object, many: bool, context: object) -> None:
-        """What the database does is not counted."""
+        """Does nothing: the time of the database is not measured."""
 
     def run_watched() -> None:
         watched(execute, sql, (), False, {})
@@ -381,7 +381,7 @@ def test_a_remembered_statement_without_declared_tables_costs_two_microseconds(s
 
     number = 2_000
     with_watch, without = (
-        # The least: whatever is more is what else the machine did meanwhile.
+        # The least: a busy machine makes the others longer.
         min(timeit.repeat(run, number=number, repeat=15)) / number
         for run in (run_watched, run_bare)
     )

@@ -20,6 +20,7 @@ from rest_framework.test import APIClient
 
 from instruments import visitors
 from instruments.processes.process import Process
+from instruments.processes.single_writes import write_alone, write_and_roll_back, write_in_a_transaction
 from instruments.transactions import Undo, execute, in_another_thread, manual_transaction, undone
 from instruments.visitors import uncached
 from instruments.writes import (
@@ -92,7 +93,7 @@ def warm(pages: list[str]) -> dict[str, Any]:
 
 
 def shown_to_others(pages: list[str]) -> dict[str, Any]:
-    """What a visitor is shown whose request runs in another thread."""
+    """The pages as a visitor sees them whose requests run in another thread."""
     return in_another_thread(lambda: {url: get(url)[0] for url in pages})
 
 
@@ -285,12 +286,15 @@ def test_a_write_of_another_thread_is_seen(atomic: bool, target: Target) -> None
 
 
 @in_its_own_transactions
-@pytest.mark.parametrize(("how", "title"), [("alone", "New"), ("transaction", "New"), ("rolled back", "Old")])
-def test_a_write_of_another_process_is_seen(how: str, title: str, target: Target) -> None:
+@pytest.mark.parametrize(
+    ("write", "title"),
+    [(write_alone, "New"), (write_in_a_transaction, "New"), (write_and_roll_back, "Old")],
+)
+def test_a_write_of_another_process_is_seen(write: Callable[[], None], title: str, target: Target) -> None:
     pages = pages_of(target)
     warm(pages)
 
-    with Process("write", how) as process:
+    with Process(write) as process:
         process.output()
 
     assert truth(LIST)["results"][0]["title"] == title
@@ -791,7 +795,7 @@ def test_rotate_in_a_transaction_also_rotates_after_its_commit(target: Target) -
     old = warm(pages)
 
     with transaction.atomic():
-        # Stands for a write that the watch cannot see: COPY, a stored procedure.
+        # Stands for a write that the watch cannot see, such as COPY or a stored procedure.
         with recording.suspended():
             update(target)
         rotate(Book)

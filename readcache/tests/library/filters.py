@@ -25,7 +25,7 @@ class BookFilter(django_filters.FilterSet):  # type: ignore[misc]
 
 
 class AvailableFilter(BaseFilterBackend):
-    """Hides books of which no copy is left. It reads no query parameter, and says so to the engine."""
+    """Hides books without copies. ``query_parameters`` tells the engine that it reads no parameter."""
 
     query_parameters: tuple[str, ...] = ()
 
@@ -34,7 +34,7 @@ class AvailableFilter(BaseFilterBackend):
 
 
 class StableOrderingFilter(OrderingFilter):
-    """Ends each ordering with the primary key. It reads no parameter but the ordering, and says so."""
+    """Ends each ordering with the primary key. It reads no parameter besides the ordering."""
 
     query_parameters: tuple[str, ...] = ()
 

@@ -1,9 +1,9 @@
 """The settings of the engine's tests and of the processes that they start.
 
-``DATABASE_URL`` is the database, a new SQLite file unless it is set. The tests hand the others to
-their processes: ``LIBRARY_REDIS_DIR``, the folder of the private Redis, ``LIBRARY_LEASE_SECONDS`` and
-``LIBRARY_WAIT_SECONDS``.
-A test run takes a Redis of its own, which nobody else can be using: the tests empty it.
+``DATABASE_URL`` names the database: a new SQLite file unless it is set. The tests set the others for
+the processes that they start: ``LIBRARY_REDIS_DIR``, the folder of the private Redis,
+``LIBRARY_LEASE_SECONDS`` and ``LIBRARY_WAIT_SECONDS``. A test run always starts a new Redis, because
+the tests empty it.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ DATABASES: dict[str, dict[str, Any]] = {
     "default": database_of(os.environ.get("DATABASE_URL") or f"sqlite:///{_temporary_name}.sqlite3")
 }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    # A file: in memory, nobody can read while a transaction is open.
+    # A file: nobody can read a database in memory while a transaction is open.
     DATABASES["default"]["TEST"] = {"NAME": f"{_temporary_name}.sqlite3"}
 
 PRIVATE_REDIS_DIR = Path(os.environ.get("LIBRARY_REDIS_DIR") or f"{_temporary_name}.redis")
@@ -107,5 +107,5 @@ READ_CACHE_WAIT_SECONDS = float(os.environ.get("LIBRARY_WAIT_SECONDS") or 5)
 READ_CACHE_LEASE_SECONDS = float(os.environ.get("LIBRARY_LEASE_SECONDS") or 10)
 # A view that reads a table it did not declare is an error here, and a warning in production.
 READ_CACHE_STRICT = True
-# Another name than the default, and than that of any other project.
+# A name that is not the default.
 READ_CACHE_NAME = "library"

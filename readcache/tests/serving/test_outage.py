@@ -106,7 +106,7 @@ def pages(book: Book) -> list[str]:
 
 
 def get(url: str) -> Any:
-    """A visitor's answer, which is right whatever happens."""
+    """A visitor's answer. Fails the test unless it is a 200 that equals the uncached answer."""
     visitor = APIClient()
     visitor.raise_request_exception = False
     answer = visitor.get(url)
@@ -131,7 +131,7 @@ def reprice(book: Book) -> None:
 
 
 def read_until_it_hits(url: str = LIST) -> None:
-    """Every answer on the way is right."""
+    """Each answer until the hit must be right."""
     wait_until(lambda: is_hit(get(url)))
 
 
@@ -318,7 +318,7 @@ def test_a_hung_redis_costs_only_the_first_request_the_time_limit(
         assert waiting > LONG_SECONDS
         for _ in range(49):
             assert status(visitor.get(LIST)) == OUTAGE
-        # None of them asked Redis for anything.
+        # None of these requests sent anything to Redis.
         assert redis_calls.take_seconds_of_this_thread() == []
         return waiting
 
@@ -413,7 +413,7 @@ def test_threads_that_meet_a_hung_redis_together_wait_at_the_same_time(
         with threads(8) as submit:
             return max(future.result() for future in [submit(visit) for _ in range(8)])
 
-    # None waits a second time.
+    # No thread waits a second time.
     assert LONG_SECONDS < least_while_hung(server, visit_together) < 2 * TIME_LIMIT_SECONDS
 
 
@@ -463,7 +463,7 @@ def test_a_write_of_a_process_that_ended_without_a_flush_is_shown_after_the_outa
     server.freeze()
     assert status(get(LIST)) == OUTAGE
 
-    # As by a process that ended before Redis was back.
+    # Stands for a write of a process that ended before Redis was back.
     with recording.suspended():
         reprice(book)
     server.thaw()
@@ -509,7 +509,7 @@ def test_a_write_whose_guard_works_and_whose_rotation_fails_is_shown(
     server: BreakableRedis, book: Book, quick_probes: None
 ) -> None:
     warm()
-    # Refused, not frozen: a frozen server would hear of the rotation when it wakes.
+    # Not frozen: a frozen server would execute the rotation when it goes on.
     hook = Hook("UPDATE", server.refuse_writes, after=True)
     with connection.execute_wrapper(hook):
         reprice(book)
@@ -524,7 +524,7 @@ def test_a_write_whose_guard_works_and_whose_rotation_fails_is_shown(
 def test_a_write_whose_guard_fails_and_whose_rotation_works_is_shown(
     server: BreakableRedis, book: Book, quick_probes: None
 ) -> None:
-    # Without the perishable tokens of the writes that made the book.
+    # The writes that made the book left tokens that run out.
     server.redis.flushall()
     warm()
     assert server.redis.pttl(store().token_key("library_book")) == -1
@@ -533,9 +533,9 @@ def test_a_write_whose_guard_fails_and_whose_rotation_works_is_shown(
         assert store().breaker.is_open
         server.repair()
         wait_until(lambda: not store().breaker.is_open)
-        # As after a guard: this process may be killed between its COMMIT and its rotation.
+        # The token runs out, since this process may be killed between its COMMIT and its rotation.
         assert server.redis.pttl(store().token_key("library_book")) > 0
-        # Another process fills anew, before the COMMIT, under the token that the flush has just set.
+        # Before the COMMIT, another process fills the page under the token that the flush has set.
         in_another_thread(warm)
 
     hook = Hook("UPDATE", come_back)
@@ -555,7 +555,7 @@ def test_a_redis_that_can_only_be_read_is_still_an_outage(
     spoil: Break, server: BreakableRedis, book: Book, no_probes: None
 ) -> None:
     spoil(server)
-    # A page that is not there cannot be stored: the breaker opens, and no rotation is pending.
+    # The page cannot be stored: the breaker opens, and no rotation is pending.
     get(LIST)
 
     assert not store().breaker.probe()
@@ -597,7 +597,7 @@ def test_a_restart_during_a_fill_is_not_an_outage(server: BreakableRedis, book: 
         answer = APIClient().get(LIST)
 
     assert answer.content == truth(LIST)
-    # The tokens are gone with the old server: the entry is stored dead.
+    # The tokens were lost with the old server: the entry is dead when it is stored.
     assert not store().breaker.is_open
     assert status(get(LIST)) == "fwd=stale; stored"
     assert is_hit(get(LIST))

@@ -52,7 +52,7 @@ def cache_status(response: Any) -> dict[str, Any]:
         assert key not in found
         assert key in {"hit", "fwd", "fwd-status", "ttl", "stored", "collapsed", "key", "detail"}
         found[key] = int(bare) if re.fullmatch(r"-?\d+", bare) else bare or True
-    # Section 2.1: either one or the other.
+    # Section 2.1: one of the two, and not both.
     assert ("hit" in found) != ("fwd" in found)
     assert "fwd" not in found or found["fwd"] in FORWARD_REASONS
     assert not {"stored", "collapsed"} & set(found) or "fwd" in found

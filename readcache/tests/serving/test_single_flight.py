@@ -23,6 +23,7 @@ from rest_framework.response import Response
 from rest_framework.test import APIClient
 
 from instruments.processes.process import Process
+from instruments.processes.visits import visit_at_once
 from instruments.rows import make_book
 from instruments.transactions import threads
 from instruments.visitors import get, status
@@ -37,9 +38,9 @@ LIST = "/books/"
 THREADS = 8
 PROCESSES = 4
 THREADS_OF_A_PROCESS = 13  # 52 requests at once
-# Neither wait nor lock runs out in a test that does not say so.
+# No wait and no lock runs out, except in tests that shorten them.
 WAIT_SECONDS = 60
-# Those who need not wait any more are answered within this time.
+# Requests that need not wait any more are answered within this time.
 SOON_SECONDS = 10
 # The list counts its books, reads them and reads their topics.
 QUERIES_OF_A_FILL = 3
@@ -200,7 +201,7 @@ def test_of_fifty_requests_of_four_processes_at_once_one_fills(redis: Any, book:
     waits = {"LIBRARY_WAIT_SECONDS": str(WAIT_SECONDS)}
     with ExitStack() as stack:
         processes = [
-            stack.enter_context(Process("visits", THREADS_OF_A_PROCESS, WAIT_SECONDS, **waits))
+            stack.enter_context(Process(visit_at_once, THREADS_OF_A_PROCESS, WAIT_SECONDS, **waits))
             for _ in range(PROCESSES)
         ]
         for process in processes:
@@ -225,7 +226,7 @@ def test_of_fifty_requests_of_four_processes_at_once_one_fills(redis: Any, book:
 
 
 def test_a_killed_filler_frees_the_others_when_its_lock_runs_out(redis: Any, book: Book) -> None:
-    with Process("visits", 1, 1) as filler:
+    with Process(visit_at_once, 1, 1) as filler:
         filler.wait_for("ready")
         filler.go_on()
         wait_until(lambda: locks(redis))
@@ -294,7 +295,7 @@ def test_a_fill_that_raises_frees_the_others_at_once(redis: Any, book: Book) -> 
 
 def test_requests_that_wait_for_a_404_look_for_it_together_after_the_first(redis: Any, book: Book) -> None:
     claims = Claims(redis)
-    # Breaks if they take turns.
+    # Breaks if the requests take turns.
     others = threading.Barrier(THREADS - 1)
 
     def look_with_the_others(execute: Any, sql: str, *rest: Any) -> Any:
@@ -314,7 +315,7 @@ def test_requests_that_wait_for_a_404_look_for_it_together_after_the_first(redis
     with threads(THREADS) as submit:
         answers = [future.result() for future in [submit(visit) for _ in range(THREADS)]]
 
-    # If they took turns, they would meet only after they had waited too long.
+    # Requests that took turns would meet only after they had waited too long.
     assert time.monotonic() - started < SOON_SECONDS
     assert {(answer.status_code, status(answer)) for answer in answers} == {(404, "fwd=uri-miss")}
     assert {*locks(redis).values()} == {store_module.HIT_FOR_MISS}
@@ -343,7 +344,7 @@ def test_requests_that_have_waited_too_long_compute_their_answers(
 
         def serve_the_others() -> None:
             futures = [submit(waited.visit) for _ in range(THREADS - 1)]
-            # They are answered although this fill has not ended.
+            # The others are answered although this fill has not ended.
             others.extend(future.result(PATIENCE_SECONDS) for future in futures)
 
         slow = submit(Queries(on_first=serve_the_others).visit).result()

@@ -41,7 +41,7 @@ INDENTED = {"accept": "application/json; indent=4"}
 CHECKED_BY_NAME = {"Cache-Status", "Age"}
 
 
-# Views of these tests
+# Views for these tests
 
 
 class PlainView(CachedReadMixin, APIView):
@@ -169,7 +169,7 @@ def stored_values(redis: Any) -> list[bytes]:
 
 @contextmanager
 def counted_commands(redis: Any) -> Iterator[Callable[[], dict[str, int]]]:
-    """How often the server was sent each command since the block began."""
+    """How often the server has received each command since the block began."""
 
     def calls() -> dict[str, int]:
         stats = redis.info("commandstats")
@@ -447,7 +447,7 @@ def test_a_fill_sees_an_anonymous_user_whoever_asks(
         "authenticated": False,
         "auth": None,
     }
-    # The page around the data is the admin's again.
+    # The page around the data shows the admin's name.
     assert ("wilhelmina" in seen.content.decode()) == (headers == HTML)
 
 

@@ -13,6 +13,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from instruments.processes import breakers
 from instruments.processes.process import Process
 from instruments.waiting import PATIENCE_SECONDS, wait_until
 from readcache.storage import breaker as module
@@ -389,25 +390,25 @@ def test_a_breaker_without_references_is_collected() -> None:
 
 
 def test_a_process_that_ends_flushes_its_pending_rotations_and_nothing_else() -> None:
-    assert printed_by("end_with_pending_rotations") == "pending ['library_book']"
+    assert printed_by(breakers.end_with_pending_rotations) == "pending ['library_book']"
 
 
 # Forks
 
 
-def printed_by(function: str) -> str:
-    """The output of a function of ``instruments.processes.breakers`` in a process of its own."""
-    with Process("breakers", function) as process:
+def printed_by(function: Callable[[], None]) -> str:
+    """The output of a process that calls the function."""
+    with Process(function) as process:
         return process.output()
 
 
 def test_a_forked_process_flushes_the_pending_rotations_of_its_parent() -> None:
-    assert printed_by("fork_with_a_pending_rotation") == "0 True []"
+    assert printed_by(breakers.fork_with_a_pending_rotation) == "0 True []"
 
 
 def test_a_fork_of_a_process_with_a_closed_breaker_starts_no_prober() -> None:
-    assert printed_by("fork_with_a_closed_breaker") == "1"
+    assert printed_by(breakers.fork_with_a_closed_breaker) == "1"
 
 
 def test_a_process_forked_while_a_thread_opens_the_breaker_does_not_hang() -> None:
-    assert printed_by("fork_while_a_thread_opens_the_breaker") == "0"
+    assert printed_by(breakers.fork_while_a_thread_opens_the_breaker) == "0"

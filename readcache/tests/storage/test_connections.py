@@ -22,7 +22,7 @@ from readcache.storage.current import store
 
 @pytest.fixture
 def client(redis: Any) -> Iterator[Redis]:
-    """A client whose pool nobody else uses."""
+    """A client whose connection pool no other test uses."""
     arguments = redis.connection_pool.connection_kwargs
     client = Redis(unix_socket_path=arguments["path"], db=arguments["db"], socket_timeout=10)
     yield client

@@ -9,6 +9,7 @@ import pytest
 from django_redis.cache import RedisCache
 from redis import exceptions
 
+from instruments.processes.first_use import use_the_cache
 from instruments.processes.process import Process
 from instruments.servers import (
     SHORT_TIMEOUT_SECONDS,
@@ -25,7 +26,7 @@ from readcache.testing.programs import NO_SERVER_MESSAGE
 def test_the_settings_start_nothing_and_the_first_use_of_the_cache_starts_the_server(
     server: PrivateRedis,
 ) -> None:
-    with Process("first_use", LIBRARY_REDIS_DIR=str(server.directory)) as process:
+    with Process(use_the_cache, LIBRARY_REDIS_DIR=str(server.directory)) as process:
         assert process.output().splitlines() == ["False", "True value"]
 
 

@@ -1,13 +1,12 @@
-"""Breakers in a process that forks or ends. The argument names the function here that is called.
+"""Breakers in a process that forks or ends.
 
-A test's process cannot fork by itself: the child would have the locks of threads that it has not.
+The process of a test cannot fork by itself: the child would have the locks of threads that it has not.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -108,7 +107,3 @@ def end_with_pending_rotations() -> None:
         breaker.add_pending(["library_book"])
     away.open(OSError("away"))
     closed.close()
-
-
-if __name__ == "__main__":
-    globals()[sys.argv[1]]()

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -30,11 +31,15 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 class Process:
-    """A process that runs one of this package's modules. It is killed at the end of the block."""
+    """A process that calls a function with the arguments as texts. It is killed at the end of the block.
 
-    def __init__(self, module: str, *arguments: object, **variables: str) -> None:
+    ``variables`` are added to its environment.
+    """
+
+    def __init__(self, function: Callable[..., None], *arguments: object, **variables: str) -> None:
+        called = [function.__module__, function.__name__, *map(str, arguments)]
         self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", f"instruments.processes.{module}", *map(str, arguments)],
+            [sys.executable, "-W", "ignore", "-m", "instruments.processes", *called],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -50,7 +55,7 @@ class Process:
         self._process.communicate()
 
     def line(self) -> str:
-        """The next line that it prints; an empty one if it has ended."""
+        """The next line of its output, or an empty one if it has ended."""
         assert self._process.stdout
         return self._process.stdout.readline().strip()
 
@@ -58,13 +63,13 @@ class Process:
         assert self.line() == line
 
     def go_on(self) -> None:
-        """Send the line that it waits for."""
+        """Send the line for which the process waits."""
         assert self._process.stdin
         self._process.stdin.write("\n")
         self._process.stdin.flush()
 
     def output(self) -> str:
-        """All that it still prints until it ends, which must be without an error."""
+        """The rest of its output. Fails the test unless it ends without an error."""
         printed, _ = self._process.communicate(timeout=PATIENCE_SECONDS)
         assert self._process.returncode == 0
         return printed.strip()

@@ -1,9 +1,4 @@
-"""Threads of one process that ask for the list of books at the same moment.
-
-Arguments: the number of threads, and how many seconds a lock lasts. It prints ``ready`` and waits for a
-line before they ask. Whichever of them fills the entry prints ``filling`` and is held until
-another line comes. In the end it prints ``status code, Cache-Status, body`` of each answer as JSON.
-"""
+"""Threads of one process that ask for the list of books at the same moment."""
 
 from __future__ import annotations
 
@@ -13,54 +8,55 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import django
-
-django.setup()
-
 from django.db import connection
 from django.test import Client
 
+from instruments.waiting import PATIENCE_SECONDS
 from readcache.storage import store
 
-PATIENCE_SECONDS = 60
 
-number_of_threads = int(sys.argv[1])
-# The main thread takes part, to tell and to wait for lines.
-all_are_ready = threading.Barrier(number_of_threads + 1)
-all_may_ask = threading.Event()
-fills_may_go_on = threading.Event()
+def visit_at_once(threads: str, lock_seconds: str) -> None:
+    """Prints ``ready`` and waits for a line before the threads ask.
 
-
-def hold(execute: Any, *statement: Any) -> Any:
-    """An execute wrapper: only a fill runs queries."""
-    if not fills_may_go_on.is_set():
-        print("filling", flush=True)
-        assert fills_may_go_on.wait(PATIENCE_SECONDS)
-    return execute(*statement)
-
-
-def visit() -> tuple[int, str, str]:
-    try:
-        client = Client()
-        # Connects to the database, and imports what the first request does.
-        client.get("/uncached/books/")
-        all_are_ready.wait(PATIENCE_SECONDS)
-        assert all_may_ask.wait(PATIENCE_SECONDS)
-        with connection.execute_wrapper(hold):
-            answer = client.get("/books/")
-        return answer.status_code, answer["Cache-Status"], answer.content.decode()
-    finally:
-        connection.close()
-
-
-if __name__ == "__main__":
-    store.LOCK_SECONDS = float(sys.argv[2])
-    with ThreadPoolExecutor(max_workers=number_of_threads) as executor:
-        visits = [executor.submit(visit) for _ in range(number_of_threads)]
-        all_are_ready.wait(PATIENCE_SECONDS)
+    The thread that fills the entry prints ``filling`` and is held until another line comes. In the end
+    ``status code, Cache-Status, body`` of each answer is printed as JSON.
+    """
+    store.LOCK_SECONDS = float(lock_seconds)
+    visits = _Visits(int(threads))
+    with ThreadPoolExecutor(max_workers=int(threads)) as executor:
+        answers = [executor.submit(visits.visit) for _ in range(int(threads))]
+        visits.all_are_ready.wait(PATIENCE_SECONDS)
         print("ready", flush=True)
         sys.stdin.readline()
-        all_may_ask.set()
+        visits.may_ask.set()
         sys.stdin.readline()
-        fills_may_go_on.set()
-        print(json.dumps([each.result() for each in visits]), flush=True)
+        visits.may_fill.set()
+        print(json.dumps([answer.result() for answer in answers]), flush=True)
+
+
+class _Visits:
+    def __init__(self, threads: int) -> None:
+        # The main thread is one of the parties.
+        self.all_are_ready = threading.Barrier(threads + 1)
+        self.may_ask = threading.Event()
+        self.may_fill = threading.Event()
+
+    def visit(self) -> tuple[int, str, str]:
+        try:
+            client = Client()
+            # Connects to the database, and does the imports of a first request.
+            client.get("/uncached/books/")
+            self.all_are_ready.wait(PATIENCE_SECONDS)
+            assert self.may_ask.wait(PATIENCE_SECONDS)
+            with connection.execute_wrapper(self._hold):
+                answer = client.get("/books/")
+            return answer.status_code, answer["Cache-Status"], answer.content.decode()
+        finally:
+            connection.close()
+
+    def _hold(self, execute: Any, *statement: Any) -> Any:
+        """An execute wrapper: only a fill runs queries."""
+        if not self.may_fill.is_set():
+            print("filling", flush=True)
+            assert self.may_fill.wait(PATIENCE_SECONDS)
+        return execute(*statement)

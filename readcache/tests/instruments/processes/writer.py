@@ -1,16 +1,8 @@
-"""A writer that stops between its COMMIT and its rotation, to be killed there.
-
-The argument says how it writes: ``alone``, or ``transaction``, in which it waits for a line before
-its COMMIT.
-"""
+"""Writers that stop between their COMMIT and their rotation, to be killed there."""
 
 from __future__ import annotations
 
 import sys
-
-import django
-
-django.setup()
 
 from django.db import transaction
 
@@ -18,26 +10,24 @@ from library.models import Book
 from readcache.invalidation import rotations
 
 
-def tell(step: str) -> None:
-    print(step, flush=True)
-
-
-def stop(tags: frozenset[str]) -> None:
-    tell("committed")
-    sys.stdin.readline()
-
-
-def write() -> None:
+def write_alone() -> None:
+    rotations.rotate_tokens = _stop
     Book.objects.update(title="New")
 
 
 def write_in_a_transaction() -> None:
+    """Waits for a line before the COMMIT."""
+    rotations.rotate_tokens = _stop
     with transaction.atomic():
-        write()
-        tell("written")
+        Book.objects.update(title="New")
+        _print("written")
         sys.stdin.readline()
 
 
-if __name__ == "__main__":
-    rotations.rotate_tokens = stop
-    {"alone": write, "transaction": write_in_a_transaction}[sys.argv[1]]()
+def _stop(tags: frozenset[str]) -> None:
+    _print("committed")
+    sys.stdin.readline()
+
+
+def _print(step: str) -> None:
+    print(step, flush=True)
