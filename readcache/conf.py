@@ -11,11 +11,16 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
+from django.db import connections
 
 PREFIX = "READ_CACHE_"
 DEFAULT_LEASE_SECONDS = 10
 DEFAULT_WAIT_SECONDS = 5
+DEFAULT_LONGEST_WRITE_SECONDS = 3600
+# SQLite is a library in the process: it does not go on after its client was killed.
+LONGEST_WRITE_SECONDS_ON_SQLITE = 60
 LONGEST_SECONDS = 3600
+LONGEST_WRITE_SECONDS = 86_400
 # RFC 8941, section 3.3.4.
 TOKEN = re.compile(r"[A-Za-z*][A-Za-z0-9!#$%&'*+.^_`|~:/-]*")
 
@@ -26,13 +31,19 @@ class Configuration:
 
     ``alias`` names the engine's entry in ``CACHES``. For ``lease_seconds`` after a writer was killed
     between COMMIT and rotation, a response may be stale. A request waits ``wait_seconds`` for
-    another request that fills the same entry. ``strict`` raises where a view reads something
-    undeclared. ``name`` identifies the cache in ``Cache-Status``, serialised as RFC 8941 asks.
+    another request that fills the same entry. ``longest_write_seconds`` is how long the database can go
+    on with one statement or COMMIT, also after its client was killed. A request waits ``read_seconds``
+    for Redis, and a write ``write_seconds``, whatever the Redis URL says. ``strict`` raises where a view
+    reads something undeclared. ``name`` identifies the cache in ``Cache-Status``, serialised as RFC 8941
+    asks.
     """
 
     alias: str
     lease_seconds: float
     wait_seconds: float
+    longest_write_seconds: float
+    read_seconds: float
+    write_seconds: float
     strict: bool
     name: str
 
@@ -95,6 +106,16 @@ def _seconds(*, may_be_zero: bool) -> Callable[[Any], float]:
     return parse
 
 
+def _longest_write_seconds(given: Any) -> float:
+    if given is not None:
+        seconds = float(given)
+        if not 0 < seconds <= LONGEST_WRITE_SECONDS:
+            raise ValueError
+        return seconds
+    engines = {database["ENGINE"].rpartition(".")[2] for database in connections.settings.values()}
+    return LONGEST_WRITE_SECONDS_ON_SQLITE if engines <= {"sqlite3"} else DEFAULT_LONGEST_WRITE_SECONDS
+
+
 def _flag(given: Any) -> bool:
     if not isinstance(given, bool):
         raise TypeError
@@ -130,6 +151,24 @@ SETTINGS = (
         default=DEFAULT_WAIT_SECONDS,
         rule=f"a number of seconds, 0 or more and at most {LONGEST_SECONDS}",
         parse=_seconds(may_be_zero=True),
+    ),
+    Setting(
+        name="READ_CACHE_LONGEST_WRITE_SECONDS",
+        default=None,
+        rule=f"a number of seconds, more than 0 and at most {LONGEST_WRITE_SECONDS:,}, or None",
+        parse=_longest_write_seconds,
+    ),
+    Setting(
+        name="READ_CACHE_READ_SECONDS",
+        default=0.25,
+        rule=f"a number of seconds, more than 0 and at most {LONGEST_SECONDS}",
+        parse=_seconds(may_be_zero=False),
+    ),
+    Setting(
+        name="READ_CACHE_WRITE_SECONDS",
+        default=0.5,
+        rule=f"a number of seconds, more than 0 and at most {LONGEST_SECONDS}",
+        parse=_seconds(may_be_zero=False),
     ),
     Setting(name="READ_CACHE_STRICT", default=False, rule="True or False", parse=_flag),
     Setting(

@@ -10,6 +10,7 @@ from itertools import islice
 
 from readcache.declarations import ReadCache, declarations
 from readcache.discovery import import_views
+from readcache.storage.connections import history_of
 from readcache.storage.current import store
 from readcache.storage.entries import Entry, decode
 from readcache.storage.store import Store
@@ -70,6 +71,7 @@ def _read(chosen: Store, keys: Sequence[str]) -> Iterator[StoredEntry]:
         pipeline.mget([key, *(chosen.token_keys(owner.tags) if owner else ())])
         pipeline.pttl(key)
     answers = iter(pipeline.execute())
+    history = history_of(chosen.client.info("replication")["master_replid"].encode())
     now_ms = time.time() * 1000
     for key, owner in zip(keys, owners, strict=True):
         (stored, *tokens), ttl_ms = next(answers), next(answers)
@@ -82,7 +84,7 @@ def _read(chosen: Store, keys: Sequence[str]) -> Iterator[StoredEntry]:
             ttl_seconds=max(0, ttl_ms) / 1000,
             stored_bytes=len(stored or b""),
             inflated_bytes=entry.body_length if entry else 0,
-            is_live=bool(entry and tokens and entry.is_live(tokens)),
+            is_live=bool(entry and tokens and entry.is_live(tokens, history)),
         )
 
 

@@ -34,6 +34,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 # tests of outages use the shop's time limits.
 CACHES = deepcopy(SHOP_CACHES)
 CACHES["read"]["OPTIONS"] |= {"SOCKET_CONNECT_TIMEOUT": 10, "SOCKET_TIMEOUT": 10}
+READ_CACHE_READ_SECONDS = READ_CACHE_WRITE_SECONDS = 10
 
 # A view that reads an undeclared table raises an error in the tests; in production it logs a warning.
 READ_CACHE_STRICT = True

@@ -1,38 +1,92 @@
-"""What the watch does in this thread besides watching: record reads, or ignore writes."""
+"""Which tables are read: while a fill runs, before its tokens were read, and by helper threads."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
+
+from django.core.signals import request_finished, request_started
 
 
 class _ThreadState(threading.local):
-    tables: set[str] | None = None
+    # Of the fill that runs in this thread.
+    fill: RecordedReads | None = None
+    # Since the request of this thread began, or since they were last taken.
+    early: set[str] | None = None
     is_suspended = False
 
 
+class RecordedReads:
+    """``tables`` are those that the fill's own thread read, and ``by_helpers`` those that threads without
+    a request read meanwhile: a thread pool of the view's, for all that anybody knows.
+    """
+
+    __slots__ = ("by_helpers", "tables")
+
+    def __init__(self) -> None:
+        self.tables: set[str] = set()
+        self.by_helpers: set[str] = set()
+
+
 this_thread = _ThreadState()
+_running: list[RecordedReads] = []
+
+
+def record(tables: frozenset[str]) -> None:
+    """Called with the tables of each statement, by the thread that executes it."""
+    if this_thread.fill is not None:
+        this_thread.fill.tables |= tables
+    elif this_thread.early is not None:
+        this_thread.early |= tables
+    elif _running:
+        for fill in tuple(_running):
+            fill.by_helpers |= tables
 
 
 @contextmanager
-def recording_reads() -> Iterator[set[str]]:
-    """Yields a set, to which each statement of this thread adds the tables that it names."""
-    outer, tables = this_thread.tables, set[str]()
-    this_thread.tables = tables
+def recording_reads() -> Iterator[RecordedReads]:
+    """Collects the tables that are read meanwhile."""
+    outer, fill = this_thread.fill, RecordedReads()
+    this_thread.fill = fill
+    _running.append(fill)
     try:
-        yield tables
+        yield fill
     finally:
-        this_thread.tables = outer
+        _running.remove(fill)
+        this_thread.fill = outer
         if outer is not None:
-            outer |= tables
+            outer.tables |= fill.tables
+
+
+def take_early_reads() -> frozenset[str]:
+    """The tables that this thread's request has read outside of fills, since they were last taken."""
+    early = this_thread.early
+    if not early:
+        return frozenset()
+    this_thread.early = set()
+    return frozenset(early)
 
 
 @contextmanager
 def suspended() -> Iterator[None]:
-    """Ignore the writes of this thread. For measuring what a write costs without the watch."""
+    """The watch ignores this thread's writes inside. For measuring what they cost without it."""
     before, this_thread.is_suspended = this_thread.is_suspended, True
     try:
         yield
     finally:
         this_thread.is_suspended = before
+
+
+def _begin_request(**kwargs: Any) -> None:
+    this_thread.early = set()
+
+
+def _end_request(**kwargs: Any) -> None:
+    this_thread.early = None
+
+
+def install() -> None:
+    request_started.connect(_begin_request, dispatch_uid="read-cache-reads")
+    request_finished.connect(_end_request, dispatch_uid="read-cache-reads")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django.dispatch import Signal
 
 from readcache.storage.breaker import Outage
@@ -11,17 +13,24 @@ from readcache.storage.current import store
 rotated = Signal()
 
 
-def rotate_tags(tags: frozenset[str]) -> None:
-    """Rotate now, or as soon as Redis answers, and announce the rotation to the receivers of ``rotated``."""
-    rotate_tokens(tags)
+def rotate_tags(tags: frozenset[str], *, ends: Iterable[str] = ()) -> None:
+    """Rotate now, or as soon as Redis answers, and announce the rotation to the receivers of ``rotated``.
+
+    ``ends`` names the marks that end with the rotation.
+    """
+    rotate_tokens(tags, ends=ends)
     announce(tags)
 
 
-def rotate_tokens(tags: frozenset[str]) -> None:
+def rotate_tokens(tags: frozenset[str], *, ends: Iterable[str] = ()) -> None:
+    """Whatever interrupts the rotation (a time limit of a task queue, say) leaves it pending."""
     try:
-        store().rotate(tags)
+        store().rotate(tags, ends=ends)
     except Outage:
-        store().breaker.add_pending(tags)
+        store().breaker.add_pending(tags, ends=ends)
+    except BaseException:
+        store().breaker.add_pending(tags, ends=ends)
+        raise
 
 
 def announce(tags: frozenset[str]) -> None:

@@ -23,8 +23,10 @@ PLAIN_READ = re.compile(
     re.IGNORECASE,
 )
 # A statement that begins like a read may still write if it has one of these words.
-WRITING_WORD = re.compile(r"\b(?:INSERT|UPDATE|DELETE|MERGE|REPLACE|TRUNCATE|INTO)\b", re.IGNORECASE)
+WRITING_WORD = re.compile(r"\b(?:INSERT|UPDATE|DELETE|MERGE|REPLACE(?!\s*\()|TRUNCATE|INTO)\b", re.IGNORECASE)
 LOCKING_CLAUSE = re.compile(r"\bFOR\s+(?:NO\s+KEY\s+)?UPDATE\b", re.IGNORECASE)
+# Code that runs in the database may write any table, and may make up its name.
+CODE = re.compile(r"\s*(?:CALL|DO|EXECUTE)\b", re.IGNORECASE)
 # Reaches tables that the statement does not name.
 CASCADE = re.compile(r"\bCASCADE\b", re.IGNORECASE)
 # The name of a schema may stand before the name of a table: "library"."book".
@@ -109,7 +111,7 @@ def _classify(sql: str) -> Statement:
     named = _tables_named(sql)
     if not only_reads:
         named = named.union(*(_cascades()[table] for table in named))
-        if CASCADE.search(text):
+        if CASCADE.search(text) or CODE.match(text):
             named |= every_table()
     control = CONTROL.match(text)
     return Statement(frozenset(named), only_reads, CONTROL_WORDS[control[1][:5].upper()] if control else "")

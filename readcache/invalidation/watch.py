@@ -1,34 +1,36 @@
 """The watch sees every statement of every connection, and rotates the tokens of the tables it writes.
 
-Before a statement writes a declared table, the table's token is guarded: it expires within one lease. After
-the COMMIT, and before the writer's call returns, the token is rotated. The rotations that a transaction
-needs are kept in the connection's own list of on-commit functions, because Django removes from it what a
-rolled back savepoint had added.
+Right before a COMMIT, or before a statement that commits itself, the tables that it writes are guarded:
+their tokens expire within one lease, and a mark stands until the rotation. After it, and before the
+writer's call returns, the tokens are rotated. The rotations that a transaction needs are kept in the
+connection's own list of on-commit functions, because Django removes from it what a rolled back savepoint
+had added.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from typing import Any
+from contextlib import suppress
+from typing import Any, TypeVar
 
-from django.db import connections
+from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.db.models import Model
 
-from readcache.conf import configuration
 from readcache.declarations import declared_tags
 from readcache.discovery import import_views
-from readcache.invalidation import rotations
-from readcache.invalidation.drivers import commit_by_fetching, is_in_transaction
-from readcache.invalidation.recording import this_thread
+from readcache.invalidation import recording, rotations
+from readcache.invalidation.drivers import OpenReads, commit_by_fetching, is_in_transaction, is_open
+from readcache.invalidation.recording import record, this_thread
 from readcache.invalidation.statements import classify
 from readcache.storage.breaker import Outage
 from readcache.storage.current import store
+from readcache.storage.store import new_mark
 
 DISPATCH_UID = "read-cache-watch"
 _NOTHING: frozenset[str] = frozenset()
+T = TypeVar("T")
 
 
 def rotate(*models: type[Model]) -> None:
@@ -59,8 +61,10 @@ class Watch:
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self.connection = connection
-        # The monotonic time of each tag's last guard in the open transaction.
-        self._guarded: dict[str, float] = {}
+        # The guarded tags, and the mark that the guard has left. Empty between transactions.
+        self._guarded: frozenset[str] = _NOTHING
+        self._mark = ""
+        self._reads = OpenReads(connection)
         # Tags written in a transaction that began when autocommit was switched off.
         self._tags_without_autocommit: set[str] = set()
         # Tags written in a transaction that a BEGIN in raw SQL began. Django does not know of it.
@@ -79,16 +83,18 @@ class Watch:
         self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]
     ) -> Any:
         statement = classify(sql if type(sql) is str else self._text_of(sql))
-        if this_thread.tables is not None:
-            this_thread.tables.update(statement.tables)
+        if statement.tables:
+            record(statement.tables)
         tags = _NOTHING
         if not statement.only_reads and not this_thread.is_suspended:
             import_views()
             tags = statement.tables & declared_tags()
         if not (tags or statement.control or self._tags_after_raw_begin):
-            return execute(sql, params, many, context)
+            return self._reads.track(context["cursor"], execute(sql, params, many, context))
         if self.connection.in_atomic_block or not self.connection.get_autocommit():
             self.rotate_at_commit(tags)
+            if statement.control == "COMMIT":
+                return self._commit_and_rotate(lambda: execute(sql, params, many, context))
             return execute(sql, params, many, context)
         return self._execute_in_autocommit(statement.control, tags, execute, sql, params, many, context)
 
@@ -97,27 +103,39 @@ class Watch:
     ) -> Any:
         """Run a statement that commits itself, or belongs to a transaction that raw SQL began.
 
-        In such a transaction each write rotates at once, and the end of the transaction rotates again.
+        The statement that can end such a transaction guards, and its end rotates.
         """
-        self._guard(tags | self._tags_after_raw_begin)
+        was_open = self._is_in_raw_transaction()
+        if control or not was_open:
+            self._guard(tags | self._tags_after_raw_begin)
+        is_known = False
         try:
             result = execute(*arguments)
-            return commit_by_fetching(self.connection, arguments[3]["cursor"], result) if tags else result
+            result = commit_by_fetching(self.connection, arguments[3]["cursor"], result) if tags else result
+            is_known = True
+        except Exception as error:
+            is_known = self._was_refused(error)
+            raise
         finally:
             # Also after an error: the statement may have written before the connection was lost.
             if control:
                 self._raw_begin_was_sent = control == "BEGIN"
-            over = self._end_raw_transaction(tags, is_rolled_back=control == "ROLLBACK")
-            if tags | over:
-                self._guarded.clear()
-                rotations.rotate_tags(tags | over)
+            over = self._end_raw_transaction(tags, control)
+            if written := over if was_open else tags | over:
+                rotations.rotate_tags(written, ends=self._end_mark(is_known=is_known))
+            elif not self._tags_after_raw_begin:
+                self._unmark()
+        return result
 
-    def _end_raw_transaction(self, tags: frozenset[str], *, is_rolled_back: bool) -> frozenset[str]:
-        """The tags that a transaction begun by raw SQL has written, if the last statement ended it."""
+    def _end_raw_transaction(self, tags: frozenset[str], control: str) -> frozenset[str]:
+        """The tags that a transaction begun by raw SQL has written, if the last statement ended it.
+
+        COMMIT AND CHAIN ends a transaction too, and begins the next one.
+        """
         self._tags_after_raw_begin |= tags
-        if self._is_in_raw_transaction():
+        if control != "COMMIT" and self._is_in_raw_transaction():
             return _NOTHING
-        over = _NOTHING if is_rolled_back else frozenset(self._tags_after_raw_begin)
+        over = _NOTHING if control == "ROLLBACK" else frozenset(self._tags_after_raw_begin)
         self._tags_after_raw_begin.clear()
         return over
 
@@ -131,6 +149,10 @@ class Watch:
             return sql.decode(errors="replace")
         compose = getattr(sql, "as_string", None)
         return str(compose(self.connection.connection) if compose else sql)
+
+    def is_reading(self) -> bool:
+        """Whether rows of an earlier statement are still to be fetched, from its snapshot."""
+        return self._reads.are_open()
 
     # Transactions
 
@@ -149,14 +171,12 @@ class Watch:
         return frozenset(tags)
 
     def rotate_at_commit(self, tags: frozenset[str]) -> None:
-        """Guard the tags now and rotate them when the open transaction commits, if one is open."""
+        """Rotate the tags when the open transaction commits, if one is open."""
         if not tags:
             return
         if self.connection.in_atomic_block:
-            self._guard(tags)
             self._add_to_transaction(tags)
         elif self.connection.connection is not None and not self.connection.autocommit:
-            self._guard(tags)
             self._tags_without_autocommit |= tags
         elif self._is_in_raw_transaction():
             self._tags_after_raw_begin |= tags
@@ -181,48 +201,66 @@ class Watch:
             self.connection.run_commit_hooks_on_set_autocommit_on = True
 
     def rollback(self) -> None:
-        self._guarded.clear()
         self._tags_without_autocommit.clear()
         self._rollback()
+        self._unmark()
 
     def reset(self) -> None:
         """Start anew on a new connection. The outcome of an open transaction of the old one is unknown."""
-        self._guarded.clear()
         self._tags_without_autocommit.clear()
         if self._tags_after_raw_begin:
-            rotations.rotate_tags(frozenset(self._tags_after_raw_begin))
+            tags = frozenset(self._tags_after_raw_begin)
+            rotations.rotate_tags(tags, ends=self._end_mark(is_known=False))
         self._tags_after_raw_begin.clear()
         self._raw_begin_was_sent = False
 
-    def _commit_and_rotate(self, commit: Callable[[], None]) -> None:
+    def _commit_and_rotate(self, commit: Callable[[], T]) -> T:
+        """Guard right before the COMMIT, and rotate right after it."""
         tags = self.tags_to_rotate()
-        if tags:
-            self._guard(tags)
+        if not tags:
+            return commit()
+        self._guard(tags)
+        is_known = False
         try:
-            commit()
+            result = commit()
+            is_known = True
+        except Exception as error:
+            is_known = self._was_refused(error)
+            raise
         finally:
             # Also after an error: the COMMIT may have taken effect although its reply was lost.
-            if tags:
-                self._forget_transaction()
-                rotations.rotate_tokens(tags)
-                self._unannounced |= tags
+            self._forget_transaction()
+            rotations.rotate_tokens(tags, ends=self._end_mark(is_known=is_known))
+            self._unannounced |= tags
+        return result
+
+    def _was_refused(self, error: Exception) -> bool:
+        """Whether the database replied that it did not commit, on a connection that is still open."""
+        return isinstance(error, DatabaseError) and is_open(self.connection)
 
     def _announce(self) -> None:
         tags, self._unannounced = frozenset(self._unannounced), set()
         rotations.announce(tags)
 
     def _guard(self, tags: frozenset[str]) -> None:
-        """Guard the tags that have no guard, or one that is half a lease old."""
-        now = time.monotonic()
-        longest_age = configuration().lease_seconds / 2
-        due = [tag for tag in tags if now - self._guarded.get(tag, -1e9) > longest_age]
-        if not due:
+        """Let no token of the tags outlive one lease, until the rotation that follows."""
+        if not tags:
             return
-        try:
-            store().guard(due)
-        except Outage:
-            store().breaker.add_pending(due)
-        self._guarded.update(dict.fromkeys(due, now))
+        self._guarded, self._mark = tags, new_mark()
+        with suppress(Outage):
+            store().guard(tags, self._mark)
+
+    def _end_mark(self, *, is_known: bool) -> tuple[str, ...]:
+        """The mark that ends with a rotation. It stays where the database may still commit."""
+        mark, self._mark, self._guarded = self._mark, "", _NOTHING
+        return (mark,) if mark and is_known else ()
+
+    def _unmark(self) -> None:
+        """End the mark of a transaction that was certainly rolled back."""
+        if self._mark:
+            with suppress(Outage):
+                store().unmark(self._guarded, self._mark)
+            self._mark, self._guarded = "", _NOTHING
 
     def _add_to_transaction(self, tags: frozenset[str]) -> None:
         missing = tags - self.tags_to_rotate()
@@ -235,7 +273,6 @@ class Watch:
             self._tags_without_autocommit |= missing
 
     def _forget_transaction(self) -> None:
-        self._guarded.clear()
         self._tags_without_autocommit.clear()
         on_commit = self.connection.run_on_commit
         on_commit[:] = [item for item in on_commit if not isinstance(item[1], RotationAtCommit)]
@@ -243,6 +280,7 @@ class Watch:
 
 def install() -> None:
     """Watch the existing connections, and every connection that will be opened."""
+    recording.install()
     connection_created.connect(_watch_new_connection, dispatch_uid=DISPATCH_UID)
     for connection in connections.all(initialized_only=True):
         watch(connection)
@@ -280,6 +318,7 @@ def in_transaction() -> bool:
         connection.in_atomic_block
         or (connection.connection is not None and not connection.autocommit)
         or is_in_transaction(connection)
+        or watch(connection).is_reading()
         for connection in connections.all(initialized_only=True)
     )
 

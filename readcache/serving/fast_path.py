@@ -14,6 +14,7 @@ from rest_framework.settings import api_settings
 
 from readcache.declarations import ReadCache
 from readcache.invalidation import watch
+from readcache.invalidation.recording import take_early_reads
 from readcache.request.keys import Canonicaliser, canonicalise
 from readcache.request.parameters import normalisers_for
 from readcache.serving import fills, responses
@@ -97,7 +98,9 @@ class FastPath:
             return None
         if not (lookup.is_live and lookup.entry):
             canonicalise(request, query, self.canonicaliser)
-            request.read_cache_lookup = key, lookup  # type: ignore[attr-defined]
+            # Nothing was read between the tokens and here.
+            early = take_early_reads()
+            request.read_cache_found = fills.Found(key, lookup, early)  # type: ignore[attr-defined]
             return None
         now = fills.now_ms()
         status = fills.hit_status(lookup.entry, declaration, now)

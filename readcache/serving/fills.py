@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404
@@ -20,8 +21,14 @@ from rest_framework.exceptions import APIException
 from readcache.conf import configuration
 from readcache.declarations import ReadCache
 from readcache.invalidation import rotations, watch
-from readcache.invalidation.recording import recording_reads
-from readcache.serving.undeclared import UndeclaredRead, find_undeclared_read, report
+from readcache.invalidation.recording import RecordedReads, recording_reads, take_early_reads
+from readcache.serving.undeclared import (
+    UndeclaredRead,
+    find_undeclared_read,
+    find_untimely_read,
+    report,
+    warn,
+)
 from readcache.storage.breaker import Outage
 from readcache.storage.current import store
 from readcache.storage.entries import Entry, make_entry
@@ -57,8 +64,16 @@ class Served:
 Compute = Callable[[str], Computed]
 
 
-def serve(declaration: ReadCache, key: str, compute: Compute, lookup: Lookup | None) -> Served:
-    """Serve the resource of this key. ``lookup`` is the result of an earlier read, if there was one.
+class Found(NamedTuple):
+    """The result of an earlier read, and the tables that the request had read before it."""
+
+    key: str
+    lookup: Lookup
+    early_tables: frozenset[str]
+
+
+def serve(declaration: ReadCache, key: str, compute: Compute, found: Found | None) -> Served:
+    """Serve the resource of this key. ``found`` is the result of an earlier read, if there was one.
 
     ``compute`` is called at most once, with the ``Cache-Status`` of a response that it raises.
     """
@@ -66,20 +81,25 @@ def serve(declaration: ReadCache, key: str, compute: Compute, lookup: Lookup | N
     if watch.has_written():
         return _bypass(declaration, compute, "fwd=bypass; detail=uncommitted-write")
     try:
-        token_keys = chosen.token_keys(declaration.tags)
-        lookup = lookup or chosen.read(key, token_keys)
+        early = found.early_tables if found else take_early_reads()
+        first = found.lookup if found else chosen.read(key, chosen.token_keys(declaration.tags))
+        lookup = first
         if lookup.is_live and lookup.entry:
             return Served(lookup.entry, None, hit_status(lookup.entry, declaration, now_ms()))
         if watch.in_transaction():
             # The snapshot of the transaction may be older than the tokens.
             return _bypass(declaration, compute, "fwd=bypass; detail=transaction")
         forward = "stale" if lookup.entry else "uri-miss"
-        lookup, lock = _wait_or_claim(chosen, key, token_keys)
-    except Outage:
-        return _bypass(declaration, compute, "fwd=bypass; detail=outage")
+        lookup, lock = _wait_or_claim(chosen, key, declaration.tags)
+    except Outage as outage:
+        return _bypass(declaration, compute, f"fwd=bypass; detail={outage.detail}")
     if lookup.is_live:
         return Served(lookup.entry, None, f"fwd={forward}; collapsed")
-    return _Fill(chosen, declaration, key, lookup.tokens, lock).run(compute, f"fwd={forward}")
+    if (lookup.tokens, lookup.history) != (first.tokens, first.history):
+        # Otherwise the reads since the first lookup are younger than the tokens.
+        early |= take_early_reads()
+    early &= frozenset(declaration.tags)
+    return _Fill(chosen, declaration, key, lookup, lock, early).run(compute, f"fwd={forward}")
 
 
 def hit_status(entry: Entry, declaration: ReadCache, now: int) -> str:
@@ -92,7 +112,7 @@ def now_ms() -> int:
 
 
 def _bypass(declaration: ReadCache, compute: Compute, status: str) -> Served:
-    computed, undeclared = _compute_recorded(declaration, compute, status)
+    computed, _, undeclared = _compute_recorded(declaration, compute, status)
     # In strict mode also here, because most tests run inside a transaction.
     if undeclared and configuration().strict:
         report(declaration, undeclared)
@@ -104,24 +124,25 @@ def _bypass(declaration: ReadCache, compute: Compute, status: str) -> Served:
 
 def _compute_recorded(
     declaration: ReadCache, compute: Compute, status: str
-) -> tuple[Computed, UndeclaredRead | None]:
-    with recording_reads() as tables:
+) -> tuple[Computed, RecordedReads, UndeclaredRead | None]:
+    with recording_reads() as reads:
         computed = compute(status)
     undeclared = find_undeclared_read(
         declaration,
-        tables=tables,
+        tables=reads.tables,
         read_session=computed.read_session,
         unknown_parameters=computed.unknown_parameters,
     )
-    return computed, undeclared
+    return computed, reads, undeclared
 
 
-def _wait_or_claim(chosen: Store, key: str, token_keys: tuple[str, ...]) -> tuple[Lookup, bytes | None]:
+def _wait_or_claim(chosen: Store, key: str, tags: tuple[str, ...]) -> tuple[Lookup, bytes | None]:
     """A live entry that another request has filled, or the lock and the tokens to fill it under."""
+    token_keys = chosen.token_keys(tags)
     deadline = time.monotonic() + configuration().wait_seconds
     pause = SHORTEST_POLL_SECONDS
     while True:
-        lookup, lock = chosen.begin_fill(key, token_keys)
+        lookup, lock = chosen.begin_fill(key, tags)
         if lookup.is_live:
             chosen.unlock(key, lock)
             return lookup, None
@@ -144,54 +165,66 @@ def _is_hit_for_miss(lookup: Lookup) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Fill:
-    """The fill of one entry. ``lock`` is ``None`` if this request has waited too long for another fill."""
+    """The fill of one entry. ``lock`` is ``None`` if this request has waited too long for another fill.
+
+    ``early_tables`` are the declared tables that the request had read before the tokens.
+    """
 
     store: Store
     declaration: ReadCache
     key: str
-    tokens: tuple[bytes | None, ...]
+    lookup: Lookup
     lock: bytes | None
+    early_tables: frozenset[str]
 
     def run(self, compute: Compute, status: str) -> Served:
+        began = time.monotonic()
         try:
-            computed, undeclared = _compute_recorded(self.declaration, compute, status)
+            computed, reads, undeclared = _compute_recorded(self.declaration, compute, status)
             if undeclared:
                 report(self.declaration, undeclared)
         except (Http404, PermissionDenied, APIException):
-            self._let_others_compute()
+            self._let_others_compute(began)
             raise
         except BaseException:
             with suppress(Outage):
                 self.store.unlock(self.key, self.lock)
             raise
         if computed.body is None:
-            self._let_others_compute()
+            self._let_others_compute(began)
             return Served(None, computed, status)
         # A token is None if its key holds a foreign value.
-        tokens = [token for token in self.tokens if token is not None]
-        entry = make_entry(computed.body, tokens=tokens, now_ms=now_ms())
+        tokens = [token for token in self.lookup.tokens if token is not None]
+        entry = make_entry(computed.body, tokens=tokens, history=self.lookup.history, now_ms=now_ms())
         detail = undeclared.detail if undeclared else self._detail_of_missing_tokens(tokens)
-        if detail:
-            self._let_others_compute()
+        if detail := detail or self._detail_of_untimely_reads(reads):
+            self._let_others_compute(began)
             return Served(entry, computed, f"{status}; detail={detail}")
         return Served(entry, computed, f"{status}; {self._save(entry)}")
 
     def _detail_of_missing_tokens(self, tokens: list[bytes]) -> str:
-        if len(tokens) == len(self.tokens):
+        if len(tokens) == len(self.lookup.tokens):
             return ""
         # Replaces the foreign values, so that the next request can store its entry.
         rotations.rotate_tags(frozenset(self.declaration.tags))
         return "token-missing"
 
+    def _detail_of_untimely_reads(self, reads: RecordedReads) -> str:
+        untimely = find_untimely_read(self.declaration, early=self.early_tables, by_helpers=reads.by_helpers)
+        if untimely is None:
+            return ""
+        warn(self.declaration, untimely)
+        return untimely.detail
+
     def _save(self, entry: Entry) -> str:
         timeout_seconds = self.declaration.timeout_seconds
         try:
             self.store.save(self.key, entry, timeout_seconds=timeout_seconds, lock=self.lock)
-        except Outage:
-            return "detail=outage"
+        except Outage as outage:
+            return f"detail={outage.detail}"
         return "stored"
 
-    def _let_others_compute(self) -> None:
+    def _let_others_compute(self, began: float) -> None:
         """Requests that wait for this entry would wait in vain."""
         with suppress(Outage):
-            self.store.set_hit_for_miss(self.key, self.lock)
+            self.store.set_hit_for_miss(self.key, self.lock, after_seconds=time.monotonic() - began)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -32,7 +33,9 @@ from readcache.serving.renderers import (
     json_body,
     restore_context,
 )
-from readcache.storage.store import Lookup
+
+# Views that read every parameter: their responses are never stored, so they need to be called only once.
+_READS_WHOLE_QUERY: weakref.WeakSet[type[Any]] = weakref.WeakSet()
 
 
 class CachedReadMixin(APIView):
@@ -100,9 +103,9 @@ class CachedReadMixin(APIView):
         declaration = self.read_cache
         if declaration is None:
             return handler(request, *args, **kwargs)
-        key, lookup = _key_and_lookup(self, declaration, request)
+        key, found = _key_and_found(self, declaration, request)
         served = fills.serve(
-            declaration, key, lambda status: self._compute(status, handler, request, *args, **kwargs), lookup
+            declaration, key, lambda status: self._compute(status, handler, request, *args, **kwargs), found
         )
         self._read_status = served.status
         entry = served.entry
@@ -127,9 +130,13 @@ class CachedReadMixin(APIView):
             query: Any = request._request.GET
             # Until here Django REST framework has read parameters, for a format and a version.
             query.unknown.clear()
+            if type(self) in _READS_WHOLE_QUERY:
+                request._request.GET = query.given
+                query.unknown.add(EVERY_PARAMETER)
             response = handler(request, *args, **kwargs)
-            if EVERY_PARAMETER in query.unknown:
+            if EVERY_PARAMETER in query.unknown and type(self) not in _READS_WHOLE_QUERY:
                 # A view that converts the query to a dict needs the lists of the query that was given.
+                _READS_WHOLE_QUERY.add(type(self))
                 request._request.GET = query.given
                 response = handler(request, *args, **kwargs)
             body = json_body(self, response.data) if responses.may_be_stored(response) else None
@@ -141,12 +148,12 @@ class CachedReadMixin(APIView):
             )
 
 
-def _key_and_lookup(view: Any, declaration: ReadCache, request: Request) -> tuple[str, Lookup | None]:
-    """The key and the lookup of the fast path. Without a lookup, makes the request canonical first."""
+def _key_and_found(view: Any, declaration: ReadCache, request: Request) -> tuple[str, fills.Found | None]:
+    """The key and the result of the fast path. Without a result, makes the request canonical first."""
     http_request = request._request
-    found: tuple[str, Lookup] | None = getattr(http_request, "read_cache_lookup", None)
+    found: fills.Found | None = getattr(http_request, "read_cache_found", None)
     if found:
-        return found
+        return found.key, found
     canonicaliser = Canonicaliser(declaration.prefix, normalisers_for(view, declaration.parameters))
     query = canonicaliser.query(http_request)
     canonicalise(http_request, query, canonicaliser)

@@ -11,6 +11,7 @@ from readcache.declarations import ReadCache
 
 logger = logging.getLogger(__name__)
 
+MOST_WARNINGS = 1_000
 _warned: set[tuple[str, str]] = set()
 
 
@@ -50,14 +51,53 @@ def find_undeclared_read(
     return None
 
 
+def find_untimely_read(
+    declaration: ReadCache, *, early: frozenset[str], by_helpers: set[str]
+) -> UndeclaredRead | None:
+    """The read because of which a response may be older than its tokens, or depend on other tables.
+
+    ``early`` are declared tables that were read before the tokens, and ``by_helpers`` the tables that
+    threads without a request read during the fill.
+    """
+    if early:
+        return UndeclaredRead(
+            "read-before-tokens",
+            f"the tables {', '.join(sorted(early))} before its handler: in a middleware, in setup() or "
+            "initial(), or in a permission",
+            "Read them in the handler.",
+        )
+    if others := by_helpers - set(declaration.tags):
+        return UndeclaredRead(
+            "helper-thread",
+            f"the tables {', '.join(sorted(others))} in a helper thread, or another thread did at that time",
+            "Add the models to depends_on.",
+        )
+    return None
+
+
 def report(declaration: ReadCache, read: UndeclaredRead) -> None:
     """Warn, once for each view and subject. With ``READ_CACHE_STRICT``, raise ``Undeclared`` instead."""
-    message = (
-        f"A view with the read cache {declaration.prefix!r} read {read.subject}, which it does not declare. "
-        f"Its response was not stored. {read.remedy}"
-    )
+    message = f"{_subject(declaration, read)}, which it does not declare. {_remedy(read)}"
     if configuration().strict:
         raise Undeclared(message)
-    if (declaration.prefix, read.subject) not in _warned:
+    _warn_once(declaration, read, message)
+
+
+def warn(declaration: ReadCache, read: UndeclaredRead) -> None:
+    """Warn, once for each view and subject."""
+    _warn_once(declaration, read, f"{_subject(declaration, read)}. {_remedy(read)}")
+
+
+def _warn_once(declaration: ReadCache, read: UndeclaredRead, message: str) -> None:
+    # Made-up parameters make subjects without end.
+    if (declaration.prefix, read.subject) not in _warned and len(_warned) < MOST_WARNINGS:
         _warned.add((declaration.prefix, read.subject))
         logger.warning(message)
+
+
+def _subject(declaration: ReadCache, read: UndeclaredRead) -> str:
+    return f"A view with the read cache {declaration.prefix!r} read {read.subject}"
+
+
+def _remedy(read: UndeclaredRead) -> str:
+    return f"Its response was not stored. {read.remedy}"

@@ -9,10 +9,13 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import secrets
+import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from redis.exceptions import RedisError
 
@@ -21,28 +24,34 @@ from readcache.wording import counted
 logger = logging.getLogger(__name__)
 
 PROBE_INTERVAL_SECONDS = 1.0
+# How long a process that ends waits for Redis.
+EXIT_PATIENCE_SECONDS = 2.0
+EXIT_POLL_SECONDS = 0.1
 
 T = TypeVar("T")
+# The tags to rotate, and the names of the marks that end with each one's rotation.
+PendingRotations = dict[str, frozenset[str]]
 
 
 class Outage(Exception):
     """Redis cannot be used now. Bypass the cache."""
 
+    # In Cache-Status.
+    detail = "outage"
+
 
 class Breaker:
     """``is_open`` while Redis does not answer or rotations are pending.
 
-    ``flush`` rotates the given tags and raises redis-py's errors. The breaker is thread-safe. A forked
-    process starts a prober of its own. A process that exits flushes first, because its prober ends with it.
+    ``flush`` rotates the given tags, ends the marks that go with each tag, and raises redis-py's errors.
+    The breaker is thread-safe. A forked process starts a prober of its own. A process that exits flushes
+    first, because its prober ends with it.
     """
 
-    def __init__(self, flush: Callable[[Iterable[str]], None]) -> None:
+    def __init__(self, flush: Callable[[PendingRotations], None]) -> None:
         self.is_open = False
         self._flush = flush
-        # The tags of pending rotations. The numbers tell a rotation that a flush has included from one of
-        # the same tag that was added during the flush.
-        self._pending: dict[str, int] = {}
-        self._last_number = 0
+        self._pending: PendingRotations = {}
         self._lock = threading.Lock()
         self._prober: threading.Thread | None = None
         self._closing = threading.Event()
@@ -65,13 +74,19 @@ class Breaker:
             self.is_open = True
             self._start_prober()
 
-    def add_pending(self, tags: Iterable[str]) -> None:
-        """Rotate these tags as soon as Redis answers, and bypass the cache until then."""
+    def add_pending(self, tags: Iterable[str], *, ends: Iterable[str] = ()) -> None:
+        """Rotate these tags as soon as Redis answers, and bypass the cache until then.
+
+        ``ends`` names the marks that end with the rotation.
+        """
         with self._lock:
-            self._last_number += 1
-            self._pending.update(dict.fromkeys(tags, self._last_number))
+            for tag in tags:
+                # The random member tells a rotation that a flush has included from one that was added
+                # during the flush.
+                self._pending[tag] = self._pending.get(tag, frozenset()) | {*ends, secrets.token_hex(8)}
             self.is_open = True
             self._start_prober()
+        _flush_at_exit_of_a_worker()
 
     def probe(self) -> bool:
         """Flush the pending rotations; if Redis takes them, close the breaker and return ``True``."""
@@ -83,9 +98,7 @@ class Breaker:
             return False
         with self._lock:
             # A rotation that was added during the flush stays pending until the next probe.
-            self._pending = {
-                tag: number for tag, number in self._pending.items() if flushed.get(tag) != number
-            }
+            self._pending = {tag: ends for tag, ends in self._pending.items() if flushed.get(tag) != ends}
             self.is_open = bool(self._pending)
             if not self.is_open:
                 self._prober = None
@@ -101,8 +114,17 @@ class Breaker:
         self._closing.set()
 
     def flush_at_exit(self) -> None:
-        if not self._closing.is_set():
-            self.flush_now()
+        """Flush the pending rotations. A process that exits waits ``EXIT_PATIENCE_SECONDS`` for Redis."""
+        deadline = time.monotonic() + EXIT_PATIENCE_SECONDS
+        while not (self._closing.is_set() or self.flush_now()):
+            if time.monotonic() > deadline:
+                logger.error(
+                    "This process ends with pending rotations of %s: entries that depend on them may be old "
+                    "until their timeout. Run: python manage.py flush_read_cache",
+                    ", ".join(sorted(self._pending)),
+                )
+                return
+            time.sleep(EXIT_POLL_SECONDS)
 
     def start_anew_after_fork(self) -> None:
         self._lock = threading.Lock()
@@ -135,6 +157,14 @@ _breakers: weakref.WeakSet[Breaker] = weakref.WeakSet()
 def _start_anew_after_fork() -> None:
     for breaker in list(_breakers):
         breaker.start_anew_after_fork()
+
+
+def _flush_at_exit_of_a_worker() -> None:
+    """The processes of a pool, Python's or Celery's, end without atexit and have exits of their own."""
+    for name in ("multiprocessing.util", "billiard.util"):
+        module: Any = sys.modules.get(name)
+        if module is not None:
+            module.Finalize(None, _flush_at_exit, exitpriority=0)
 
 
 def _flush_at_exit() -> None:

@@ -1,94 +1,294 @@
-"""Connections for the engine's commands, without the work that redis-py does around each command.
+"""Connections for the engine's commands, with one deadline for a whole exchange.
 
-The lock of its pool, its poll for stray bytes and its hooks for observers cost a third of a round trip.
-They are not needed here: a connection becomes idle only after all its replies were read, so a reply can
-never be taken for another command's. Sending and receiving are separate calls, which lets the caller
-work while Redis does.
+redis-py opens them: it knows TLS, passwords and databases. What it does around every command is left
+out (its pool's lock, its poll for stray bytes, its hooks for observers), which takes as long as a third of
+the round trip itself. The engine can do without it: a connection comes back only after its replies were
+read whole, so no reply can be taken for another's. Sending and receiving are two calls, so that the caller
+can work while Redis works.
+
+Each connection knows the *history* of its server: the replication id, which changes where the server
+may have forgotten something (a restart, a promotion). It is confirmed with the next commands when
+the last confirmation is a second old: ``INFO replication`` must say "master", and a write that
+changes nothing must be accepted, since a server that refuses writes misses rotations.
 """
 
 from __future__ import annotations
 
 import os
-import weakref
+import re
+import threading
+import time
 from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from socket import SHUT_RDWR
 from typing import Any
 
+import hiredis
 from redis import Redis
+from redis.backoff import NoBackoff
+from redis.connection import DefaultParser
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import InvalidResponse, ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+
+from readcache.storage.entries import HISTORY_BYTES
 
 Command = tuple[str | bytes | int, ...]
 
+CONFIRMED_FOR_SECONDS = 1.0
+RECEIVED_AT_ONCE_BYTES = 65_536
+REPLICATION_ID = re.compile(rb"^master_replid:([0-9a-f]{40})\r?$", re.MULTILINE)
+MASTER = re.compile(rb"^role:master\r?$", re.MULTILINE)
+_INCOMPLETE = object()
+
+
+class Connection:
+    """An open connection, with the history that its server confirmed at ``confirmed_at`` (monotonic)."""
+
+    __slots__ = ("__weakref__", "_raw", "_reader", "_socket", "confirmed_at", "history")
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+        self._socket = raw._sock
+        self._reader = hiredis.Reader(
+            protocolError=InvalidResponse, replyError=DefaultParser.parse_error, notEnoughData=_INCOMPLETE
+        )
+        self.history = b""
+        self.confirmed_at = -CONFIRMED_FOR_SECONDS
+
+    def is_confirmed(self) -> bool:
+        return time.monotonic() - self.confirmed_at < CONFIRMED_FOR_SECONDS
+
+    def send(self, commands: Sequence[Command], deadline: float) -> None:
+        packed = b"".join(part for command in commands for part in self._raw.pack_command(*command))
+        self._socket.settimeout(_left(deadline))
+        try:
+            self._socket.sendall(packed)
+        except TimeoutError as error:
+            raise RedisTimeoutError("Redis did not take the commands in time.") from error
+        except OSError as error:
+            raise RedisConnectionError(f"The connection to Redis was lost: {error}") from error
+
+    def reply(self, deadline: float) -> Any:
+        """The next reply. Raises redis-py's errors, also the one that Redis has replied."""
+        while (reply := self._reader.gets()) is _INCOMPLETE or type(reply) is hiredis.PushNotification:
+            if reply is _INCOMPLETE:
+                self._receive(deadline)
+        if isinstance(reply, RedisError):
+            raise reply
+        return reply
+
+    def _receive(self, deadline: float) -> None:
+        self._socket.settimeout(_left(deadline))
+        try:
+            received = self._socket.recv(RECEIVED_AT_ONCE_BYTES)
+        except TimeoutError as error:
+            raise RedisTimeoutError("Redis did not reply in time.") from error
+        except OSError as error:
+            raise RedisConnectionError(f"The connection to Redis was lost: {error}") from error
+        if not received:
+            raise RedisConnectionError("Redis has closed the connection.")
+        self._reader.feed(received)
+
 
 class PendingReplies:
-    """Commands that were sent. If this object is dropped, so is its connection."""
+    """Commands that await their replies. If it is dropped, its connection is closed with it.
 
-    __slots__ = ("commands", "connection")
+    ``confirms`` says whether the confirmation was sent before the commands. ``connection`` is ``None``
+    where sending failed.
+    """
 
-    def __init__(self, commands: tuple[Command, ...], connection: Any | None) -> None:
+    __slots__ = ("commands", "confirms", "connection", "deadline")
+
+    def __init__(
+        self,
+        commands: tuple[Command, ...],
+        connection: Connection | None,
+        *,
+        deadline: float,
+        confirms: bool = False,
+    ) -> None:
         self.commands = commands
         self.connection = connection
+        self.deadline = deadline
+        self.confirms = confirms
 
 
 class Connections:
-    """As many connections as are needed at once, for threads and for processes that fork.
+    """As many as were needed at once. For threads, and for processes that fork.
 
-    If a connection is lost, as after a restart of the server, the commands are sent once more on a new
-    one. So only commands that may run twice can be sent. After a time-out nothing is sent again.
+    ``probe_key`` is a key that is never there: deleting it is the write that changes nothing. The first
+    connection sends the ``rehearsal`` before anything else, whose commands must not be refused. Where
+    a connection is lost, as after a restart of the server, the commands are sent once more on a new
+    one: only commands that may be done twice can be sent.
     """
 
-    def __init__(self, client: Redis) -> None:
+    def __init__(self, client: Redis, *, probe_key: str, rehearsal: tuple[Command, ...] = ()) -> None:
         self._pool = client.connection_pool
-        # A deque's pop and append are atomic. The connection that was used last is the likeliest to be open.
-        self._idle: deque[Any] = deque()
-        # A forked process must not use its parent's connections.
-        forget = weakref.WeakMethod(self._forget)
-        os.register_at_fork(after_in_child=lambda: (method := forget()) and method())
+        self._confirmation: tuple[Command, ...] = (("INFO", "replication"), ("DEL", probe_key))
+        # Its pop and append are atomic, and the last one used is the likeliest to be open still.
+        self._idle: deque[Connection] = deque()
+        self._process = os.getpid()
+        self._rehearsal = rehearsal
+        self._is_rehearsed = not rehearsal
 
-    def send(self, *commands: Command) -> PendingReplies:
-        """Send the commands. Raises redis-py's errors, except for a lost connection."""
+    def send(self, *commands: Command, seconds: float) -> PendingReplies:
+        """The replies must come within the seconds. Raises redis-py's errors, but not that of a connection
+        that is lost: ``receive`` sends the commands on another one.
+        """
+        deadline = time.monotonic() + seconds
+        # A forked child must not talk on its parent's connections, and not every fork runs Python's hooks.
+        if self._process != os.getpid():
+            self._process = os.getpid()
+            self._forget()
         try:
             connection = self._idle.pop()
         except IndexError:
-            connection = self._new()
+            connection, deadline = self._open(deadline)
         try:
-            _send(connection, commands)
+            return self._send(connection, commands, deadline)
         except RedisConnectionError:
             self._forget()
-            connection = None
-        return PendingReplies(commands, connection)
+            return PendingReplies(commands, None, deadline=deadline)
 
-    def receive(self, pending: PendingReplies) -> list[Any]:
-        """One reply for each command. Raises redis-py's errors, also for a refused command."""
-        connection = pending.connection
-        if connection is not None:
+    def receive(self, pending: PendingReplies) -> tuple[list[Any], bytes]:
+        """A reply for each command, and the history in which they were given.
+
+        Raises redis-py's errors, also for a command that was refused.
+        """
+        if pending.connection is not None:
             try:
-                return self._replies(connection, pending.commands)
+                return self._replies(pending.connection, pending)
             except RedisConnectionError:
                 self._forget()
-        connection = self._new()
-        _send(connection, pending.commands)
-        return self._replies(connection, pending.commands)
+        return self._exchange_anew(pending.commands, pending.deadline)
 
-    def call(self, *commands: Command) -> list[Any]:
-        return self.receive(self.send(*commands))
+    def call(self, *commands: Command, seconds: float) -> list[Any]:
+        """Sends and receives."""
+        return self.receive(self.send(*commands, seconds=seconds))[0]
+
+    def call_patiently(self, *commands: Command, seconds: float) -> list[Any]:
+        """Like ``call``, for a write: what is not answered in half the time is sent once more on a new
+        connection, as where a firewall has forgotten an idle one.
+        """
+        deadline = time.monotonic() + seconds
+        try:
+            return self.call(*commands, seconds=seconds / 2)
+        except RedisTimeoutError:
+            self._forget()
+        return self._exchange_anew(commands, deadline)[0]
 
     def close(self) -> None:
-        """Keep no connection any more. Each one in use is closed after its reply."""
+        """Keep none any more, for one that is not used again: each ends after its last reply."""
         self._idle = deque(maxlen=0)
 
-    def _replies(self, connection: Any, commands: tuple[Command, ...]) -> list[Any]:
-        replies = [connection.read_response() for _ in commands]
-        self._idle.append(connection)
-        return replies
+    def _exchange_anew(self, commands: tuple[Command, ...], deadline: float) -> tuple[list[Any], bytes]:
+        connection, deadline = self._open(deadline)
+        return self._replies(connection, self._send(connection, commands, deadline))
 
-    def _new(self) -> Any:
-        return self._pool.connection_class(**self._pool.connection_kwargs)
+    def _send(self, connection: Connection, commands: tuple[Command, ...], deadline: float) -> PendingReplies:
+        confirms = not connection.is_confirmed()
+        if confirms:
+            connection.confirmed_at = time.monotonic()
+        connection.send(self._confirmation + commands if confirms else commands, deadline)
+        return PendingReplies(commands, connection, deadline=deadline, confirms=confirms)
+
+    def _replies(self, connection: Connection, pending: PendingReplies) -> tuple[list[Any], bytes]:
+        if pending.confirms:
+            information, _ = [connection.reply(pending.deadline) for _ in self._confirmation]
+            connection.history = _history(information)
+        replies = [connection.reply(pending.deadline) for _ in pending.commands]
+        history = connection.history
+        self._idle.append(connection)
+        return replies, history
+
+    def _open(self, deadline: float) -> tuple[Connection, float]:
+        """A new connection, and the deadline, which is later where the connection has started the server."""
+        seconds = _left(deadline)
+        limits = {
+            "socket_connect_timeout": seconds,
+            "socket_timeout": seconds,
+            "retry": Retry(NoBackoff(), 0),
+        }
+        raw = self._pool.connection_class(**{**self._pool.connection_kwargs, **limits})
+        with _cut_off_after(seconds, lambda: raw._sock):
+            raw.connect()
+        if raw._sock is None:
+            raise RedisTimeoutError("Redis did not let the read cache in in time.")
+        connection, deadline = Connection(raw), deadline + getattr(raw, "started_server_in_seconds", 0.0)
+        if not self._is_rehearsed:
+            self._rehearse_on(connection, deadline)
+            self._is_rehearsed = True
+        return connection, deadline
+
+    def rehearse(self, *, seconds: float) -> None:
+        """Raises redis-py's error of a command that is refused, as to a user who has no right to it."""
+        connection, deadline = self._open(time.monotonic() + seconds)
+        self._rehearse_on(connection, deadline)
+
+    def _rehearse_on(self, connection: Connection, deadline: float) -> None:
+        connection.send(self._rehearsal, deadline)
+        for command in self._rehearsal:
+            try:
+                connection.reply(deadline)
+            except ResponseError as error:
+                if "OOM" not in str(error):
+                    raise type(error)(f"{command[0]!s} was refused: {error}") from error
 
     def _forget(self) -> None:
-        # When one connection is lost, the others are probably lost too.
+        # Where one connection was lost, the others were as likely lost.
         self._idle = deque()
 
 
-def _send(connection: Any, commands: tuple[Command, ...]) -> None:
-    packed = [part for command in commands for part in connection.pack_command(*command)]
-    connection.send_packed_command(packed if len(packed) == 1 else [b"".join(packed)])
+@contextmanager
+def _cut_off_after(seconds: float, socket: Callable[[], Any]) -> Iterator[None]:
+    """A handshake is several exchanges, and each has a time limit of its own."""
+
+    def cut() -> None:
+        with suppress(OSError, AttributeError):
+            socket().shutdown(SHUT_RDWR)
+
+    timer = threading.Timer(seconds, cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _left(deadline: float) -> float:
+    """The seconds that are left. Raises redis-py's ``TimeoutError`` for none."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise RedisTimeoutError("Redis did not reply in time.")
+    return left
+
+
+def _history(information: Any) -> bytes:
+    """Of the reply to ``INFO replication``. Raises redis-py's errors."""
+    if not isinstance(information, bytes):
+        raise InvalidResponse(f"INFO replication was answered with {information!r:.100}.")
+    if not MASTER.search(information):
+        raise ReadOnlyError("The server is a replica. The read cache needs the master.")
+    found = REPLICATION_ID.search(information)
+    if found is None:
+        raise InvalidResponse("INFO replication names no master_replid.")
+    return history_of(found[1])
+
+
+def history_of(replication_id: bytes) -> bytes:
+    """The history by which entries are compared, for a replication id of 40 hexadecimal digits."""
+    return bytes.fromhex(replication_id.decode())[:HISTORY_BYTES]
+
+
+def values_of(reply: Any, count: int) -> list[bytes | None]:
+    """The values of an MGET. Raises ``InvalidResponse`` for anything else: the connection is out of step."""
+    if type(reply) is not list or len(reply) != count:
+        raise InvalidResponse(f"MGET of {count} keys was answered with {reply!r:.100}.")
+    for value in reply:
+        if value is not None and type(value) is not bytes:
+            raise InvalidResponse(f"MGET was answered with a value that is no string: {value!r:.100}.")
+    return reply

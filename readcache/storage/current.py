@@ -21,6 +21,9 @@ def store() -> Store:
         configured.client.get_client(write=True),
         key_prefix=configured.key_prefix,
         lease_seconds=configuration().lease_seconds,
+        longest_write_seconds=configuration().longest_write_seconds,
+        read_seconds=configuration().read_seconds,
+        write_seconds=configuration().write_seconds,
         every_tag=declared_tags,
     )
 

@@ -1,9 +1,11 @@
 """The engine's commands to Redis: for entries, for tokens, and for the locks of fills.
 
 The token of a tag is a random value, which never comes back. A counter would start again after an
-eviction, and dead entries would be live again. Keys begin with the alias's ``KEY_PREFIX`` and a version::
+eviction, and dead entries would be live again. ``scripts.py`` explains the marks of a tag. Keys begin
+with the alias's ``KEY_PREFIX`` and a version::
 
     :rc1:token:catalog_product
+    :rc1:marks:catalog_product
     :rc1:entry:product_list:http://127.0.0.1:8000/products/?page=2
     :rc1:lock:product_list:http://127.0.0.1:8000/products/?page=2
 """
@@ -12,22 +14,29 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from redis import Redis
+from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError, ResponseError
 
-from readcache.storage.breaker import Breaker
-from readcache.storage.connections import Command, Connections, PendingReplies
+from readcache.storage.breaker import Breaker, Outage, PendingRotations
+from readcache.storage.connections import Command, Connections, PendingReplies, history_of, values_of
 from readcache.storage.entries import TOKEN_BYTES, Entry, decode, encode
+from readcache.storage.scripts import BEGIN_FILL, GUARD, ROTATE, UNMARK, Script
 
 NAMESPACE = "rc1"
+MARK_BYTES = 8
 # When a process is killed during its fill, the lock expires before the waiting requests give up. So one
 # of them fills, and not all at once.
 LOCK_SECONDS = 3.0
 # Replaces the lock after a response that cannot be stored, so that no request waits for an entry in vain.
 HIT_FOR_MISS = b"-"
 HIT_FOR_MISS_SECONDS = 1.0
+# So many times as long as the fill took, within bounds.
+HIT_FOR_MISS_FILLS = 10
+LONGEST_HIT_FOR_MISS_SECONDS = 60.0
 
 
 class Lookup(NamedTuple):
@@ -36,13 +45,15 @@ class Lookup(NamedTuple):
     entry: Entry | None
     tokens: tuple[bytes | None, ...]
     is_live: bool
+    history: bytes
     lock: bytes | None = None
 
 
 class Store:
     """Each method costs one round trip at most, and raises ``Outage`` while Redis cannot be used.
 
-    A guarded or rotated token lives for ``lease_seconds``. ``every_tag`` returns all tags that an entry
+    A guarded token lives for ``lease_seconds``, and a mark for ``longest_write_seconds``. A reader waits for
+    ``read_seconds`` at most, and a writer for ``write_seconds``. ``every_tag`` returns all tags that an entry
     can have.
     """
 
@@ -52,14 +63,20 @@ class Store:
         *,
         key_prefix: str,
         lease_seconds: float,
+        longest_write_seconds: float,
+        read_seconds: float,
+        write_seconds: float,
         every_tag: Callable[[], Iterable[str]],
     ) -> None:
         self.client = client
-        self._connections = Connections(client)
         self._start = f"{key_prefix}:{NAMESPACE}"
         self._lease_ms = max(1, round(lease_seconds * 1000))
+        self._read_seconds = read_seconds
+        self._write_seconds = write_seconds
+        self._mark_ms = max(1, round(longest_write_seconds * 1000))
         self._every_tag = every_tag
         self._token_keys: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._connections = Connections(client, probe_key=f"{self._start}:probe", rehearsal=self.rehearsal())
         self.breaker = Breaker(self._flush_pending)
 
     def close(self) -> None:
@@ -72,6 +89,9 @@ class Store:
 
     def token_key(self, tag: str) -> str:
         return f"{self._start}:token:{tag}"
+
+    def marks_key(self, tag: str) -> str:
+        return f"{self._start}:marks:{tag}"
 
     def lock_key(self, key: str) -> str:
         return f"{self._start}:lock:{key}"
@@ -89,19 +109,17 @@ class Store:
     def begin_read(self, key: str, token_keys: Sequence[str]) -> PendingReplies:
         """The first half of ``read``, for a caller that works while Redis does."""
         command = ("MGET", self.entry_key(key), *token_keys)
-        return self.breaker.call(lambda: self._connections.send(command))
+        return self.breaker.call(lambda: self._connections.send(command, seconds=self._read_seconds))
 
-    def finish_read(self, pending: PendingReplies) -> Lookup:
-        (values,) = self.breaker.call(lambda: self._connections.receive(pending))
-        return _lookup(values)
+    def finish_read(self, sent: PendingReplies) -> Lookup:
+        return self.breaker.call(lambda: self._finish_read(sent))
 
     def read_while_filled(self, key: str, token_keys: Sequence[str]) -> Lookup:
         """Like ``read``, with the value of the entry's lock."""
         command = ("MGET", self.entry_key(key), *token_keys, self.lock_key(key))
-        ((*values, lock),) = self._call(command)
-        return _lookup(values)._replace(lock=lock)
+        return self.breaker.call(lambda: self._read_with_lock(command))
 
-    def begin_fill(self, key: str, token_keys: Sequence[str]) -> tuple[Lookup, bytes | None]:
+    def begin_fill(self, key: str, tags: Sequence[str]) -> tuple[Lookup, bytes | None]:
         """The entry, its tokens, and the lock, which is ``None`` if another request holds it.
 
         Creates missing tokens. Must be called before the first query of the fill, so that any later write
@@ -109,82 +127,239 @@ class Store:
         is found.
         """
         lock = secrets.token_bytes(TOKEN_BYTES)
-        locked, *_, (*values, found) = self._call(
-            ("SET", self.lock_key(key), lock, "NX", "PX", round(LOCK_SECONDS * 1000)),
-            *(("SET", token_key, secrets.token_bytes(TOKEN_BYTES), "NX") for token_key in token_keys),
-            ("MGET", self.entry_key(key), *token_keys, self.lock_key(key)),
-        )
-        return _lookup(values)._replace(lock=found), lock if locked else None
+        arguments: list[str | bytes | int] = [
+            *(self._lease_ms, self._mark_ms, lock, round(LOCK_SECONDS * 1000), new_mark()),
+            *(secrets.token_bytes(TOKEN_BYTES) for _ in tags),
+        ]
+        keys = [self.entry_key(key), self.lock_key(key), *self._token_and_marks_keys(tags)]
+
+        def begin() -> Lookup:
+            with _full_as_such():
+                replication_id, values = self._run(BEGIN_FILL, keys, arguments)
+            return _lookup_with_lock(values, history_of(replication_id), count=len(tags) + 2)
+
+        lookup = self.breaker.call(begin)
+        # A script that was executed before its reply was lost finds its own lock when it is sent again.
+        return lookup, lock if lookup.lock == lock else None
 
     def save(self, key: str, entry: Entry, *, timeout_seconds: float, lock: bytes | None) -> None:
         """Store the entry and release the lock."""
         milliseconds = max(1, round(timeout_seconds * 1000))
-        self._call(
-            ("SET", self.entry_key(key), encode(entry), "PX", milliseconds), *self._unlocking(key, lock)
+        commands = (
+            ("SET", self.entry_key(key), encode(entry), "PX", milliseconds),
+            *self._unlocking(key, lock),
         )
+
+        def store() -> None:
+            with _full_as_such():
+                self._connections.call(*commands, seconds=self._read_seconds)
+
+        self.breaker.call(store)
 
     def unlock(self, key: str, lock: bytes | None) -> None:
         """Release the lock after a failed fill, so that another request can fill."""
         if lock is not None:
             self._call(*self._unlocking(key, lock))
 
-    def set_hit_for_miss(self, key: str, lock: bytes | None) -> None:
-        """Replace the lock after a response that cannot be stored, so that other requests do not wait."""
+    def set_hit_for_miss(self, key: str, lock: bytes | None, *, after_seconds: float = 0.0) -> None:
+        """Replace the lock after a response that cannot be stored, so that other requests do not wait.
+
+        ``after_seconds`` is how long the fill took: requests do not wait for ten times as long.
+        """
         if lock is not None:
-            milliseconds = round(HIT_FOR_MISS_SECONDS * 1000)
+            seconds = min(HIT_FOR_MISS_FILLS * after_seconds, LONGEST_HIT_FOR_MISS_SECONDS)
+            milliseconds = round(max(seconds, HIT_FOR_MISS_SECONDS) * 1000)
             self._call(("EVAL", HIT_FOR_MISS_SCRIPT, 1, self.lock_key(key), lock, HIT_FOR_MISS, milliseconds))
 
-    def guard(self, tags: Iterable[str]) -> None:
-        """Before a write, let the tokens of these tags expire within one lease; create missing ones.
+    def guard(self, tags: Iterable[str], mark: str) -> None:
+        """Before a write, let no token of these tags outlive one lease until a rotation ends the mark."""
+        keys = self._token_and_marks_keys(tags)
+        try:
+            self._write(GUARD, keys, [self._lease_ms, self._mark_ms, mark])
+        except ResponseError as error:
+            self._forget(keys, error)
 
-        In a transaction of Redis, so that no token can expire between its two commands.
+    def rotate(self, tags: Iterable[str], *, ends: Iterable[str] = ()) -> None:
+        """After a write, replace the tokens of these tags. Every entry under the old tokens is dead.
+
+        ``ends`` names the marks that end with the rotation.
         """
-        commands: list[Command] = []
-        for tag in tags:
-            key = self.token_key(tag)
-            commands.append(("SET", key, secrets.token_bytes(TOKEN_BYTES), "NX", "PX", self._lease_ms))
-            commands.append(("PEXPIRE", key, self._lease_ms))
-        self._call(("MULTI",), *commands, ("EXEC",))
+        tags = tuple(tags)
+        tokens = [secrets.token_bytes(TOKEN_BYTES) for _ in tags]
+        keys = self._token_and_marks_keys(tags)
+        try:
+            self._write(ROTATE, keys, [self._lease_ms, len(tags), *tokens, *ends])
+        except ResponseError as error:
+            self._forget(keys, error)
 
-    def rotate(self, tags: Iterable[str]) -> None:
-        """After a write, replace the tokens of these tags. Every entry under the old tokens is dead."""
-        self._call(*self._rotating(tags))
+    def unmark(self, tags: Iterable[str], mark: str) -> None:
+        """End the mark of a transaction that was certainly rolled back."""
+        self._write(UNMARK, [self.marks_key(tag) for tag in tags], [mark])
 
-    def _rotating(self, tags: Iterable[str]) -> list[Command]:
-        return [
-            ("SET", self.token_key(tag), secrets.token_bytes(TOKEN_BYTES), "PX", self._lease_ms)
-            for tag in tags
-        ]
+    def _forget(self, keys: Sequence[str], error: ResponseError) -> None:
+        """Delete the tokens and the marks, which Redis still does when it is out of memory.
 
-    def _flush_pending(self, tags: Iterable[str]) -> None:
-        # The SET makes sure that Redis takes writes: a replica or a full server must keep the breaker open.
-        self._connections.call(
-            ("SET", f"{self._start}:probe", str(time.time()), "PX", self._lease_ms),
-            # Every tag, because other processes may have written during the outage and may have ended
-            # before they could send their rotations.
-            *self._rotating({*self._every_tag(), *tags}),
+        The tags are rotated by that, and their next begin-fill treats them as guarded.
+        """
+        if not _is_out_of_memory(error):
+            self.breaker.open(error)
+            raise Outage from error
+        self._call(("DEL", *keys))
+
+    def _write(self, script: Script, keys: Sequence[str], arguments: Sequence[str | bytes | int]) -> None:
+        """Raises ``ResponseError`` too, which does not open the breaker."""
+        if self.breaker.is_open:
+            raise Outage
+        try:
+            self._run(script, keys, arguments, by=self._write_patiently)
+        except ResponseError:
+            raise
+        except (RedisError, OSError) as error:
+            self.breaker.open(error)
+            raise Outage from error
+
+    def _run(
+        self,
+        script: Script,
+        keys: Sequence[str],
+        arguments: Sequence[str | bytes | int],
+        *,
+        by: Callable[..., list[Any]] | None = None,
+    ) -> Any:
+        """The reply of the script. Raises redis-py's errors."""
+        call = by or self._read_once
+        rest = (len(keys), *keys, *arguments)
+        try:
+            (reply,) = call(("EVALSHA", script.sha, *rest))
+        except NoScriptError:
+            (reply,) = call(("EVAL", script.text, *rest))
+        return reply
+
+    def _read_once(self, *commands: Command) -> list[Any]:
+        return self._connections.call(*commands, seconds=self._read_seconds)
+
+    def _write_patiently(self, *commands: Command) -> list[Any]:
+        return self._connections.call_patiently(*commands, seconds=self._write_seconds)
+
+    def rehearsal(self) -> tuple[Command, ...]:
+        """Each command that the engine sends, on keys that nothing else uses.
+
+        They show that Redis allows each command before a write relies on it.
+        """
+        entry, lock, token, marks = (
+            f"{self._start}:rehearsal:{name}" for name in ("entry", "lock", "token", "marks")
         )
+        keys = (entry, lock, token, marks)
+        fill = (self._lease_ms, self._lease_ms, "lock", self._lease_ms, "mark", "token")
+        return (
+            ("MGET", *keys),
+            ("SET", entry, "", "PX", self._lease_ms),
+            ("GET", entry),
+            ("EXISTS", entry),
+            ("TYPE", entry),
+            ("PTTL", entry),
+            ("PEXPIRE", entry, self._lease_ms),
+            ("ZADD", marks, 1, "m:mark"),
+            ("ZSCORE", marks, "m:mark"),
+            ("ZCARD", marks),
+            ("ZREM", marks, "m:mark"),
+            ("ZREMRANGEBYSCORE", marks, "-inf", "(1"),
+            ("TIME",),
+            ("INFO", "replication"),
+            ("EVAL", BEGIN_FILL.text, 4, *keys, *fill),
+            ("EVAL", GUARD.text, 2, token, marks, self._lease_ms, self._lease_ms, "mark"),
+            ("EVAL", ROTATE.text, 2, token, marks, self._lease_ms, 1, "token", "mark"),
+            ("EVAL", UNMARK.text, 1, marks, "mark"),
+            ("EVALSHA", ROTATE.sha, 2, token, marks, self._lease_ms, 1, "token", "mark"),
+            ("DEL", *keys),
+        )
+
+    def _flush_pending(self, pending: PendingRotations) -> None:
+        self._connections.rehearse(seconds=self._write_seconds)
+        # A replica or a server that refuses writes must keep the breaker open.
+        self._read_once(("SET", f"{self._start}:written", str(time.time()), "PX", self._lease_ms))
+        for tag, ends in pending.items():
+            self._rotate_now([tag], ends)
+        # Every tag, because other processes may have written during the outage and may have ended
+        # before they could send their rotations.
+        others = {*self._every_tag()} - pending.keys()
+        self._rotate_now([*others], ())
+        # As after a guard: a writer whose guard failed may be between its COMMIT and its rotation.
+        if tags := [*others, *pending]:
+            self._read_once(*(("PEXPIRE", self.token_key(tag), self._lease_ms) for tag in tags))
+
+    def _rotate_now(self, tags: Sequence[str], ends: Iterable[str]) -> None:
+        """Raises redis-py's errors, also while the breaker is open."""
+        if tags:
+            tokens = [secrets.token_bytes(TOKEN_BYTES) for _ in tags]
+            self._run(ROTATE, self._token_and_marks_keys(tags), [self._lease_ms, len(tags), *tokens, *ends])
+
+    def _token_and_marks_keys(self, tags: Iterable[str]) -> list[str]:
+        return [key for tag in tags for key in (self.token_key(tag), self.marks_key(tag))]
+
+    def _finish_read(self, sent: PendingReplies) -> Lookup:
+        (reply,), history = self._connections.receive(sent)
+        return _lookup(reply, history, count=len(sent.commands[0]) - 1)
+
+    def _read_with_lock(self, command: Command) -> Lookup:
+        sent = self._connections.send(command, seconds=self._read_seconds)
+        (reply,), history = self._connections.receive(sent)
+        return _lookup_with_lock(reply, history, count=len(command) - 1)
 
     def _unlocking(self, key: str, lock: bytes | None) -> list[Command]:
         # Compared first: after a fill that took longer than its lock, another request may hold the lock.
         return [("EVAL", UNLOCK_SCRIPT, 1, self.lock_key(key), lock)] if lock is not None else []
 
     def _call(self, *commands: Command) -> list[Any]:
-        return self.breaker.call(lambda: self._connections.call(*commands))
+        return self.breaker.call(lambda: self._read_once(*commands))
 
 
 UNLOCK_SCRIPT = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
 
 
 HIT_FOR_MISS_SCRIPT = (
-    "if redis.call('get', KEYS[1]) == ARGV[1] then "
+    # The filler's own lock, or none: it has run out during a long fill.
+    "local lock = redis.call('get', KEYS[1]) "
+    "if not lock or lock == ARGV[1] then "
     "return redis.call('set', KEYS[1], ARGV[2], 'PX', ARGV[3]) end return 0"
 )
 
 
-def _lookup(values: Sequence[Any]) -> Lookup:
-    stored, *found = values
+class Full(Outage):
+    """Redis is out of memory: nothing can be stored, but stored entries can be read."""
+
+    detail = "out-of-memory"
+
+
+@contextmanager
+def _full_as_such() -> Iterator[None]:
+    try:
+        yield
+    except ResponseError as error:
+        if _is_out_of_memory(error):
+            raise Full from error
+        raise
+
+
+def new_mark() -> str:
+    """A random name for the mark of one transaction."""
+    return secrets.token_hex(MARK_BYTES)
+
+
+def _lookup(reply: Any, history: bytes, *, count: int) -> Lookup:
+    stored, *found = values_of(reply, count)
     # A value of another length is no token: an entry can neither be live nor be stored under it.
     tokens = [token if token is not None and len(token) == TOKEN_BYTES else None for token in found]
     entry = decode(stored) if stored is not None else None
-    return Lookup(entry, tuple(tokens), entry is not None and entry.is_live(tokens))
+    is_live = entry is not None and entry.is_live(tokens, history)
+    return Lookup(entry, tuple(tokens), is_live, history)
+
+
+def _lookup_with_lock(reply: Any, history: bytes, *, count: int) -> Lookup:
+    *values, lock = values_of(reply, count)
+    return _lookup(values, history, count=count - 1)._replace(lock=lock)
+
+
+def _is_out_of_memory(error: ResponseError) -> bool:
+    """Scripts wrap the message in one of their own before Redis 7."""
+    return isinstance(error, OutOfMemoryError) or "OOM command not allowed" in str(error)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from typing import Any, cast
 
 from redis.connection import UnixDomainSocketConnection
@@ -18,6 +19,7 @@ class PrivateRedisConnection(UnixDomainSocketConnection):
     def __init__(self, *, server: PrivateRedis, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.server = server
+        self.started_server_in_seconds = 0.0
 
     def _connect(self) -> socket.socket:
         connect = super()._connect
@@ -25,5 +27,7 @@ class PrivateRedisConnection(UnixDomainSocketConnection):
         try:
             return cast("socket.socket", connect())
         except (FileNotFoundError, ConnectionRefusedError):
+            began = time.monotonic()
             self.server.ensure_running()
+            self.started_server_in_seconds = time.monotonic() - began
             return cast("socket.socket", connect())

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from pytest_django import Settings
 
@@ -20,6 +21,9 @@ BAD_VALUES: dict[str, list[Any]] = {
     "READ_CACHE_ALIAS": ["", None, 5],
     "READ_CACHE_LEASE_SECONDS": [0, -1, "soon", None, float("nan"), float("inf"), 3601],
     "READ_CACHE_WAIT_SECONDS": [-0.001, "", None, 3601],
+    "READ_CACHE_LONGEST_WRITE_SECONDS": [0, -1, "", "soon", float("nan"), 86_401],
+    "READ_CACHE_READ_SECONDS": [0, -1, None, 3601],
+    "READ_CACHE_WRITE_SECONDS": [0, -1, None, 3601],
     "READ_CACHE_STRICT": ["False", 1, None],
     "READ_CACHE_NAME": ["", None, "Läden", "two\nlines", "\x7f"],
 }
@@ -32,7 +36,14 @@ def test_a_project_may_leave_every_setting_out(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(conf, "settings", object())
 
     assert configuration.__wrapped__() == Configuration(
-        alias="read", lease_seconds=10.0, wait_seconds=5.0, strict=False, name="readcache"
+        alias="read",
+        lease_seconds=10.0,
+        wait_seconds=5.0,
+        longest_write_seconds=60 if connection.vendor == "sqlite" else 3600,
+        read_seconds=0.25,
+        write_seconds=0.5,
+        strict=False,
+        name="readcache",
     )
 
 
@@ -45,6 +56,9 @@ def test_a_project_may_leave_every_setting_out(monkeypatch: pytest.MonkeyPatch) 
         # As from the environment.
         ("READ_CACHE_WAIT_SECONDS", "2.5", "wait_seconds", 2.5),
         ("READ_CACHE_WAIT_SECONDS", 0, "wait_seconds", 0.0),
+        ("READ_CACHE_LONGEST_WRITE_SECONDS", 30, "longest_write_seconds", 30.0),
+        ("READ_CACHE_READ_SECONDS", 1, "read_seconds", 1.0),
+        ("READ_CACHE_WRITE_SECONDS", 2, "write_seconds", 2.0),
         ("READ_CACHE_STRICT", True, "strict", True),
         ("READ_CACHE_NAME", "library-1.example", "name", "library-1.example"),
         ("READ_CACHE_NAME", "The library", "name", '"The library"'),

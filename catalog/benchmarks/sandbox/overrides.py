@@ -30,7 +30,12 @@ def overrides(
     default = shop["default"]
     additional = {alias: {**default, **config} for alias, config in (additional_caches or {}).items()}
     all_caches = {**shop, BUILTIN_ALIAS: builtin_cache(default), **additional}
+    patience = {
+        "READ_CACHE_READ_SECONDS": REDIS_PATIENCE_SECONDS,
+        "READ_CACHE_WRITE_SECONDS": REDIS_PATIENCE_SECONDS,
+    }
     return {
+        **(patience if is_patient else {}),
         "CACHES": {alias: {**config, "KEY_PREFIX": key_prefix} for alias, config in all_caches.items()},
         "ALLOWED_HOSTS": [TEST_CLIENT_HOST, "127.0.0.1"],
         "DEBUG": False,

@@ -30,6 +30,7 @@ def server(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     alias = PRODUCTION_CACHES["read"]
     pool = alias["OPTIONS"]["CONNECTION_POOL_KWARGS"] | {"server": redis}
     options = {**alias["OPTIONS"], "CONNECTION_POOL_KWARGS": pool}
+    settings.READ_CACHE_READ_SECONDS = TIME_LIMIT_SECONDS
     settings.CACHES = settings.CACHES | {
         "read": {**alias, "LOCATION": redis.url(database=2), "OPTIONS": options}
     }

@@ -13,18 +13,19 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models.signals import post_save
 from django.forms import model_to_dict
 from django.test import Client
 from pytest_django import Settings
 
+from instruments.marks import end_marks
 from instruments.processes.process import Process
 from instruments.processes.writer import write_alone, write_in_a_transaction
 from instruments.rows import make_author, make_book, make_topic
 from instruments.transactions import in_another_thread, threads, undone
 from instruments.visitors import get, is_hit, read, status, uncached
-from instruments.waiting import PATIENCE_SECONDS, POLL_SECONDS, wait_until
+from instruments.waiting import PATIENCE_SECONDS, POLL_SECONDS
 from library.models import Author, Book, Topic
 from readcache.invalidation.rotations import rotated
 from readcache.invalidation.watch import watch
@@ -63,6 +64,13 @@ def rename(book: Book, title: str = "New") -> None:
 
 def token_key(tag: str = BOOK_TAG) -> str:
     return store().token_key(tag)
+
+
+def read_under_an_immortal_token(redis: Any) -> None:
+    read(LIST)
+    end_marks(redis)
+    read(LIST)
+    assert redis.pttl(token_key()) == -1
 
 
 def lives_at_most_one_lease(redis: Any) -> bool:
@@ -290,16 +298,15 @@ def writer(write: Callable[[], None]) -> Iterator[Process]:
 def test_the_write_of_a_writer_killed_before_its_rotation_is_seen_when_the_lease_ends(
     write: Callable[[], None], book: Book, short_lease: None, redis: Any
 ) -> None:
-    redis.delete(token_key())
-    read(LIST)
-    assert redis.pttl(token_key()) == -1
+    read_under_an_immortal_token(redis)
 
     with writer(write) as killed:
         if write is write_in_a_transaction:
             killed.wait_for("written")
-            assert lives_at_most_one_lease(redis)
+            assert redis.pttl(token_key()) == -1
             killed.go_on()
         killed.wait_for("committed")
+        assert lives_at_most_one_lease(redis)
         killed.kill()
 
     assert true_title() == "New"
@@ -341,9 +348,11 @@ def test_the_token_of_a_rotation_during_the_transaction_of_a_killed_writer_dies_
 # Guards
 
 
-def test_the_guard_is_renewed_before_the_commit_of_a_long_transaction(
+def test_the_guard_comes_right_before_the_commit_of_a_transaction(
     book: Book, short_lease: None, redis: Any
 ) -> None:
+    """However long the transaction is: a guard at its first statement would have run out."""
+    read_under_an_immortal_token(redis)
     lives: list[bool] = []
     watched = watch(connection)
     send_commit = watched._commit
@@ -356,66 +365,58 @@ def test_the_guard_is_renewed_before_the_commit_of_a_long_transaction(
     try:
         with transaction.atomic():
             rename(book)
-            wait_until(lambda: not redis.exists(token_key()))
-            # A reader makes a token that lasts, and fills the old page under it.
-            assert in_another_thread(lambda: title_in(LIST)) == "Old"
             assert redis.pttl(token_key()) == -1
+            # The old page stays a hit for the others: nothing was committed.
+            assert in_another_thread(lambda: is_hit(get(LIST)))
     finally:
         watched._commit = send_commit
 
     assert lives == [True]
+    assert redis.pttl(token_key()) == -1
     assert title_in(LIST) == "New"
 
 
-def test_the_guard_is_renewed_by_a_later_statement_of_a_long_transaction(
-    book: Book, short_lease: None, redis: Any
-) -> None:
-    with transaction.atomic():
-        rename(book)
-        wait_until(lambda: not redis.exists(token_key()))
-        assert in_another_thread(lambda: title_in(LIST)) == "Old"
-        assert redis.pttl(token_key()) == -1
-        rename(book, "Newer")
-        assert lives_at_most_one_lease(redis)
+def test_a_refused_commit_ends_its_mark(book: Book, short_lease: None, redis: Any) -> None:
+    """The database said that it did not commit: nothing is left that could commit later."""
+    read_under_an_immortal_token(redis)
+    watched = watch(connection)
+    send_commit = watched._commit
 
-    assert title_in(LIST) == "Newer"
+    def refuse() -> None:
+        raise IntegrityError("a deferred constraint")
 
+    watched._commit = refuse
+    try:
+        with pytest.raises(IntegrityError), transaction.atomic():
+            rename(book)
+    finally:
+        watched._commit = send_commit
 
-def test_a_guard_bounds_the_life_of_a_token_and_keeps_its_value(
-    book: Book, short_lease: None, redis: Any
-) -> None:
-    redis.delete(token_key())
-    read(LIST)
-    token = redis.get(token_key())
+    assert title_in(LIST) == "Old"
     assert redis.pttl(token_key()) == -1
 
-    with transaction.atomic():
-        rename(book)
-        assert redis.get(token_key()) == token
-        assert lives_at_most_one_lease(redis)
-        # The old page stays a hit for the others: nothing was committed.
-        assert in_another_thread(lambda: is_hit(get(LIST)))
 
-    assert redis.get(token_key()) != token
+def test_a_commit_whose_answer_was_lost_leaves_its_mark(
+    book: Book, short_lease: None, redis: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database may commit yet."""
+    read_under_an_immortal_token(redis)
+    watched = watch(connection)
+
+    def lose() -> None:
+        raise OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(watched, "_commit", lose)
+    monkeypatch.setattr("readcache.invalidation.watch.is_open", lambda connection: False)
+    with pytest.raises(OperationalError), transaction.atomic():
+        rename(book)
+
+    assert title_in(LIST) == "Old"
     assert lives_at_most_one_lease(redis)
 
 
-def test_a_reader_does_not_prolong_the_life_of_a_guarded_token(
-    book: Book, short_lease: None, redis: Any
-) -> None:
-    redis.delete(token_key())
-
-    with transaction.atomic():
-        rename(book)
-        guarded = redis.get(token_key())
-        in_another_thread(lambda: read(LIST))
-        assert redis.get(token_key()) == guarded
-        assert lives_at_most_one_lease(redis)
-
-
 def test_the_guard_comes_before_the_statement(book: Book, short_lease: None, redis: Any) -> None:
-    redis.delete(token_key())
-    read(LIST)
+    read_under_an_immortal_token(redis)
     lives: list[bool] = []
 
     def look(execute: Any, sql: str, *rest: Any) -> Any:

@@ -26,11 +26,11 @@ def rotations() -> Any:
 @pytest.mark.django_db
 def test_the_tables_that_are_read_meanwhile_are_recorded() -> None:
     Topic.objects.count()
-    with recording_reads() as tables:
+    with recording_reads() as reads:
         Book.objects.count()
     Topic.objects.count()
 
-    assert tables == {"library_book"}
+    assert reads.tables == {"library_book"}
 
 
 @pytest.mark.django_db
@@ -41,25 +41,26 @@ def test_a_recording_inside_another_belongs_to_both() -> None:
             Book.objects.count()
         Topic.objects.count()
 
-    assert inner == {"library_book"}
-    assert outer == {"library_book", "library_topic"}
+    assert inner.tables == {"library_book"}
+    assert outer.tables == {"library_book", "library_topic"}
 
 
 @pytest.mark.django_db(transaction=True)
-def test_another_thread_does_not_record() -> None:
-    with recording_reads() as tables:
+def test_the_reads_of_another_thread_are_kept_apart() -> None:
+    with recording_reads() as reads:
         in_another_thread(Book.objects.count)
 
-    assert tables == set()
+    assert reads.tables == set()
+    assert reads.by_helpers == {"library_book"}
 
 
 @pytest.mark.django_db
 def test_a_recording_that_fails_leaves_none() -> None:
-    with pytest.raises(RuntimeError), recording_reads() as tables:
+    with pytest.raises(RuntimeError), recording_reads() as reads:
         raise RuntimeError
 
     Book.objects.count()
-    assert tables == set()
+    assert reads.tables == reads.by_helpers == set()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -104,7 +104,13 @@ CACHES: dict[str, dict[str, Any]] = {
 }
 
 READ_CACHE_WAIT_SECONDS = float(os.environ.get("LIBRARY_WAIT_SECONDS") or 5)
+# Only the tests of outages have a project's own limits.
+READ_CACHE_READ_SECONDS = READ_CACHE_WRITE_SECONDS = float(os.environ.get("LIBRARY_REDIS_SECONDS") or 10)
 READ_CACHE_LEASE_SECONDS = float(os.environ.get("LIBRARY_LEASE_SECONDS") or 10)
+# Of a process that a test has started.
+if "LIBRARY_REDIS_URL" in os.environ:
+    CACHES["read"] = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": os.environ["LIBRARY_REDIS_URL"]}
+
 # A view that reads a table it did not declare is an error here, and a warning in production.
 READ_CACHE_STRICT = True
 # A name that is not the default.

@@ -61,10 +61,6 @@ def locks(redis: Any) -> dict[bytes, bytes]:
     return {key: redis.get(key) for key in redis.scan_iter(":rc1:lock:*")}
 
 
-# The SETs that a request sends to claim a fill of the list or of a book: its lock and four tokens.
-SETS_OF_A_CLAIM = 5
-
-
 class Claims:
     """Counts the requests that have tried to get a lock since this was made. Nobody may write meanwhile."""
 
@@ -73,10 +69,11 @@ class Claims:
         self._before = self._calls()
 
     def _calls(self) -> int:
-        return int(self._redis.info("commandstats").get("cmdstat_set", {}).get("calls", 0))
+        # Of the script that begins a fill.
+        return int(self._redis.info("commandstats").get("cmdstat_evalsha", {}).get("calls", 0))
 
     def wait_for(self, requests: int) -> None:
-        wait_until(lambda: self._calls() - self._before >= SETS_OF_A_CLAIM * requests)
+        wait_until(lambda: self._calls() - self._before >= requests)
 
 
 class Queries:

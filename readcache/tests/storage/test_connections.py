@@ -16,7 +16,7 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from instruments.waiting import PATIENCE_SECONDS, wait_until
-from readcache.storage.connections import Connections
+from readcache.storage.connections import Connections, PendingReplies
 from readcache.storage.current import store
 
 
@@ -31,19 +31,32 @@ def client(redis: Any) -> Iterator[Redis]:
 
 @pytest.fixture
 def connections(client: Redis) -> Connections:
-    return Connections(client)
+    return Connections(client, probe_key=":probe")
+
+
+def send(connections: Connections, *commands: Any) -> PendingReplies:
+    return connections.send(*commands, seconds=PATIENCE_SECONDS)
+
+
+def receive(connections: Connections, pending: PendingReplies) -> list[Any]:
+    replies, _ = connections.receive(pending)
+    return replies
+
+
+def call(connections: Connections, *commands: Any) -> list[Any]:
+    return connections.call(*commands, seconds=PATIENCE_SECONDS)
 
 
 def identity(connections: Connections) -> int:
     """Redis' number of the connection that is used next."""
-    [number] = connections.call(("CLIENT", "ID"))
+    [number] = call(connections, ("CLIENT", "ID"))
     return int(number)
 
 
 def two_identities(connections: Connections) -> list[int]:
     """The numbers of two connections that are used at once and idle after that, the last used last."""
-    sent = [connections.send(("CLIENT", "ID")) for _ in range(2)]
-    return [int(connections.receive(each)[0]) for each in sent]
+    sent = [send(connections, ("CLIENT", "ID")) for _ in range(2)]
+    return [int(receive(connections, each)[0]) for each in sent]
 
 
 def connected(redis: Any) -> set[int]:
@@ -52,7 +65,7 @@ def connected(redis: Any) -> set[int]:
 
 
 def test_every_command_has_its_reply(connections: Connections) -> None:
-    replies = connections.call(("SET", "a", b"\x00\xff"), ("SET", "a", 2, "NX"), ("MGET", "a", "b"))
+    replies = call(connections, ("SET", "a", b"\x00\xff"), ("SET", "a", 2, "NX"), ("MGET", "a", "b"))
 
     assert replies == [b"OK", None, [b"\x00\xff", None]]
 
@@ -63,10 +76,10 @@ def test_a_connection_is_used_again(connections: Connections) -> None:
 
 def test_closed_connections_are_not_used_again(connections: Connections) -> None:
     before = identity(connections)
-    pending = connections.send(("ECHO", "pending"))
+    pending = send(connections, ("ECHO", "pending"))
     connections.close()
 
-    assert connections.receive(pending) == [b"pending"]
+    assert receive(connections, pending) == [b"pending"]
     numbers = [before, identity(connections), identity(connections)]
     assert len({*numbers}) == len(numbers)
 
@@ -74,26 +87,26 @@ def test_closed_connections_are_not_used_again(connections: Connections) -> None
 def test_commands_sent_while_another_reply_is_pending_have_a_connection_of_their_own(
     connections: Connections,
 ) -> None:
-    first, second = connections.send(("ECHO", "first")), connections.send(("ECHO", "second"))
+    first, second = send(connections, ("ECHO", "first")), send(connections, ("ECHO", "second"))
 
-    assert connections.receive(second) == [b"second"]
-    assert connections.receive(first) == [b"first"]
+    assert receive(connections, second) == [b"second"]
+    assert receive(connections, first) == [b"first"]
 
 
 def test_a_reply_that_nobody_took_is_never_the_reply_to_another_command(connections: Connections) -> None:
     before = identity(connections)
-    connections.send(("ECHO", "dropped"))
+    send(connections, ("ECHO", "dropped"))
 
-    assert connections.call(("ECHO", "mine")) == [b"mine"]
+    assert call(connections, ("ECHO", "mine")) == [b"mine"]
     assert identity(connections) != before
 
 
 def test_replies_after_a_refused_command_are_never_the_replies_to_others(connections: Connections) -> None:
     before = identity(connections)
     with pytest.raises(ResponseError):
-        connections.call(("SET", "a", 1), ("INCR", "a", "too many"), ("ECHO", "left over"))
+        call(connections, ("SET", "a", 1), ("INCR", "a", "too many"), ("ECHO", "left over"))
 
-    assert connections.call(("ECHO", "mine")) == [b"mine"]
+    assert call(connections, ("ECHO", "mine")) == [b"mine"]
     assert identity(connections) != before
 
 
@@ -104,18 +117,18 @@ def test_a_connection_closed_by_a_restarted_server_is_replaced(
     redis.set("a", 1)
     redis.client_kill_filter(_id=str(identity(connections)))
 
-    assert connections.call(*commands) == ([b"1"] if len(commands) == 1 else [b"OK", [b"2", None]])
+    assert call(connections, *commands) == ([b"1"] if len(commands) == 1 else [b"OK", [b"2", None]])
 
 
 def test_a_connection_closed_while_its_reply_is_pending_is_replaced(
     connections: Connections, redis: Any
 ) -> None:
     number = identity(connections)
-    sent = connections.send(("BLPOP", "nothing", 5))
+    sent = send(connections, ("BLPOP", "nothing", 5))
     redis.client_kill_filter(_id=str(number))
     redis.rpush("nothing", "something")
 
-    assert connections.receive(sent) == [[b"nothing", b"something"]]
+    assert receive(connections, sent) == [[b"nothing", b"something"]]
 
 
 @pytest.mark.parametrize("is_sent", [False, True], ids=["before it is used", "while its reply is pending"])
@@ -125,11 +138,11 @@ def test_no_idle_connection_is_kept_after_another_was_lost(
     """A restarted server has closed all of them: each would cost a request another attempt."""
     idle, lost = two_identities(connections)
     assert {idle, lost} <= connected(redis)
-    sent = connections.send(("BLPOP", "list", 60)) if is_sent else None
+    sent = send(connections, ("BLPOP", "list", 60)) if is_sent else None
     redis.client_kill_filter(_id=str(lost))
     redis.rpush("list", "item")
 
-    assert connections.receive(sent or connections.send(("LPOP", "list")))
+    assert receive(connections, sent or send(connections, ("LPOP", "list")))
 
     wait_until(lambda: idle not in connected(redis))
 
@@ -140,7 +153,7 @@ def test_threads_never_share_a_connection(connections: Connections) -> None:
     def echo(number: int) -> bool:
         start.wait(PATIENCE_SECONDS)
         return all(
-            connections.call(("ECHO", f"{number} {i}")) == [f"{number} {i}".encode()] for i in range(200)
+            call(connections, ("ECHO", f"{number} {i}")) == [f"{number} {i}".encode()] for i in range(200)
         )
 
     with ThreadPoolExecutor(max_workers=8) as executor:

@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from readcache.storage.entries import FORMAT, HEADER, TOKEN_BYTES, Entry, decode, encode, make_entry
+from readcache.storage.entries import (
+    FORMAT,
+    HEADER,
+    HISTORY_BYTES,
+    NO_HISTORY,
+    TOKEN_BYTES,
+    Entry,
+    decode,
+    encode,
+    make_entry,
+)
 
 TOKENS = (b"a" * TOKEN_BYTES, b"b" * TOKEN_BYTES)
 COMPRESSIBLE = b'{"name":"kettle"}' * 40
@@ -38,7 +48,7 @@ def test_a_stored_entry_is_read_as_it_was_made(body: bytes, tokens: list[bytes],
     assert read == entry
     assert read.body == body
     assert (read.body_length, read.filled_at_ms) == (len(body), now_ms)
-    assert read.is_live(tokens)
+    assert read.is_live(tokens, NO_HISTORY)
 
 
 @given(body=st.text(max_size=500))
@@ -129,9 +139,9 @@ def test_overwritten_bytes_never_give_a_wrong_body(start: int, noise: bytes) -> 
 
 def test_an_entry_of_another_version_is_not_an_entry() -> None:
     whole = stored(COMPRESSIBLE)
-    assert whole.startswith(b"R1")
+    assert whole.startswith(b"R2")
 
-    for format_version in (b"R0", b"R2", b"r1", b"\x80\x05"):
+    for format_version in (b"R1", b"R3", b"r2", b"\x80\x05"):
         assert decode(format_version + whole[len(format_version) :]) is None
 
 
@@ -147,34 +157,44 @@ def entry_under(*tokens: bytes) -> Entry:
 def test_an_entry_is_live_while_each_token_is_the_one_it_was_filled_under() -> None:
     first, second = TOKENS
 
-    assert entry_under(first, second).is_live([first, second])
-    assert not entry_under(first, second).is_live([second, first])
-    assert not entry_under(first, second).is_live([first, b"c" * TOKEN_BYTES])
-    assert not entry_under(first, second).is_live([b"c" * TOKEN_BYTES, second])
+    assert entry_under(first, second).is_live([first, second], NO_HISTORY)
+    assert not entry_under(first, second).is_live([second, first], NO_HISTORY)
+    assert not entry_under(first, second).is_live([first, b"c" * TOKEN_BYTES], NO_HISTORY)
+    assert not entry_under(first, second).is_live([b"c" * TOKEN_BYTES, second], NO_HISTORY)
+
+
+def test_an_entry_is_dead_in_another_history() -> None:
+    entry = make_entry(COMPRESSIBLE, tokens=TOKENS, history=b"h" * HISTORY_BYTES, now_ms=0)
+    read = decode(encode(entry))
+
+    assert read is not None
+    assert read.is_live(TOKENS, b"h" * HISTORY_BYTES)
+    assert not read.is_live(TOKENS, b"i" * HISTORY_BYTES)
+    assert not read.is_live(TOKENS, NO_HISTORY)
 
 
 def test_an_entry_is_dead_while_a_token_is_missing() -> None:
     first, second = TOKENS
 
-    assert not entry_under(first, second).is_live([first, None])
-    assert not entry_under(first, second).is_live([None, second])
-    assert not entry_under(first, second).is_live([None, None])
+    assert not entry_under(first, second).is_live([first, None], NO_HISTORY)
+    assert not entry_under(first, second).is_live([None, second], NO_HISTORY)
+    assert not entry_under(first, second).is_live([None, None], NO_HISTORY)
     # These join to the same bytes when the missing token is left out.
-    assert not entry_under(first).is_live([first, None])
-    assert not entry_under().is_live([None])
+    assert not entry_under(first).is_live([first, None], NO_HISTORY)
+    assert not entry_under().is_live([None], NO_HISTORY)
 
 
 def test_an_entry_is_dead_under_more_or_fewer_tokens() -> None:
     first, second = TOKENS
 
-    assert not entry_under(first, second).is_live([first])
-    assert not entry_under(first).is_live([first, second])
-    assert not entry_under(first).is_live([])
+    assert not entry_under(first, second).is_live([first], NO_HISTORY)
+    assert not entry_under(first).is_live([first, second], NO_HISTORY)
+    assert not entry_under(first).is_live([], NO_HISTORY)
 
 
 @given(filled_under=tokens_of_entries, found=st.lists(st.none() | st.binary(max_size=40), max_size=6))
 def test_an_entry_is_dead_under_other_tokens(filled_under: list[bytes], found: list[bytes | None]) -> None:
-    is_live = entry_under(*filled_under).is_live(found)
+    is_live = entry_under(*filled_under).is_live(found, NO_HISTORY)
 
     assert not is_live or b"".join(filled_under) == b"".join(token or b"" for token in found)
     assert not is_live or None not in found

@@ -62,6 +62,13 @@ class Process:
     def wait_for(self, line: str) -> None:
         assert self.line() == line
 
+    def ask(self, line: str) -> str:
+        """The line that it prints in answer to this one."""
+        assert self._process.stdin
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.flush()
+        return self.line()
+
     def go_on(self) -> None:
         """Send the line for which the process waits."""
         assert self._process.stdin

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from django.db import transaction
 
@@ -24,7 +25,7 @@ def write_in_a_transaction() -> None:
         sys.stdin.readline()
 
 
-def _stop(tags: frozenset[str]) -> None:
+def _stop(tags: frozenset[str], **options: Any) -> None:
     _print("committed")
     sys.stdin.readline()
 

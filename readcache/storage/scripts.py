@@ -1,0 +1,129 @@
+"""Guard, begin-fill and rotate: the steps of the protocol that nothing may interrupt, as scripts of Redis.
+
+A tag has two keys: its *token*, and its *marks*, a sorted set without an expiry, so that no policy
+of eviction that spares keys without one takes it. A member of the marks is
+
+- ``m:<name>``, a mark, whose score is its deadline in milliseconds of Redis' clock: until then,
+  somebody may commit a write and never rotate;
+- ``h:<replication id>``, the member for the current history, whose score is infinite. Where it is
+  missing, marks may have been lost (a restart from a snapshot, a promotion, an eviction), and
+  begin-fill makes up for them.
+
+A token is immortal only if the member for the current history is there and no mark stands; otherwise
+it lives one lease.
+
+A script that has written something may go on writing where Redis is out of memory. Each script
+therefore removes expired marks first.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha1
+from typing import NamedTuple
+
+
+class Script(NamedTuple):
+    """``sha`` is the name by which EVALSHA knows the text."""
+
+    text: str
+    sha: str
+
+
+def _script(body: str) -> Script:
+    text = _PRELUDE + body
+    return Script(text, sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+_PRELUDE = """\
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+-- Removes the marks whose deadline is past, or whatever else is under the key.
+local function clean(marks)
+  if type(redis.pcall('ZREMRANGEBYSCORE', marks, '-inf', '(' .. now)) == 'table' then
+    redis.call('DEL', marks)
+  end
+end
+
+local function history()
+  return string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)') or 'none'
+end
+
+local function is_unmarked(marks, current)
+  return redis.call('ZSCORE', marks, 'h:' .. current) and redis.call('ZCARD', marks) == 1
+end
+"""
+
+# KEYS: a token and its marks, for each tag. ARGV: lease and life of a mark in milliseconds, the mark.
+# A guard only ever shortens a token's life: one that is dying already must not be kept alive by guards.
+GUARD = _script("""
+for i = 1, #KEYS, 2 do
+  clean(KEYS[i + 1])
+  local left = redis.call('PTTL', KEYS[i])
+  if left == -1 or left > tonumber(ARGV[1]) then redis.call('PEXPIRE', KEYS[i], ARGV[1]) end
+  redis.call('ZADD', KEYS[i + 1], now + ARGV[2], 'm:' .. ARGV[3])
+end
+return 1
+""")
+
+# KEYS: a token and its marks, for each tag. ARGV: lease in milliseconds, the number of tags, a token
+# for each, and the marks that end.
+ROTATE = _script("""
+local current = history()
+for i = 1, #KEYS, 2 do
+  clean(KEYS[i + 1])
+  for j = 3 + ARGV[2], #ARGV do redis.call('ZREM', KEYS[i + 1], 'm:' .. ARGV[j]) end
+  local token = ARGV[2 + (i + 1) / 2]
+  if is_unmarked(KEYS[i + 1], current) then
+    redis.call('SET', KEYS[i], token)
+  else
+    redis.call('SET', KEYS[i], token, 'PX', ARGV[1])
+  end
+end
+return 1
+""")
+
+# KEYS: marks of each tag. ARGV: the marks that end, of a transaction that was rolled back for certain.
+UNMARK = _script("""
+for i = 1, #KEYS do
+  clean(KEYS[i])
+  for j = 1, #ARGV do redis.call('ZREM', KEYS[i], 'm:' .. ARGV[j]) end
+end
+return 1
+""")
+
+# KEYS: entry, lock, then a token and its marks for each tag. ARGV: lease and life of a mark, in
+# milliseconds, the lock's value and its life, the name of a mark, then a token for each tag.
+# Returns the replication id, and the values of the entry, the tokens and the lock.
+BEGIN_FILL = _script("""
+local lock = redis.call('SET', KEYS[2], ARGV[3], 'NX', 'PX', ARGV[4])
+if not lock then
+  -- A value of another type is nobody's lock, and no lock of a filler lives longer than it was given:
+  -- Redis' clock was set back since.
+  local left = redis.call('PTTL', KEYS[2])
+  if redis.call('TYPE', KEYS[2]).ok ~= 'string' or left == -1 or left > tonumber(ARGV[4]) then
+    redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[4])
+  end
+end
+local current = history()
+local wanted = {KEYS[1]}
+for i = 3, #KEYS, 2 do
+  local token, marks = ARGV[5 + (i - 1) / 2], KEYS[i + 1]
+  clean(marks)
+  if not redis.call('ZSCORE', marks, 'h:' .. current) then
+    redis.call('ZREMRANGEBYSCORE', marks, 'inf', 'inf')
+    redis.call('ZADD', marks, 'inf', 'h:' .. current)
+    redis.call('ZADD', marks, now + ARGV[2], 'm:' .. ARGV[5])
+    redis.call('SET', KEYS[i], token, 'PX', ARGV[1])
+  elseif redis.call('EXISTS', KEYS[i]) == 0 then
+    if is_unmarked(marks, current) then
+      redis.call('SET', KEYS[i], token)
+    else
+      redis.call('SET', KEYS[i], token, 'PX', ARGV[1])
+    end
+  end
+  wanted[#wanted + 1] = KEYS[i]
+end
+wanted[#wanted + 1] = KEYS[2]
+return {current, redis.call('MGET', unpack(wanted))}
+""")
