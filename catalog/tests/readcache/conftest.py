@@ -1,4 +1,4 @@
-"""The engine's tests run with the textbook's receivers off, whose work must not hide a fault of it."""
+"""These tests run without the receivers of the textbook, whose work could hide a fault of the read cache."""
 
 from __future__ import annotations
 
