@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
-
 import pytest
 from django.conf import settings as project
 from pytest_django import Settings
@@ -39,17 +37,15 @@ def test_other_settings_leave_the_store_alone(settings: Settings) -> None:
 
 def test_of_several_servers_the_store_uses_the_first_to_which_django_redis_writes(settings: Settings) -> None:
     replicas = [project.PRIVATE_REDIS.url(database=database) for database in (3, 4, 5)]
-    caches = deepcopy(project.CACHES)
-    caches["read"]["LOCATION"] = [caches["read"]["LOCATION"], *replicas]
-    settings.CACHES = caches
+    alias = project.CACHES["read"]
+    settings.CACHES = {**project.CACHES, "read": {**alias, "LOCATION": [alias["LOCATION"], *replicas]}}
 
     assert store().client.connection_pool.connection_kwargs["db"] == 2
 
 
 def test_the_key_prefix_of_the_alias_begins_every_key(settings: Settings) -> None:
-    caches = deepcopy(project.CACHES)
-    caches["read"]["KEY_PREFIX"] = "prefix"
-    settings.CACHES = caches
+    alias = project.CACHES["read"]
+    settings.CACHES = {**project.CACHES, "read": {**alias, "KEY_PREFIX": "prefix"}}
 
     assert store().token_key("book").startswith("prefix:")
     assert store().entry_key("shelf").startswith("prefix:")
