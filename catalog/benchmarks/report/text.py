@@ -81,7 +81,8 @@ def _parts(run: Run, columns: int | None) -> Iterator[RenderableType]:
         yield Text(line)
     yield Text("")
     for strategy in run.strategies:
-        yield Text(f"{strategy.name}: {strategy.description}", style="dim")
+        # Descriptions are docstrings, which put code into double backticks.
+        yield Text(f"{strategy.name}: {strategy.description.replace('``', '')}", style="dim")
     for result in results:
         yield Text("")
         yield from _result_parts(result, columns)

@@ -105,8 +105,8 @@ def series_of(turns: Turns) -> Iterator[Series]:
 def verdict(turns: Turns, *, workers: int, clients: int) -> str:
     rate, share = median(turns.rates), median(turns.shares_of_floor)
     words = (
-        f"{turns.strategy}: {rate:,.0f} answers a second from {workers} workers to {clients} clients, "
-        f"{share:.0%} of the floor's"
+        f"{turns.strategy}: {rate:,.0f} answers per second from {workers} workers to {clients} clients, "
+        f"{share:.0%} of the floor's rate"
     )
     if turns.p99 is not None:
         words += f"; at half of that, 99% within {say(turns.p99, 's')}"

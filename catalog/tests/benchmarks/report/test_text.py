@@ -92,7 +92,7 @@ def test_markdown_shows_a_bad_figure_differently_from_the_best_one() -> None:
 def test_every_strategy_is_described_before_the_first_table() -> None:
     lines = render_text(example_run(), columns=None, colour=False).splitlines()
 
-    described = lines.index("readcache: The read cache of this project, ``readcache``.")
+    described = lines.index("readcache: The read cache of this project, readcache.")
     assert described < lines.index("latency: How fast are repeat requests?")
     assert any(line.startswith("floor-get: A bare view that fetches the same bytes") for line in lines)
     assert "- `uncached`: The plain views without any cache." in render_markdown(example_run())

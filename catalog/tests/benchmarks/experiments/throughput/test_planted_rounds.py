@@ -106,11 +106,11 @@ def test_each_case_has_the_figures_of_its_own_rounds(result: ExperimentResult) -
 def test_the_verdicts_are_of_two_workers_and_eight_clients(result: ExperimentResult) -> None:
     assert result.verdicts == (
         (
-            "uncached: 40 answers a second from 2 workers to 8 clients, 5% of the floor's; "
+            "uncached: 40 answers per second from 2 workers to 8 clients, 5% of the floor's rate; "
             "1 of 30 requests FAILED."
         ),
         (
-            "readcache: 400 answers a second from 2 workers to 8 clients, 50% of the floor's; "
+            "readcache: 400 answers per second from 2 workers to 8 clients, 50% of the floor's rate; "
             "at half of that, 99% within 5.00 ms."
         ),
     )

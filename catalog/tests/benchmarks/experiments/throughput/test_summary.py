@@ -109,7 +109,7 @@ def test_errors_of_both_loads_are_counted_and_reported() -> None:
 
     assert values(failing)["errors"] == 3
     assert verdict(failing, workers=2, clients=8) == (
-        "readcache: 50 answers a second from 2 workers to 8 clients, 50% of the floor's; "
+        "readcache: 50 answers per second from 2 workers to 8 clients, 50% of the floor's rate; "
         "3 of 40 requests FAILED."
     )
     (line,) = [each for each in warned([failing]) if "failed" in each]
@@ -118,7 +118,7 @@ def test_errors_of_both_loads_are_counted_and_reported() -> None:
 
 def test_a_verdict_without_faults_gives_the_p99() -> None:
     assert verdict(turns(), workers=2, clients=8) == (
-        "readcache: 70 answers a second from 2 workers to 8 clients, 70% of the floor's; "
+        "readcache: 70 answers per second from 2 workers to 8 clients, 70% of the floor's rate; "
         "at half of that, 99% within 5.00 ms."
     )
 
