@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest.tmpdir import tmppath_result_key
 from django.conf import settings
 from django.contrib.auth.models import User
 from rest_framework.test import APIClient
@@ -28,6 +29,11 @@ collect_ignore = ["readcache/tests"]
 ROOT = Path(__file__).parent
 
 Manage = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Set what pytest's ``tmp_path`` reads at its end: after Ctrl-C during a setup it would be missing."""
+    item.stash.setdefault(tmppath_result_key, {})
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -267,3 +268,27 @@ def test_the_end_by_a_signal_is_reported_as_shells_do(
     monkeypatch.setattr(pytest_runner, "ROOT", tmp_path)
 
     assert pytest_runner._run_pytest() == 128 + signal.SIGKILL
+
+
+def test_ctrl_c_during_the_setup_of_a_test_leaves_no_traceback(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "conftest.py", tmp_path)
+    (tmp_path / "test_it.py").write_text(
+        "import pytest\n"
+        "@pytest.fixture\n"
+        "def interrupted(tmp_path):\n"
+        "    raise KeyboardInterrupt\n"
+        "def test_it(interrupted):\n"
+        "    pass\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--config-file=pyproject.toml", str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == INTERRUPTED
+    assert "KeyboardInterrupt" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
