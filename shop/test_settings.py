@@ -29,6 +29,9 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["TEST"] = {"NAME": f"{_temporary_name}.sqlite3"}
     # It need not survive a power cut. Otherwise SQLite would wait for the disk after each test.
     DATABASES["default"]["OPTIONS"]["init_command"] += ";PRAGMA synchronous=OFF;"
+else:
+    # A database for each process, so that two runs at once do not drop each other's.
+    DATABASES["default"]["TEST"] = {"NAME": f"test_{DATABASES['default']['NAME']}_{os.getpid()}"}
 
 # A quarter of a second is long for Redis and short for a machine that runs tests on every core. Only the
 # tests of outages use the shop's time limits.

@@ -78,6 +78,9 @@ DATABASES: dict[str, dict[str, Any]] = {
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # A file: nobody can read a database in memory while a transaction is open.
     DATABASES["default"]["TEST"] = {"NAME": f"{_temporary_name}.sqlite3"}
+else:
+    # A database for each process, so that two runs at once do not drop each other's.
+    DATABASES["default"]["TEST"] = {"NAME": f"test_{DATABASES['default']['NAME']}_{os.getpid()}"}
 
 PRIVATE_REDIS_DIR = Path(os.environ.get("LIBRARY_REDIS_DIR") or f"{_temporary_name}.redis")
 PRIVATE_REDIS = PrivateRedis(PRIVATE_REDIS_DIR)
