@@ -18,7 +18,8 @@ CI_SCRIPT = ROOT / ".ci" / "run"
 
 @pytest.fixture
 def project() -> dict[str, Any]:
-    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    loaded: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return loaded
 
 
 @pytest.fixture
