@@ -7,8 +7,8 @@ filled up to half of its free memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +19,7 @@ from redis import ConnectionPool, Redis
 
 from catalog.benchmarks.processes.children import EXIT_PATIENCE_SECONDS
 from catalog.benchmarks.processes.scratch_redis import scratch_redis
-from catalog.benchmarks.sandbox.isolation import empty_cache
-from catalog.benchmarks.strategies.builtin_cache import BUILTIN_ALIAS
-from catalog.cached_pages import redis_client
+from catalog.benchmarks.sandbox.isolation import cache_clients, empty_cache
 from readcache.testing import PrivateRedis
 
 ROOM_SHARE = 0.5
@@ -87,49 +85,39 @@ def redis_server(*, seconds: float) -> Iterator[RedisServer]:
 
 @contextmanager
 def _patient_clients() -> Iterator[tuple[Redis, ...]]:
-    clients: dict[tuple[Any, ...], Redis] = {}
-    for alias in _aliases():
-        pool = redis_client(alias).connection_pool
-        address = tuple(pool.connection_kwargs.get(name) for name in ("host", "port", "path", "db"))
-        patience = {**pool.connection_kwargs, "socket_timeout": PATIENCE_SECONDS}
-        own_pool = ConnectionPool(connection_class=pool.connection_class, **patience)
-        clients.setdefault(address, Redis(connection_pool=own_pool))
-    try:
-        yield tuple(clients.values())
-    finally:
-        for client in clients.values():
-            client.connection_pool.disconnect()
+    with ExitStack() as stack:
+        clients = []
+        for pool in (client.connection_pool for client in cache_clients()):
+            patience = {**pool.connection_kwargs, "socket_timeout": PATIENCE_SECONDS}
+            patient_pool = ConnectionPool(connection_class=pool.connection_class, **patience)
+            stack.callback(patient_pool.disconnect)
+            clients.append(Redis(connection_pool=patient_pool))
+        yield tuple(clients)
 
 
 @contextmanager
 def _caches_on(redis: PrivateRedis) -> Iterator[None]:
-    private = _address(PrivateRedis(settings.PRIVATE_REDIS_DIR))
-    moved = {
-        name: _rewritten(getattr(settings, name), lambda text: text.replace(private, _address(redis)))
-        for name in ("CACHES", "REDIS_URL", "READ_REDIS_URL")
-    }
-    # The URLs tell the processes of strategies that have one of their own.
-    with override_settings(USES_PRIVATE_REDIS=False, **moved):
+    private = PrivateRedis(settings.PRIVATE_REDIS_DIR)
+
+    def moved(url: str) -> str:
+        return url.replace(_address(private), _address(redis))
+
+    with override_settings(
+        CACHES={
+            alias: {**cache, "LOCATION": moved(cache["LOCATION"])} for alias, cache in settings.CACHES.items()
+        },
+        # From these, the processes of strategies know the server.
+        USES_PRIVATE_REDIS=False,
+        REDIS_URL=moved(settings.REDIS_URL),
+        READ_REDIS_URL=moved(settings.READ_REDIS_URL),
+    ):
         try:
             yield
         finally:
-            for alias in _aliases():
-                redis_client(alias).connection_pool.disconnect()
+            for client in cache_clients():
+                client.connection_pool.disconnect()
 
 
 def _address(redis: PrivateRedis) -> str:
     """The server's URL without a database."""
     return redis.url(database=0).partition("?")[0]
-
-
-def _aliases() -> list[str]:
-    """The aliases of django-redis. Django's own backend is on the server of "default"."""
-    return [alias for alias in settings.CACHES if alias != BUILTIN_ALIAS]
-
-
-def _rewritten(value: Any, rewrite: Callable[[str], str]) -> Any:
-    """The settings with each string rewritten, and without the options that start the private server."""
-    if isinstance(value, dict):
-        starters = {"server"} | ({"connection_class"} if "server" in value else set())
-        return {key: _rewritten(each, rewrite) for key, each in value.items() if key not in starters}
-    return rewrite(value) if isinstance(value, str) else value
