@@ -12,7 +12,7 @@ from django.db import connection
 from django.test import Client
 
 from instruments.waiting import PATIENCE_SECONDS
-from readcache.storage import store
+from readcache.storage import current, store
 
 
 def visit_at_once(threads: str, lock_seconds: str) -> None:
@@ -44,8 +44,9 @@ class _Visits:
     def visit(self) -> tuple[int, str, str]:
         try:
             client = Client()
-            # Connects to the database, and does the imports of a first request.
+            # Connects to the database and to Redis, and does the imports of a first request.
             client.get("/uncached/books/")
+            current.store().read("another key", ())
             self.all_are_ready.wait(PATIENCE_SECONDS)
             assert self.may_ask.wait(PATIENCE_SECONDS)
             with connection.execute_wrapper(self._hold):
