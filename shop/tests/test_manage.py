@@ -142,12 +142,12 @@ def test_a_python_without_django_is_one_line_with_the_remedy(manage_environment:
 
 
 @pytest.mark.parametrize(
-    ("place", "remedy"), [("", "Run make demo"), (".venv", "Run make clean demo")], ids=["elsewhere", ".venv"]
+    ("place", "remedy"), [("/elsewhere", "Run make demo"), (".venv", "Run make clean demo")], ids=["elsewhere", ".venv"]
 )
 def test_a_missing_package_is_one_line_with_the_remedy(
     place: str, remedy: str, shell: Shell, tmp_path: Path
 ) -> None:
-    prefix = f"sys.prefix = {str(ROOT / place)!r}" if place else ""
+    prefix = f"sys.prefix = {str(ROOT / place)!r}"
     hidden = "import sys; sys.modules['rest_framework'] = None"
     (tmp_path / "sitecustomize.py").write_text(f"{hidden}\n{prefix}\n")
 

@@ -97,7 +97,7 @@ def test_a_command_shows_either_the_bar_or_the_log(manage_environment: dict[str,
 def seed_while_the_read_cache_loses_redis(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first command to Redis fails. The textbook's pages are flushed all the same."""
 
-    def fail_once(store: Store, tags: Iterable[str]) -> None:
+    def fail_once(store: Store, tags: Iterable[str], mark: str) -> None:
         monkeypatch.setattr(Store, "guard", guard)
         store.breaker.open(RedisTimeoutError("Timeout reading from socket"))
         raise Outage
@@ -107,6 +107,7 @@ def seed_while_the_read_cache_loses_redis(monkeypatch: pytest.MonkeyPatch) -> No
     call_command("seed_products", count=5, stdout=StringIO())
 
 
+@pytest.mark.django_db(transaction=True)
 def test_pending_rotations_are_flushed_before_the_command_ends(
     api: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,6 +119,7 @@ def test_pending_rotations_are_flushed_before_the_command_ends(
     assert api.get("/categories/").json()["count"] == 8
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_command_fails_if_its_pending_rotations_cannot_be_flushed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -110,7 +110,7 @@ def test_a_read_cache_that_does_not_rotate_is_detected(
     choose: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     choose("save", "rename_the_tag")
-    monkeypatch.setattr(rotations, "rotate_tokens", lambda tags: None)
+    monkeypatch.setattr(rotations, "rotate_tokens", lambda tags, ends: None)
 
     result = measure(READ_CACHE)
 
