@@ -142,7 +142,9 @@ def test_a_python_without_django_is_one_line_with_the_remedy(manage_environment:
 
 
 @pytest.mark.parametrize(
-    ("place", "remedy"), [("/elsewhere", "Run make demo"), (".venv", "Run make clean demo")], ids=["elsewhere", ".venv"]
+    ("place", "remedy"),
+    [("/elsewhere", "Run make demo"), (".venv", "Run make clean demo")],
+    ids=["elsewhere", ".venv"],
 )
 def test_a_missing_package_is_one_line_with_the_remedy(
     place: str, remedy: str, shell: Shell, tmp_path: Path
