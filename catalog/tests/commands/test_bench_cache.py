@@ -54,7 +54,7 @@ def test_every_experiment_has_tables_and_every_strategy_has_a_verdict() -> None:
     for strategy in ("textbook", "builtin", "readcache"):
         assert re.search(rf"^{strategy} +[\d.*]+ +[\d.*]+", output, re.MULTILINE)
         assert f"{strategy}: a repeat request" in output
-    assert "readcache: every one of 2 kinds of write is seen at once, under race too" in output
+    assert "readcache: the next answer shows each of 2 kinds of write, also in a race" in output
     assert "no p99 from 3 samples. Raise --requests to 100." in output
 
 

@@ -62,5 +62,5 @@ def test_without_a_file_the_finished_experiments_are_shown(how: str, code: int, 
 
     assert done.returncode == code, done.stderr
     assert re.search(r"^readcache: a repeat request .*\.$", done.stdout, re.MULTILINE)
-    assert "readcache: every one of 2 kinds of write" in done.stdout
+    assert "readcache: the next answer shows each of 2 kinds of write" in done.stdout
     assert ("Traceback" in done.stderr) == (how == "KeyError")

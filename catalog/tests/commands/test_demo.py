@@ -30,8 +30,8 @@ def test_demo_fills_the_catalogue_measures_creates_an_admin_and_lists_next_steps
     assert Product.objects.count() == 90
     # How much faster the hits are depends on the load of the machine.
     assert "textbook: a repeat request " in output
-    assert "textbook: 1 of 2 kinds of write leave a page STALE" in output
-    assert "readcache: every one of 2 kinds of write is seen at once, under race too" in output
+    assert "textbook: a page is STALE after 1 of 2 kinds of write" in output
+    assert "readcache: the next answer shows each of 2 kinds of write, also in a race" in output
     assert "http://127.0.0.1:8000/textbook/products/" in output
     assert "make run" in output
     shown = re.search(r"user admin with the password (\S+) \(not stored\)", output)

@@ -1,31 +1,29 @@
-"""The tables of a write's every kind: who notices it, and what it takes."""
+"""The tables of all kinds of write: which strategies notice them, and how long they take."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 from catalog.benchmarks.experiments.invalidation.trials import ASKED
+from catalog.benchmarks.figures import names
 from catalog.benchmarks.figures.results import Cell, ExperimentResult, Table
 from catalog.benchmarks.figures.units import NOT_MEASURED, format_quantity
-from catalog.benchmarks.strategies.registry import UNCACHED
 
 MILLISECONDS = ("ms", 1e-3)
 
 
 def notice_table(result: ExperimentResult, strategies: Sequence[str], kinds: Sequence[str]) -> Table:
+    rows = ((_title(kind), *(_worst(result, each, kind) for each in strategies)) for kind in kinds)
     return Table(
         title="The next answer after a write",
         heads=("write", *strategies),
-        rows=tuple(
-            (Cell(_title(kind)), *(_worst(result, strategy, kind) for strategy in strategies))
-            for kind in kinds
-        ),
+        rows=tuple(rows),
         words=1 + len(strategies),
         legend=(
-            "stale: a page that the write changes does not show it. Where others do, it is named: the "
-            "product's (detail), the list of its category's products, the category's. stale under race: "
-            "all show it, but not if somebody read between the write and its COMMIT, or read before the "
-            "write and stored the page after it."
+            "stale: a page that the write changes does not show it. If other pages do, the stale ones are "
+            "named: the product (detail), the list of the products of its category, the category. stale "
+            "under race: all pages show the write, unless somebody reads between the write and its COMMIT, "
+            "or reads before the write and stores the page after it."
         ),
     )
 
@@ -42,28 +40,25 @@ def _worst(result: ExperimentResult, strategy: str, kind: str) -> Cell:
 
 
 def price_table(result: ExperimentResult, strategies: Sequence[str], kinds: Sequence[str]) -> Table:
-    heads = ["write"]
-    for strategy in strategies:
-        heads.append(f"{strategy} ms")
-        if strategy != UNCACHED.name:
-            heads.append(f"/ {UNCACHED.name}")
+    ratio = f"/ {names.UNCACHED}"
+    heads = [[f"{each} ms"] if each == names.UNCACHED else [f"{each} ms", ratio] for each in strategies]
     return Table(
-        title="What a write takes, at the median",
-        heads=tuple(heads),
-        rows=tuple((Cell(_title(kind)), *_times_of(result, strategies, kind)) for kind in kinds),
+        title="The time of a write, at the median",
+        heads=("write", *(head for pair in heads for head in pair)),
+        rows=tuple((_title(kind), *_times_of(result, strategies, kind)) for kind in kinds),
         legend=(
-            f"/ {UNCACHED.name}: against the same write when no cache is told. A cache that does not notice "
-            "a write spends nothing on it."
+            f"{ratio}: relative to the same write when no cache is invalidated. A cache that does not notice "
+            "a write spends no time on it."
         ),
     )
 
 
 def _times_of(result: ExperimentResult, strategies: Sequence[str], kind: str) -> Iterator[Cell]:
-    plain = _value(result, UNCACHED.name, kind, "write")
+    plain = _value(result, names.UNCACHED, kind, "write")
     for strategy in strategies:
         taken = _value(result, strategy, kind, "write")
         yield Cell(format_quantity(taken, "s", MILLISECONDS))
-        if strategy != UNCACHED.name:
+        if strategy != names.UNCACHED:
             yield Cell(f"{taken / plain:.2f}" if taken and plain else NOT_MEASURED)
 
 
@@ -72,5 +67,5 @@ def _value(result: ExperimentResult, strategy: str, kind: str, name: str) -> flo
     return figure.value if figure else None
 
 
-def _title(kind: str) -> str:
-    return kind.replace("_", " ")
+def _title(kind: str) -> Cell:
+    return Cell(kind.replace("_", " "))

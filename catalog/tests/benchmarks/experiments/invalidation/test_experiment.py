@@ -81,7 +81,7 @@ def test_the_read_cache_notices_every_kind_of_write_even_in_a_race() -> None:
     assert value(result, "readcache.invalidation.kinds") == len(KINDS)
     assert value(result, "readcache.invalidation.stale") == 0
     assert value(result, "readcache.invalidation.stale_race") == 0
-    start = f"readcache: every one of {len(KINDS)} kinds of write is seen at once, under race too; "
+    start = f"readcache: the next answer shows each of {len(KINDS)} kinds of write, also in a race; "
     assert result.verdicts[0].startswith(start)
 
 
@@ -99,7 +99,7 @@ def test_the_textbook_notices_writes_with_signals_and_none_in_a_race(
     assert value(result, "textbook.create.stale_list") == 0
     assert value(result, "textbook.create.stale_category") == 1
     assert result.verdicts[0].startswith(
-        "textbook: 6 of 11 kinds of write leave a page STALE, 11 under race; "
+        "textbook: a page is STALE after 6 of 11 kinds of write, and after 11 in a race; "
     )
 
 
@@ -134,7 +134,7 @@ def test_a_strategy_one_version_behind_is_stale_on_each_of_its_pages(
         # Both races end with the old list.
         "stale_race": 2,
     }
-    assert result.verdicts[0].startswith("one-version-behind: 1 of 1 kinds of write leave a page STALE, ")
+    assert result.verdicts[0].startswith("one-version-behind: a page is STALE after 1 of 1 kind of write, ")
 
 
 @contextmanager
@@ -225,7 +225,7 @@ def test_the_action_before_a_timed_write_is_the_same_for_all(
 @pytest.mark.parametrize(
     ("times", "words"),
     [
-        ((0.9, 1.2), "what a write takes shows no significant difference"),
+        ((0.9, 1.2), "the time of a write shows no significant difference"),
         ((1.4, 1.6), "a write takes 1.50 times as long (95% interval 1.40 to 1.60, 0.50 s more)"),
     ],
 )
@@ -242,7 +242,7 @@ def test_a_price_that_may_be_chance_is_not_claimed(times: tuple[float, float], w
 
     [verdict] = experiment._verdicts([*plain, *own])
 
-    assert verdict == f"mine: every one of 12 kinds of write is seen at once, under race too; {words}."
+    assert verdict == f"mine: the next answer shows each of 12 kinds of write, also in a race; {words}."
 
 
 # Clean-up
@@ -303,7 +303,7 @@ def test_a_database_in_memory_has_no_races_and_no_second_process(
     assert value(result, "textbook.invalidation.stale_race") is None
     assert value(result, "textbook.save.stale_race") is None
     assert "nobody else can read a database in memory" in result.warnings[0]
-    assert result.verdicts[0].startswith("textbook: 1 of 2 kinds of write leave a page STALE; ")
+    assert result.verdicts[0].startswith("textbook: a page is STALE after 1 of 2 kinds of write; ")
 
 
 class Elsewhere(Strategy):
@@ -318,7 +318,7 @@ def test_a_strategy_with_a_separate_process_is_left_out_with_a_warning(choose: C
 
     assert {figure.strategy for figure in result.figures} == {"uncached", "readcache"}
     assert result.warnings == (
-        "elsewhere: its invalidation was not measured, because it serves from a process of its own.",
+        "elsewhere: its invalidation was not measured, because it needs a process of its own.",
     )
 
 

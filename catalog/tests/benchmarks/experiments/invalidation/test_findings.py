@@ -116,11 +116,11 @@ def test_kinds_without_races_are_not_counted(races: list[int | None], count: int
 @pytest.mark.parametrize(
     ("pages", "races", "words"),
     [
-        (FRESH, 0, "every one of 1 kinds of write is seen at once, under race too; "),
-        (FRESH, None, "every one of 1 kinds of write is seen at once; "),
-        (FRESH, 1, "0 of 1 kinds of write leave a page STALE, 1 under race; "),
-        ({"detail": True}, 0, "1 of 1 kinds of write leave a page STALE, 0 under race; "),
-        ({"detail": True, "list": False}, None, "1 of 1 kinds of write leave a page STALE; "),
+        (FRESH, 0, "the next answer shows each of 1 kind of write, also in a race; "),
+        (FRESH, None, "the next answer shows each of 1 kind of write; "),
+        (FRESH, 1, "a page is STALE after 0 of 1 kind of write, and after 1 in a race; "),
+        ({"detail": True}, 0, "a page is STALE after 1 of 1 kind of write, and after 0 in a race; "),
+        ({"detail": True, "list": False}, None, "a page is STALE after 1 of 1 kind of write; "),
     ],
 )
 def test_the_verdict_names_stale_pages(pages: dict[str, bool], races: int | None, words: str) -> None:
@@ -128,7 +128,7 @@ def test_the_verdict_names_stale_pages(pages: dict[str, bool], races: int | None
 
     [verdict] = experiment._verdicts([plain, finding("mine", "save", pages=pages, stale_races=races)])
 
-    assert verdict == f"mine: {words}what a write takes shows no significant difference."
+    assert verdict == f"mine: {words}the time of a write shows no significant difference."
 
 
 def test_a_faster_write_is_not_called_slower() -> None:
