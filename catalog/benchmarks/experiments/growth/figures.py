@@ -17,15 +17,18 @@ OF_PRODUCTS, OF_KEYS = "products_", "keys_"
 SLOPE_OF_PRODUCTS, SLOPE_OF_KEYS = "slope_products", "slope_keys"
 INVALIDATION, MEMORY, MEMORY_PER_PAGE = "invalidation", "memory", "memory_per_page"
 PAGES, FAILED = "pages", "failed"
+SLOPES = {
+    (SLOPE_OF_PRODUCTS, OF_PRODUCTS): (HIT, MISS, WRITE),
+    (SLOPE_OF_KEYS, OF_KEYS): (INVALIDATION, MEMORY),
+}
 
 
 def product_series(found: ProductTimes) -> Iterator[Series]:
     for size, by_name in found.times.items():
+        series = partial(Series, case=f"{OF_PRODUCTS}{size}", unit="s")
         for name, by_strategy in by_name.items():
             for strategy, values in by_strategy.items():
-                yield Series(
-                    strategy=strategy, case=f"{OF_PRODUCTS}{size}", name=name, unit="s", values=tuple(values)
-                )
+                yield series(strategy=strategy, name=name, values=tuple(values))
 
 
 def key_series(found: KeyResult) -> Iterator[Series]:
@@ -38,17 +41,8 @@ def key_series(found: KeyResult) -> Iterator[Series]:
 
 
 def median_figure(series: Series, seed: int) -> Figure:
-    median = median_interval(series.values, seed=seed)
-    return Figure(
-        strategy=series.strategy,
-        case=series.case,
-        name=series.name,
-        value=median.value,
-        low=median.low,
-        high=median.high,
-        unit=series.unit,
-        series=series.name,
-    )
+    figure = partial(Figure, strategy=series.strategy, case=series.case, name=series.name, unit=series.unit)
+    return figure(series=series.name, **median_interval(series.values, seed=seed).fields())
 
 
 def page_figures(found: KeyResult) -> Iterator[Figure]:
@@ -58,30 +52,19 @@ def page_figures(found: KeyResult) -> Iterator[Figure]:
             yield figure(name=FAILED, value=each.failures, unit="count")
             if each.bytes:
                 yield figure(name=PAGES, value=each.pages, unit="count", better="neither")
-                weighed = median_interval(each.bytes).value / each.pages
-                yield figure(name=MEMORY_PER_PAGE, value=weighed, unit="bytes")
+                bytes_per_page = median_interval(each.bytes).value / each.pages
+                yield figure(name=MEMORY_PER_PAGE, value=bytes_per_page, unit="bytes")
 
 
 def slope_figures(series: Sequence[Series], strategies: Sequence[str]) -> Iterator[Figure]:
-    for start, case, names in (
-        (OF_PRODUCTS, SLOPE_OF_PRODUCTS, (HIT, MISS, WRITE)),
-        (OF_KEYS, SLOPE_OF_KEYS, (INVALIDATION, MEMORY)),
-    ):
+    for (case, start), names in SLOPES.items():
         for name in names:
             for strategy in strategies:
                 samples = {
                     int(each.case.removeprefix(start)): each.values
                     for each in series
-                    if each.strategy == strategy and each.name == name and each.case.startswith(start)
+                    if (each.strategy, each.name) == (strategy, name) and each.case.startswith(start)
                 }
                 slope = fit_slope(samples)
                 if slope is not None:
-                    yield Figure(
-                        strategy=strategy,
-                        case=case,
-                        name=name,
-                        value=slope.value,
-                        low=slope.low,
-                        high=slope.high,
-                        unit="ratio",
-                    )
+                    yield Figure(strategy=strategy, case=case, name=name, unit="ratio", **slope.fields())

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +21,7 @@ from catalog.benchmarks.sandbox.isolation import garbage_collector_off
 from catalog.benchmarks.sandbox.rows import ScratchRows, scratch_rows
 from catalog.benchmarks.strategies.registry import Strategy
 from catalog.models import Product
+from readcache.wording import counted
 
 ROUNDS = Scale(quick=4, normal=5, thorough=3)
 # Several saves for one fill, as long as a save keeps the keys, because filling takes longer than saving.
@@ -88,36 +88,31 @@ def _fill_seconds(size: int) -> float:
     return SECONDS_PER_ROUND + size * SECONDS_PER_KEY
 
 
-def measure_keys(
-    options: Options, sizes: Sequence[int], *, on_progress: Callable[[float], None] = lambda _: None
-) -> KeyResult:
-    """Measure each strategy with each number of keys. Call it within ``isolated_cache()``.
-
-    ``on_progress`` is called with each part of the estimated seconds. Raises ``BenchmarkError``.
-    """
-    chance = random.Random(options.seed)
+def measure_keys(options: Options, sizes: Sequence[int]) -> KeyResult:
+    """Within ``isolated_cache()``. Raises ``BenchmarkError``."""
     seconds = 20 * sum(estimate_seconds(options, size) for size in sizes)
     with scratch_rows(2) as rows, redis_server(seconds=seconds) as server, Requester() as requester:
-        looked_at = [_look_at(strategy, requester, rows, server) for strategy in options.strategies]
-        subjects = [each for each in looked_at if _can_be_copied(each, server)]
+        candidates = [_examine(strategy, requester, rows, server) for strategy in options.strategies]
+        subjects = [each for each in candidates if _can_be_copied(each, server)]
         fitting, warnings = _fitting(subjects, sizes, server)
-        warnings += tuple(_not_copied(each) for each in looked_at if each not in subjects)
+        warnings += [_not_copied(each) for each in candidates if each not in subjects]
         findings = {size: {each.strategy.name: KeyFindings() for each in subjects} for size in fitting}
         pairs = [(size, subject) for size in fitting for subject in subjects]
-        for _ in range(ROUNDS.at(options.effort)):
-            # In a new order each time, so that a busy moment of the machine affects all strategies.
-            for size, subject in chance.sample(pairs, len(pairs)):
+        for order in options.shuffled(pairs, rounds=ROUNDS.at(options.effort)):
+            for size, subject in order:
                 _measure_once(subject, size, server, findings[size][subject.strategy.name])
-                on_progress(_fill_seconds(size))
+                options.on_progress(_fill_seconds(size))
         server.empty()
         warnings += _disturbances(server, fitting)
-    invalidates = {each.strategy.name: each.invalidates for each in looked_at}
     return KeyResult(
-        findings=findings, invalidates=invalidates, from_server=server.is_scratch, warnings=warnings
+        findings=findings,
+        invalidates={each.strategy.name: each.invalidates for each in candidates},
+        from_server=server.is_scratch,
+        warnings=tuple(warnings),
     )
 
 
-def _look_at(strategy: Strategy, requester: Requester, rows: ScratchRows, server: RedisServer) -> Subject:
+def _examine(strategy: Strategy, requester: Requester, rows: ScratchRows, server: RedisServer) -> Subject:
     # The first product belongs to the catalogue if it has any, so that its page is a real one.
     first = Product.objects.order_by("pk").values_list("pk", flat=True)[0]
     path = f"/products/{first}/"
@@ -150,34 +145,32 @@ def _can_be_copied(subject: Subject, server: RedisServer) -> bool:
 def _not_copied(subject: Subject) -> str:
     return (
         f"{subject.strategy.name} was left out of the growth with keys: it does not serve {subject.path} "
-        "from copies of what it keeps in Redis."
+        "from copies of its keys in Redis."
     )
 
 
 def _fitting(
     subjects: Sequence[Subject], sizes: Sequence[int], server: RedisServer
-) -> tuple[list[int], tuple[str, ...]]:
+) -> tuple[list[int], list[str]]:
     room = server.room_bytes()
     needed = {size: max(_needed_bytes(each, size) for each in subjects) for size in sizes}
     fitting = [size for size in sizes if needed[size] <= room]
     warnings = [
-        f"{size:,} keys were left out: they need {say(needed[size], 'bytes')} of Redis's memory, and half of "
-        f"what is free is {say(room, 'bytes')}. Raise maxmemory, or set REDIS_URL to another Redis."
+        f"{size:,} keys were left out: they need {say(needed[size], 'bytes')}, and half of Redis's free "
+        f"memory is {say(room, 'bytes')}. Raise its maxmemory, or set REDIS_URL to another Redis."
         for size in sizes
         if size not in fitting
     ]
-    return fitting, tuple(warnings)
+    return fitting, warnings
 
 
-def _disturbances(server: RedisServer, sizes: Sequence[int]) -> tuple[str, ...]:
+def _disturbances(server: RedisServer, sizes: Sequence[int]) -> Iterator[str]:
     foreign = server.foreign_keys()
-    if not sizes or foreign < FOREIGN_SHARE * min(sizes):
-        return ()
-    warning = (
-        f"Redis has {foreign:,} keys of others where the benchmark's are, and an invalidation that walks "
-        "all keys walks these too. Let REDIS_URL name an empty database."
-    )
-    return (warning,)
+    if sizes and foreign >= FOREIGN_SHARE * min(sizes):
+        yield (
+            f"The database in Redis holds {counted(foreign, 'other key')}, which an invalidation that walks "
+            "all keys walks, too. Let REDIS_URL name an empty database."
+        )
 
 
 def _needed_bytes(subject: Subject, size: int) -> int:
@@ -192,12 +185,10 @@ def _measure_once(subject: Subject, size: int, server: RedisServer, found: KeyFi
     found.pages = subject.page.pages_of(size)
     if found.pages:
         subject.page.store(found.pages)
-        weighed = server.used_bytes() - before if server.is_scratch else found.pages * subject.page_bytes
-        found.bytes.append(weighed)
+        usage = server.used_bytes() - before if server.is_scratch else found.pages * subject.page_bytes
+        found.bytes.append(usage)
         if not subject.is_hit():
-            raise BenchmarkError(
-                f"{subject.strategy.name} does not serve {subject.path} from what it stored."
-            )
+            raise BenchmarkError(f"{subject.strategy.name} does not serve {subject.path} from its keys.")
     with garbage_collector_off():
         for _ in range(SAVES_PER_ROUND):
             seconds, failed = subject.save()

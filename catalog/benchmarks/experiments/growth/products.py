@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -55,47 +54,40 @@ def estimate_seconds(options: Options, sizes: Sequence[int]) -> float:
     return starting + (1 + TURNS.at(options.effort)) * sum(_turn_seconds(options, size) for size in sizes)
 
 
-def measure_products(
-    options: Options, sizes: Sequence[int], *, on_progress: Callable[[float], None] = lambda _: None
-) -> ProductTimes:
-    """A process and a scratch database for each size, which take turns. Raises ``BenchmarkError``.
-
-    ``on_progress`` is called with the seconds of the estimate that are done.
-    """
+def measure_products(options: Options, sizes: Sequence[int]) -> ProductTimes:
+    """Each size has a process and a scratch database, which take turns. Raises ``BenchmarkError``."""
     fitting, warnings = _fitting(sizes)
     with ExitStack() as stack:
         try:
             databases = {size: stack.enter_context(scratch_database()) for size in fitting}
         except NoScratchDatabase as error:
-            return ProductTimes(warnings=(_no_database(error),))
+            warning = f"The growth with products was left out: no scratch schema can be used: {error}"
+            return ProductTimes(warnings=(warning,))
         children = {
             size: stack.enter_context(_running_child(options, size, database))
             for size, database in databases.items()
         }
         for size, child in children.items():
             child.wait_until_ready(timeout_seconds=_patience_seconds(_starting_seconds(size)))
-            on_progress(_starting_seconds(size))
-        times = _take_turns(options, children, on_progress)
+            options.on_progress(_starting_seconds(size))
+        times = _take_turns(options, children)
     return ProductTimes(times=times, warnings=warnings)
 
 
-def _take_turns(
-    options: Options, children: Mapping[int, Child[Turns]], on_progress: Callable[[float], None]
-) -> dict[int, dict[str, Times]]:
-    """One process at a time, so that a busy moment of the machine affects all sizes alike."""
+def _take_turns(options: Options, children: Mapping[int, Child[Turns]]) -> dict[int, dict[str, Times]]:
+    """Only one process works at a time."""
     names = [strategy.name for strategy in options.strategies]
     times: dict[int, dict[str, Times]] = {
         size: {what: {name: [] for name in names} for what in (HIT, MISS, WRITE)} for size in children
     }
-    chance = random.Random(options.seed)
-    for number in range(1 + TURNS.at(options.effort)):
-        for size in chance.sample(list(children), len(children)):
+    for number, order in enumerate(options.shuffled(list(children), rounds=1 + TURNS.at(options.effort))):
+        for size in order:
             turn = children[size].ask(Turns.take)
             # The first turn is a warm-up.
             for what, by_strategy in turn.items() if number else ():
                 for name, values in by_strategy.items():
                     times[size][what][name] += values
-            on_progress(_turn_seconds(options, size))
+            options.on_progress(_turn_seconds(options, size))
     return times
 
 
@@ -126,10 +118,6 @@ def _fitting(sizes: Sequence[int]) -> tuple[list[int], tuple[str, ...]]:
         f"{say(free, 'bytes')} and they need {say(needed[len(fitting)], 'bytes')}. Set TMPDIR to another."
     )
     return fitting, (warning,)
-
-
-def _no_database(error: NoScratchDatabase) -> str:
-    return f"The growth with products was left out: no scratch schema can be used: {error}"
 
 
 def _starting_seconds(size: int) -> float:
