@@ -216,7 +216,7 @@ def test_errors_are_counted_but_not_their_waits() -> None:
     failed = asked(is_error=True, started_ns=500_000_000, ended_ns=9_000_000_000)
     slow = asked(queries=3, started_ns=500_000_000, ended_ns=1_500_000_000)
     with_errors = [slow, *[asked()] * 47, failed, failed]
-    result = made_of("mine", with_errors, ONCE)
+    result = made_of("mine", with_errors, ONCE, ONCE)
 
     assert values(result)["errors"] == 2
     assert values(result)["wait_max"] == 1

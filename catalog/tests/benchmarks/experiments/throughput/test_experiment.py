@@ -156,6 +156,7 @@ def test_a_server_with_different_answers_is_an_error(products: list[Product]) ->
     [
         (Effort.QUICK, 1, [2]),
         (Effort.NORMAL, 1, [1, 2]),
+        (Effort.THOROUGH, None, [1, 2]),
         (Effort.THOROUGH, 1, [1, 2]),
         (Effort.THOROUGH, 4, [1, 2, 4]),
         (Effort.THOROUGH, 6, [1, 2, 4]),
@@ -163,7 +164,7 @@ def test_a_server_with_different_answers_is_an_error(products: list[Product]) ->
     ],
 )
 def test_there_are_workers_for_the_effort_and_the_cores(
-    effort: Effort, cores: int, counts: list[int], monkeypatch: pytest.MonkeyPatch
+    effort: Effort, cores: int | None, counts: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
     cases = {setting.case for setting in experiment._settings(effort)}

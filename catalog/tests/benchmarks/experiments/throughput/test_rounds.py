@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 
 from catalog.benchmarks.errors import BenchmarkError
-from catalog.benchmarks.experiments.throughput.rounds import Rounds, Setting
+from catalog.benchmarks.experiments.throughput.rounds import (
+    HEAD_START_SECONDS,
+    LEAD_SECONDS,
+    WARM_UP_SECONDS,
+    Rounds,
+    Setting,
+    turn_seconds,
+)
 from catalog.benchmarks.strategies.registry import READ_CACHE, TEXTBOOK, UNCACHED
 
 STRATEGIES = (UNCACHED, TEXTBOOK, READ_CACHE)
@@ -14,13 +21,17 @@ SETTINGS = [Setting(workers=workers, clients=clients) for workers in (1, 2) for 
 
 
 class RecordingGenerator:
-    """Records each load as ``(port, url, clients, rate)``."""
+    """Records each load as ``(port, url, clients, rate)``, and its seconds with those before it."""
 
     def __init__(self) -> None:
         self.loads: list[tuple[int, str, int, float | None]] = []
+        self.seconds: set[tuple[float, float]] = set()
 
-    def load(self, port: int, url: str, *, clients: int, rate: float | None, **_: Any) -> str:
+    def load(
+        self, port: int, url: str, *, clients: int, rate: float | None, seconds: float, lead_seconds: float
+    ) -> str:
         self.loads.append((port, url, clients, rate))
+        self.seconds.add((seconds, lead_seconds))
         return f"outcome {len(self.loads)}"
 
 
@@ -60,6 +71,20 @@ def test_each_round_has_a_turn_of_each_strategy_in_each_setting() -> None:
     }
     for number in range(3):
         assert len(set(loads[12 * number : 12 * (number + 1)])) == 12
+    assert rounds.generator.seconds == {(0.1, LEAD_SECONDS)}
+
+
+def test_each_outcome_is_that_of_its_own_load() -> None:
+    rounds = new_rounds()
+
+    outcomes = rounds.open(rounds=2, seconds=0.1, rate_of=lambda strategy, setting: 50)
+
+    loads = rounds.generator.loads
+    for (name, case), of_case in outcomes.items():
+        [strategy] = [each for each in STRATEGIES if each.name == name]
+        [setting] = [each for each in SETTINGS if each.case == case]
+        load = (1000 + setting.workers, strategy.url("/products/"), setting.clients, 50)
+        assert of_case == [f"outcome {n}" for n, each in enumerate(loads, start=1) if each == load]
 
 
 def test_the_strategies_of_a_setting_follow_each_other_in_a_drawn_order() -> None:
@@ -94,13 +119,20 @@ def test_an_open_loop_leaves_out_a_strategy_with_the_rate_zero() -> None:
 
 
 def test_the_warm_up_has_more_clients_than_workers_in_every_strategy() -> None:
-    rounds = new_rounds()
+    done: list[float] = []
+    rounds = new_rounds(done=done)
 
     rounds.warm_up()
 
     assert sorted((port, clients) for port, _, clients, _ in rounds.generator.loads) == [
         (1001, 4), (1001, 4), (1001, 4), (1002, 8), (1002, 8), (1002, 8)
     ]  # fmt: skip
+    assert done == [turn_seconds(WARM_UP_SECONDS)] * 6
+
+
+def test_a_turn_takes_longer_than_its_window_and_what_comes_before_it() -> None:
+    assert turn_seconds(0.5) - turn_seconds(0.2) == pytest.approx(0.3)
+    assert HEAD_START_SECONDS + LEAD_SECONDS < turn_seconds(0) < 0.2
 
 
 def test_a_server_that_has_ended_ends_the_measurement() -> None:
