@@ -12,8 +12,6 @@ import django
 
 
 def main(arguments: Sequence[str]) -> int:
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")
-    django.setup()
     # Importable only after django.setup().
     from catalog.options import InvalidOption
 
@@ -63,4 +61,7 @@ def _page(*, run: Path, seeding: Path, docs: Path) -> None:
 
 
 if __name__ == "__main__":
+    # Not in main(): setting Django up again binds its log to whatever stderr is then, a test's for example.
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")
+    django.setup()
     sys.exit(main(sys.argv[1:]))
