@@ -85,7 +85,7 @@ def test_the_verdicts_name_what_grows_and_what_fails(monkeypatch: pytest.MonkeyP
     assert hit.endswith("; 0.32 ms at 100,000)")
     assert invalidation.startswith("invalidation GROWS LINEARLY with the keys (slope 1.00, ")
     # One at each number of keys.
-    assert invalidation.endswith("; 100.0 ms at 100,000), and 3 of them FAILED.")
+    assert invalidation.endswith("; 100.0 ms at 100,000), and 3 invalidations FAILED.")
     assert builtin.startswith("builtin: a hit does not grow with the products (slope ")
     assert builtin.endswith("; 1.00 µs at 100,000); a save invalidates NOTHING.")
     assert read_cache.startswith("readcache: a hit does not grow with the products (slope 0.10, ")
@@ -221,7 +221,7 @@ def test_a_strategy_without_pages_has_no_weight() -> None:
 
 
 def test_pages_that_are_not_served_are_an_error() -> None:
-    with pytest.raises(BenchmarkError, match="readcache does not serve /page/ from what it stored"):
+    with pytest.raises(BenchmarkError, match="readcache does not serve /page/ from its keys"):
         measured(Subject(is_served=False))
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from catalog.benchmarks.errors import BenchmarkError
+from catalog.benchmarks.experiments.throughput.generator import HEAD_START_SECONDS
 from catalog.benchmarks.experiments.throughput.rounds import (
-    HEAD_START_SECONDS,
     LEAD_SECONDS,
     WARM_UP_SECONDS,
     Rounds,
