@@ -34,13 +34,16 @@ this_thread = _ThreadState()
 _running: list[RecordedReads] = []
 
 
-def record(tables: frozenset[str]) -> None:
-    """Called with the tables of each statement, by the thread that executes it."""
+def record(tables: frozenset[str], *, only_reads: bool) -> None:
+    """Called with the tables of each statement, by the thread that executes it.
+
+    Neither a write nor the main thread can supply data to a fill of another thread.
+    """
     if this_thread.fill is not None:
         this_thread.fill.tables |= tables
     elif this_thread.early is not None:
         this_thread.early |= tables
-    elif _running:
+    elif _running and only_reads and threading.current_thread() is not threading.main_thread():
         for fill in tuple(_running):
             fill.by_helpers |= tables
 

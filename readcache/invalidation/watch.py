@@ -84,7 +84,7 @@ class Watch:
     ) -> Any:
         statement = classify(sql if type(sql) is str else self._text_of(sql))
         if statement.tables:
-            record(statement.tables)
+            record(statement.tables, only_reads=statement.only_reads)
         tags = _NOTHING
         if not statement.only_reads and not this_thread.is_suspended:
             import_views()

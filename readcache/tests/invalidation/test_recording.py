@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from instruments.transactions import execute, in_another_thread
+from instruments.waiting import PATIENCE_SECONDS
 from library.models import Book, Topic
 from readcache.invalidation.recording import recording_reads, suspended
 from readcache.invalidation.rotations import rotated
@@ -52,6 +55,32 @@ def test_the_reads_of_another_thread_are_kept_apart() -> None:
 
     assert reads.tables == set()
     assert reads.by_helpers == {"library_book"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_write_of_another_thread_is_not_a_read() -> None:
+    with recording_reads() as reads:
+        in_another_thread(lambda: execute("DELETE FROM library_topic"))
+
+    assert reads.by_helpers == set()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_main_thread_is_no_helper_of_a_fill_in_another_thread() -> None:
+    has_begun, may_end = threading.Event(), threading.Event()
+
+    def fill() -> set[str]:
+        with recording_reads() as reads:
+            has_begun.set()
+            may_end.wait(PATIENCE_SECONDS)
+        return reads.by_helpers
+
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        by_helpers = executor.submit(fill)
+        assert has_begun.wait(PATIENCE_SECONDS)
+        Book.objects.count()
+        may_end.set()
+        assert by_helpers.result() == set()
 
 
 @pytest.mark.django_db
