@@ -15,6 +15,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from redis.exceptions import RedisError
@@ -137,8 +138,11 @@ class Breaker:
 
     def _start_prober(self) -> None:
         if self._prober is None:
-            self._prober = threading.Thread(target=self._probe_until_closed, name="read-cache", daemon=True)
-            self._prober.start()
+            prober = threading.Thread(target=self._probe_until_closed, name="read-cache", daemon=True)
+            # While the interpreter shuts down, no thread can be started. The flush at exit is left then.
+            with suppress(RuntimeError):
+                prober.start()
+                self._prober = prober
 
     def _probe_until_closed(self) -> None:
         while not self._closing.wait(PROBE_INTERVAL_SECONDS):

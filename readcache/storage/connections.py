@@ -29,7 +29,7 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.connection import DefaultParser
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import InvalidResponse, ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import InvalidResponse, OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
@@ -234,7 +234,7 @@ class Connections:
             try:
                 connection.reply(deadline)
             except ResponseError as error:
-                if "OOM" not in str(error):
+                if not is_out_of_memory(error):
                     raise type(error)(f"{command[0]!s} was refused: {error}") from error
 
     def _forget(self) -> None:
@@ -252,7 +252,9 @@ def _cut_off_after(seconds: float, socket: Callable[[], Any]) -> Iterator[None]:
 
     timer = threading.Timer(seconds, cut)
     timer.daemon = True
-    timer.start()
+    # While the interpreter shuts down, no thread can be started: then each exchange has its own limit only.
+    with suppress(RuntimeError):
+        timer.start()
     try:
         yield
     finally:
@@ -265,6 +267,11 @@ def _left(deadline: float) -> float:
     if left <= 0:
         raise RedisTimeoutError("Redis did not reply in time.")
     return left
+
+
+def is_out_of_memory(error: ResponseError) -> bool:
+    """Before Redis 7, scripts wrap the message in one of their own."""
+    return isinstance(error, OutOfMemoryError) or "OOM command not allowed" in str(error)
 
 
 def _history(information: Any) -> bytes:

@@ -13,16 +13,22 @@ with the alias's ``KEY_PREFIX`` and a version::
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from redis import Redis
-from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from readcache.storage.breaker import Breaker, Outage, PendingRotations
-from readcache.storage.connections import Command, Connections, PendingReplies, history_of, values_of
+from readcache.storage.connections import (
+    Command,
+    Connections,
+    PendingReplies,
+    history_of,
+    is_out_of_memory,
+    values_of,
+)
 from readcache.storage.entries import TOKEN_BYTES, Entry, decode, encode
 from readcache.storage.scripts import BEGIN_FILL, GUARD, ROTATE, UNMARK, Script
 
@@ -201,7 +207,7 @@ class Store:
 
         The tags are rotated by that, and their next begin-fill treats them as guarded.
         """
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             self.breaker.open(error)
             raise Outage from error
         self._call(("DEL", *keys))
@@ -275,9 +281,8 @@ class Store:
         )
 
     def _flush_pending(self, pending: PendingRotations) -> None:
+        # A replica or a server that refuses a command must keep the breaker open.
         self._connections.rehearse(seconds=self._write_seconds)
-        # A replica or a server that refuses writes must keep the breaker open.
-        self._read_once(("SET", f"{self._start}:written", str(time.time()), "PX", self._lease_ms))
         for tag, ends in pending.items():
             self._rotate_now([tag], ends)
         # Every tag, because other processes may have written during the outage and may have ended
@@ -336,7 +341,7 @@ def _full_as_such() -> Iterator[None]:
     try:
         yield
     except ResponseError as error:
-        if _is_out_of_memory(error):
+        if is_out_of_memory(error):
             raise Full from error
         raise
 
@@ -358,8 +363,3 @@ def _lookup(reply: Any, history: bytes, *, count: int) -> Lookup:
 def _lookup_with_lock(reply: Any, history: bytes, *, count: int) -> Lookup:
     *values, lock = values_of(reply, count)
     return _lookup(values, history, count=count - 1)._replace(lock=lock)
-
-
-def _is_out_of_memory(error: ResponseError) -> bool:
-    """Scripts wrap the message in one of their own before Redis 7."""
-    return isinstance(error, OutOfMemoryError) or "OOM command not allowed" in str(error)

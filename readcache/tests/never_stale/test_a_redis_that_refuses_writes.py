@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pytest_django import Settings
 
 from instruments.processes import single_writes
 from instruments.processes.process import Process
@@ -47,6 +48,21 @@ def test_a_full_redis_is_rotated_all_the_same_and_stays_in_use(
     assert not store().breaker.is_open
     server.client.config_set("maxmemory", "0")
     assert read() == ("fwd=stale; stored", "New")
+
+
+def test_the_first_connection_to_a_full_redis_is_no_outage(
+    server: ScratchRedis, read: Read, settings: Settings
+) -> None:
+    read()
+    server.client.config_set("maxmemory-policy", "noeviction")
+    server.client.config_set("maxmemory", "1")
+    store().close()
+    settings.READ_CACHE_LEASE_SECONDS = 3  # another store, without a connection
+
+    Book.objects.update(title="New")
+
+    assert not store().breaker.is_open
+    assert read() == ("fwd=bypass; detail=out-of-memory", "New")
 
 
 def test_a_full_redis_still_gives_hits(server: ScratchRedis, read: Read) -> None:
