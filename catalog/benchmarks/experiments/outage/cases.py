@@ -13,7 +13,7 @@ from catalog.benchmarks.experiments.outage import faults
 from catalog.benchmarks.experiments.outage.observations import Observation, OutageTimes
 from catalog.benchmarks.experiments.outage.requests import PATIENCE_SECONDS, Request
 from catalog.benchmarks.experiments.outage.sites import Site, running_sites
-from catalog.benchmarks.experiments.outage.writers import Save, save
+from catalog.benchmarks.experiments.outage.writers import Save, has_recovered, save
 from catalog.benchmarks.processes.scratch_redis import scratch_redis
 from catalog.benchmarks.sandbox.rows import scratch_rows
 from catalog.benchmarks.strategies.registry import Strategy
@@ -29,6 +29,7 @@ FAULTS: dict[str, Callable[[PrivateRedis], AbstractContextManager[None]]] = {
 CASES = tuple(FAULTS)
 # The pause between two saves: the first may hold a database lock for which the second would wait.
 BETWEEN_SAVES_SECONDS = 0.5
+RECOVERY_POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +129,7 @@ def _reach_steady_state(redis: PrivateRedis, sites: Sequence[Site], stock: int) 
     # A fill that began before the save would hide it. That is the subject of another experiment.
     with _paused(sites, until=time.monotonic() + PATIENCE_SECONDS):
         for site in sites:
+            _wait_until_recovered(site)
             if error := site.writer.ask(save, stock=stock).error:
                 raise BenchmarkError(f"{site.strategy.name} cannot save although Redis is there. {error}")
         # For strategies that do not notice the save.
@@ -143,6 +145,18 @@ def _reach_steady_state(redis: PrivateRedis, sites: Sequence[Site], stock: int) 
                 "is there. Try a lower --simulate-latency."
             )
     return time.monotonic()
+
+
+def _wait_until_recovered(site: Site) -> None:
+    """A writer that still bypasses Redis would not notice the next outage. Raises ``BenchmarkError``."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while not site.writer.ask(has_recovered):
+        if time.monotonic() > until:
+            raise BenchmarkError(
+                f"The writer of {site.strategy.name} has not used Redis for {PATIENCE_SECONDS:g} s "
+                "although Redis is there."
+            )
+        time.sleep(RECOVERY_POLL_SECONDS)
 
 
 def _go_through(

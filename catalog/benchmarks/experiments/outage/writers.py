@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from catalog.benchmarks.strategies.registry import find_strategy, only_invalidation_of
 from catalog.models import Product
+from readcache.storage.current import store
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,3 +38,8 @@ def save(product: Product, *, stock: int) -> Save:
         error = f"{type(raised).__name__}: {raised}"
     ended = time.monotonic()
     return Save(ended=ended, seconds=ended - started, error=error)
+
+
+def has_recovered(_: Product) -> bool:
+    """Whether the read cache, which may have bypassed Redis in the last outage, uses it again."""
+    return not store().breaker.is_open

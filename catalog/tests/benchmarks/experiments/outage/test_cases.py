@@ -14,7 +14,7 @@ from catalog.benchmarks.experiments.outage import cases, faults
 from catalog.benchmarks.experiments.outage.cases import HUNG, REFUSED, RESTARTED, Timing
 from catalog.benchmarks.experiments.outage.observations import Observation
 from catalog.benchmarks.experiments.outage.requests import PATIENCE_SECONDS, Request
-from catalog.benchmarks.experiments.outage.writers import Save
+from catalog.benchmarks.experiments.outage.writers import Save, has_recovered
 from catalog.benchmarks.strategies.registry import READ_CACHE, UNCACHED, Strategy
 from catalog.factories import ProductFactory
 from catalog.models import Product
@@ -116,14 +116,17 @@ class Client:
 
 
 class Writer:
-    """A save takes ``save_seconds``. It fails if ``error`` is set."""
+    """A save takes ``save_seconds``. It fails if ``error`` is set. Redis is used from ``recovers_at`` on."""
 
     def __init__(self, world: World, product: Product) -> None:
         self.world, self.product = world, product
+        self.recovers_at = 0.0
         self.error = ""
         self._ready_at = 0.0
 
-    def ask(self, method: Any, *, stock: int) -> Save:
+    def ask(self, method: Any, *, stock: int = 0) -> Save | bool:
+        if method is has_recovered:
+            return self.world.monotonic() >= self.recovers_at
         self.world.note("steady save")
         return self._save(stock)
 
@@ -364,6 +367,27 @@ def test_each_case_is_observed_with_a_stock_of_its_own(
 
 
 # Errors that end the experiment
+
+
+@pytest.mark.parametrize(("recovers_at", "is_reached"), [(3, True), (PATIENCE_SECONDS + 1, False)])
+def test_no_outage_begins_before_a_writer_uses_redis_again(
+    recovers_at: float, is_reached: bool, world: World
+) -> None:
+    found = site(world)
+    found.writer.recovers_at = recovers_at
+
+    with (
+        nullcontext()
+        if is_reached
+        else pytest.raises(
+            BenchmarkError,
+            match=r"^The writer of readcache has not used Redis for 15 s although Redis is there\.$",
+        )
+    ):
+        observe(REFUSED, found)
+
+    assert bool(world.when("break")) is is_reached
+    assert all(second >= recovers_at for second in world.when("steady save"))
 
 
 def test_a_strategy_that_cannot_save_although_redis_is_there_is_an_error(world: World) -> None:
