@@ -12,9 +12,10 @@ class ReadCacheConfig(AppConfig):
     def ready(self) -> None:
         from django.core.checks import Tags, register
 
-        from readcache.checks import check_declarations, check_views
+        from readcache.checks import check_declarations, check_server, check_views
         from readcache.invalidation import watch
 
         watch.install()
         register(check_declarations, Tags.caches)
+        register(check_server, Tags.caches, deploy=True)
         register(check_views, Tags.urls)

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import URLPattern, URLResolver, get_resolver
+from redis.exceptions import RedisError
 from rest_framework import permissions
 from rest_framework.renderers import JSONRenderer
 from rest_framework.versioning import (
@@ -50,12 +51,44 @@ KNOWN_VERSIONS = (
     URLPathVersioning,
 )
 
+NOEVICTION = "When it is full, it stores nothing more, and made-up search terms can fill it."
+ALLKEYS = (
+    "It may evict what protects a write in progress, and a writer that is killed then leaves stale entries."
+)
+
 
 def check_declarations(**kwargs: Any) -> list[checks.CheckMessage]:
     _import_views()
     if not declarations():
         return []
     return [*_settings(), *_unknown_models(), *_shared_prefixes()]
+
+
+def check_server(**kwargs: Any) -> list[checks.CheckMessage]:
+    """Connect to Redis, as ``check --deploy`` may: do the rights and the eviction policy suffice?"""
+    if not declarations() or check_declarations():
+        return []
+    try:
+        memory = store().memory()
+    except (RedisError, OSError) as error:
+        return [
+            checks.Warning(
+                f"The read cache cannot use its Redis: {error}",
+                hint="Without it every request is answered from the database. If a command was refused, "
+                "grant it to the Redis user.",
+                id="readcache.W001",
+            )
+        ]
+    if not memory.limit_bytes or memory.policy.startswith("volatile-"):
+        return []
+    effect = NOEVICTION if memory.policy == "noeviction" else ALLKEYS
+    return [
+        checks.Warning(
+            f"The Redis of the read cache has the maxmemory-policy {memory.policy}. {effect}",
+            hint="Set maxmemory-policy to volatile-lru.",
+            id="readcache.W002",
+        )
+    ]
 
 
 def check_views(**kwargs: Any) -> list[checks.CheckMessage]:
@@ -128,20 +161,13 @@ def _settings() -> Iterator[checks.CheckMessage]:
 
 def _cache_alias(alias: str) -> Iterator[checks.CheckMessage]:
     try:
-        kwargs = store().client.connection_pool.connection_kwargs
+        store()
     except (ImproperlyConfigured, ImportError, AttributeError, TypeError, ValueError) as error:
         yield checks.Error(
             f"The read cache cannot use CACHES[{alias!r}]: {error}",
             hint=f"Give CACHES an entry {alias!r} with the BACKEND django_redis.cache.RedisCache, "
             "or name another entry in READ_CACHE_ALIAS.",
             id="readcache.E008",
-        )
-        return
-    if not kwargs.get("socket_timeout"):
-        yield checks.Warning(
-            f"CACHES[{alias!r}] has no SOCKET_TIMEOUT: a request waits forever for a Redis that hangs.",
-            hint="Set SOCKET_CONNECT_TIMEOUT and SOCKET_TIMEOUT in its OPTIONS, for example to 0.25.",
-            id="readcache.W001",
         )
 
 

@@ -43,7 +43,7 @@ DATABASE_REMEDIES = (
 DATABASE_REMEDY = "Check DATABASE_URL."
 REDIS_REMEDIES = (
     ("db index", "Set {name} to a database number that the server has."),
-    ("maxmemory", "Give the server more memory, or set its maxmemory-policy to allkeys-lru."),
+    ("maxmemory", "Give the server more memory, or set its maxmemory-policy to volatile-lru."),
     ("read only replica", "Set {name} to the primary of this replica."),
     ("no permissions", "Allow the user in {name} to run this command."),
 )

@@ -22,7 +22,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from socket import SHUT_RDWR
-from typing import Any
+from typing import Any, NamedTuple
 
 import hiredis
 from redis import Redis
@@ -40,6 +40,8 @@ Command = tuple[str | bytes | int, ...]
 CONFIRMED_FOR_SECONDS = 1.0
 RECEIVED_AT_ONCE_BYTES = 65_536
 REPLICATION_ID = re.compile(rb"^master_replid:([0-9a-f]{40})\r?$", re.MULTILINE)
+MEMORY_LIMIT = re.compile(rb"^maxmemory:(\d+)\r?$", re.MULTILINE)
+EVICTION_POLICY = re.compile(rb"^maxmemory_policy:([a-z-]+)\r?$", re.MULTILINE)
 MASTER = re.compile(rb"^role:master\r?$", re.MULTILINE)
 _INCOMPLETE = object()
 
@@ -91,6 +93,13 @@ class Connection:
         if not received:
             raise RedisConnectionError("Redis has closed the connection.")
         self._reader.feed(received)
+
+
+class Memory(NamedTuple):
+    """What Redis may use. A ``limit_bytes`` of 0 is no limit, and then the ``policy`` evicts nothing."""
+
+    limit_bytes: int
+    policy: str
 
 
 class PendingReplies:
@@ -289,6 +298,16 @@ def _history(information: Any) -> bytes:
 def history_of(replication_id: bytes) -> bytes:
     """The history by which entries are compared, for a replication id of 40 hexadecimal digits."""
     return bytes.fromhex(replication_id.decode())[:HISTORY_BYTES]
+
+
+def memory_of(information: Any) -> Memory:
+    """Of the reply to ``INFO memory``. Raises ``InvalidResponse``."""
+    if not isinstance(information, bytes):
+        raise InvalidResponse(f"INFO memory was answered with {information!r:.100}.")
+    limit, policy = MEMORY_LIMIT.search(information), EVICTION_POLICY.search(information)
+    if limit is None or policy is None:
+        raise InvalidResponse("INFO memory names no maxmemory or no maxmemory_policy.")
+    return Memory(limit_bytes=int(limit[1]), policy=policy[1].decode())
 
 
 def values_of(reply: Any, count: int) -> list[bytes | None]:

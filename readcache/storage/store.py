@@ -24,9 +24,11 @@ from readcache.storage.breaker import Breaker, Outage, PendingRotations
 from readcache.storage.connections import (
     Command,
     Connections,
+    Memory,
     PendingReplies,
     history_of,
     is_out_of_memory,
+    memory_of,
     values_of,
 )
 from readcache.storage.entries import TOKEN_BYTES, Entry, decode, encode
@@ -84,6 +86,11 @@ class Store:
         self._token_keys: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._connections = Connections(client, probe_key=f"{self._start}:probe", rehearsal=self.rehearsal())
         self.breaker = Breaker(self._flush_pending)
+
+    def memory(self) -> Memory:
+        """Raises redis-py's errors, also for a command of the engine that is refused."""
+        [information] = self._connections.call(("INFO", "memory"), seconds=self._write_seconds)
+        return memory_of(information)
 
     def close(self) -> None:
         """End the connections and the prober of a store that is no longer used."""

@@ -6,31 +6,16 @@ In the ``conftest.py`` at the top::
 
 A view is tested with its cache in a ``TransactionTestCase`` or with ``django_db(transaction=True)``:
 within the transaction of a ``TestCase``, the cache is bypassed. The fixture ``quick_table_flush`` makes
-such tests several times faster, ``no_outage_left`` tells which of them leaves the read cache bypassed.
+such tests several times faster, and ``no_outage_left`` tells which of them leaves the read cache bypassed.
 """
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 FILLED_BY_MIGRATE = {"auth_permission", "django_content_type"}
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Generator[None, object, object]:
-    """Keep the garbage collector from searching the modules that the tests import, again and again.
-
-    Whoever measures times collects garbage first, which then takes a fraction of the time.
-    """
-    gc.disable()
-    try:
-        return (yield)
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -189,7 +189,7 @@ class PrivateRedis:
             "save": '""',
             "appendonly": "no",
             "maxmemory": "256mb",
-            "maxmemory-policy": "allkeys-lru",
+            "maxmemory-policy": "volatile-lru",
             **self._options,
         }
         return "".join(f"{name} {value}\n" for name, value in directives.items())

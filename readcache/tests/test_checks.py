@@ -250,19 +250,6 @@ def test_an_alias_that_is_not_a_django_redis_cache_is_refused(
     assert ids(check_declarations()) == ["readcache.E008"]
 
 
-def test_an_alias_without_a_socket_timeout_is_a_warning(settings: Settings) -> None:
-    settings.CACHES = {
-        "read": {
-            "BACKEND": "django_redis.cache.RedisCache",
-            # Used by no other test: django-redis has one pool for each location.
-            "LOCATION": "redis://127.0.0.1:1/9",
-            "OPTIONS": {"CONNECTION_POOL_KWARGS": {"socket_timeout": None}},
-        }
-    }
-
-    assert ids(check_declarations()) == ["readcache.W001"]
-
-
 def test_a_view_with_a_read_cache_needs_the_installed_app(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection_created, "receivers", [])
 

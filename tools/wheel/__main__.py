@@ -45,7 +45,7 @@ def _try_wheel(folder: Path) -> None:
         try_page(project, page, redis_url=server.url(database=2))
     finally:
         server.stop()
-    print("A new project with the page's ten lines: a miss, a hit, a write, the change.", flush=True)
+    print("A new project with the page's nine lines: a miss, a hit, a write, the change.", flush=True)
     install(python, f"{wheel}[testing]")
     try_tests(project, page)
     print("The page's own test passes on a private Redis.")

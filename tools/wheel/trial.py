@@ -10,7 +10,7 @@ from http.client import HTTPConnection
 from tools.wheel.page import Page
 from tools.wheel.project import Project, TrialFailed
 
-NUMBER_OF_LINES = 10
+NUMBER_OF_LINES = 9
 TIMEOUT_SECONDS = 30
 MISS = "readcache; fwd=uri-miss; stored"
 HIT = r"readcache; hit; ttl=\d+"

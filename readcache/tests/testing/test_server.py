@@ -62,7 +62,7 @@ def test_the_server_opens_no_port_stores_nothing_on_disk_and_bounds_its_memory(s
     assert configured["save"] == ""
     assert configured["appendonly"] == "no"
     assert configured["maxmemory"] == str(256 * 1024 * 1024)
-    assert configured["maxmemory-policy"] == "allkeys-lru"
+    assert configured["maxmemory-policy"] == "volatile-lru"
 
 
 def test_a_start_is_over_when_the_pid_file_exists(

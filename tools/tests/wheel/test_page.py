@@ -9,10 +9,10 @@ import pytest
 from tools.wheel.page import PAGE, read_page
 
 
-def test_the_page_adds_ten_lines() -> None:
+def test_the_page_adds_nine_lines() -> None:
     lines = read_page().new_lines
 
-    assert len(lines) == 10
+    assert len(lines) == 9
     assert lines[0] == 'INSTALLED_APPS += ["readcache"]'
     assert "from readcache import CachedReadMixin, ReadCache" in lines
 
