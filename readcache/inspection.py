@@ -10,9 +10,9 @@ from itertools import islice
 
 from readcache.declarations import ReadCache, declarations
 from readcache.discovery import import_views
-from readcache.storage.connections import history_of
 from readcache.storage.current import store
 from readcache.storage.entries import Entry, decode
+from readcache.storage.replies import history_of
 from readcache.storage.store import Store
 
 SCAN_STEP = 1_000

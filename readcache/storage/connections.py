@@ -15,34 +15,29 @@ changes nothing must be accepted, since a server that refuses writes misses rota
 from __future__ import annotations
 
 import os
-import re
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from socket import SHUT_RDWR
-from typing import Any, NamedTuple
+from typing import Any
 
 import hiredis
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.connection import DefaultParser
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import InvalidResponse, OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import InvalidResponse, OutOfMemoryError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
-from readcache.storage.entries import HISTORY_BYTES
-
-Command = tuple[str | bytes | int, ...]
+from readcache.storage.replies import Command, checked, history_in
 
 CONFIRMED_FOR_SECONDS = 1.0
 RECEIVED_AT_ONCE_BYTES = 65_536
-REPLICATION_ID = re.compile(rb"^master_replid:([0-9a-f]{40})\r?$", re.MULTILINE)
-MEMORY_LIMIT = re.compile(rb"^maxmemory:(\d+)\r?$", re.MULTILINE)
-EVICTION_POLICY = re.compile(rb"^maxmemory_policy:([a-z-]+)\r?$", re.MULTILINE)
-MASTER = re.compile(rb"^role:master\r?$", re.MULTILINE)
+# A connection that is out of step is as good as lost.
+LOST = (RedisConnectionError, InvalidResponse)
 _INCOMPLETE = object()
 
 
@@ -82,6 +77,18 @@ class Connection:
             raise reply
         return reply
 
+    def close(self) -> None:
+        self._raw.disconnect()
+
+    def __del__(self) -> None:
+        """A connection of redis-py to a host is in a cycle: the garbage collector may come late."""
+        with suppress(Exception):
+            self.close()
+
+    def has_more(self) -> bool:
+        """Whether there are bytes after the last reply. The next command would take them for its own."""
+        return self._reader.has_data()
+
     def _receive(self, deadline: float) -> None:
         self._socket.settimeout(_left(deadline))
         try:
@@ -93,13 +100,6 @@ class Connection:
         if not received:
             raise RedisConnectionError("Redis has closed the connection.")
         self._reader.feed(received)
-
-
-class Memory(NamedTuple):
-    """What Redis may use. A ``limit_bytes`` of 0 is no limit, and then the ``policy`` evicts nothing."""
-
-    limit_bytes: int
-    policy: str
 
 
 class PendingReplies:
@@ -170,7 +170,7 @@ class Connections:
         if pending.connection is not None:
             try:
                 return self._replies(pending.connection, pending)
-            except RedisConnectionError:
+            except LOST:
                 self._forget()
         return self._exchange_anew(pending.commands, pending.deadline)
 
@@ -201,17 +201,31 @@ class Connections:
         confirms = not connection.is_confirmed()
         if confirms:
             connection.confirmed_at = time.monotonic()
-        connection.send(self._confirmation + commands if confirms else commands, deadline)
+        try:
+            connection.send(self._confirmation + commands if confirms else commands, deadline)
+        except BaseException:
+            connection.close()
+            raise
         return PendingReplies(commands, connection, deadline=deadline, confirms=confirms)
 
     def _replies(self, connection: Connection, pending: PendingReplies) -> tuple[list[Any], bytes]:
-        if pending.confirms:
-            information, _ = [connection.reply(pending.deadline) for _ in self._confirmation]
-            connection.history = _history(information)
-        replies = [connection.reply(pending.deadline) for _ in pending.commands]
+        try:
+            if pending.confirms:
+                information, _ = self._checked_replies(connection, self._confirmation, pending.deadline)
+                connection.history = history_in(information)
+            replies = self._checked_replies(connection, pending.commands, pending.deadline)
+        except BaseException:
+            connection.close()
+            raise
         history = connection.history
-        self._idle.append(connection)
+        if not connection.has_more():
+            self._idle.append(connection)
         return replies, history
+
+    def _checked_replies(
+        self, connection: Connection, commands: tuple[Command, ...], deadline: float
+    ) -> list[Any]:
+        return [checked(command, connection.reply(deadline)) for command in commands]
 
     def _open(self, deadline: float) -> tuple[Connection, float]:
         """A new connection, and the deadline, which is later where the connection has started the server."""
@@ -223,32 +237,51 @@ class Connections:
         }
         raw = self._pool.connection_class(**{**self._pool.connection_kwargs, **limits})
         with _cut_off_after(seconds, lambda: raw._sock):
-            raw.connect()
+            _shake_hands(raw)
         if raw._sock is None:
             raise RedisTimeoutError("Redis did not let the read cache in in time.")
         connection, deadline = Connection(raw), deadline + getattr(raw, "started_server_in_seconds", 0.0)
         if not self._is_rehearsed:
             self._rehearse_on(connection, deadline)
-            self._is_rehearsed = True
         return connection, deadline
 
     def rehearse(self, *, seconds: float) -> None:
         """Raises redis-py's error of a command that is refused, as to a user who has no right to it."""
         connection, deadline = self._open(time.monotonic() + seconds)
         self._rehearse_on(connection, deadline)
+        self._idle.append(connection)
 
     def _rehearse_on(self, connection: Connection, deadline: float) -> None:
-        connection.send(self._rehearsal, deadline)
-        for command in self._rehearsal:
-            try:
-                connection.reply(deadline)
-            except ResponseError as error:
-                if not is_out_of_memory(error):
-                    raise type(error)(f"{command[0]!s} was refused: {error}") from error
+        try:
+            connection.send(self._rehearsal, deadline)
+            for command in self._rehearsal:
+                _allowed(command, connection, deadline)
+        except BaseException:
+            connection.close()
+            raise
+        self._is_rehearsed = True
 
     def _forget(self) -> None:
         # Where one connection was lost, the others were as likely lost.
         self._idle = deque()
+
+
+def _allowed(command: Command, connection: Connection, deadline: float) -> None:
+    """Take the command's reply. Raises redis-py's errors; a command that was refused is named."""
+    try:
+        checked(command, connection.reply(deadline))
+    except ResponseError as error:
+        if not is_out_of_memory(error):
+            raise type(error)(f"{command[0]!s} was refused: {error}") from error
+
+
+def _shake_hands(raw: Any) -> None:
+    """redis-py relies on the types of the replies. Raises its errors, whatever the other side replies."""
+    try:
+        raw.connect()
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raw.disconnect()
+        raise InvalidResponse(f"The other side does not shake hands like Redis: {error}") from error
 
 
 @contextmanager
@@ -281,40 +314,3 @@ def _left(deadline: float) -> float:
 def is_out_of_memory(error: ResponseError) -> bool:
     """Before Redis 7, scripts wrap the message in one of their own."""
     return isinstance(error, OutOfMemoryError) or "OOM command not allowed" in str(error)
-
-
-def _history(information: Any) -> bytes:
-    """Of the reply to ``INFO replication``. Raises redis-py's errors."""
-    if not isinstance(information, bytes):
-        raise InvalidResponse(f"INFO replication was answered with {information!r:.100}.")
-    if not MASTER.search(information):
-        raise ReadOnlyError("The server is a replica. The read cache needs the master.")
-    found = REPLICATION_ID.search(information)
-    if found is None:
-        raise InvalidResponse("INFO replication names no master_replid.")
-    return history_of(found[1])
-
-
-def history_of(replication_id: bytes) -> bytes:
-    """The history by which entries are compared, for a replication id of 40 hexadecimal digits."""
-    return bytes.fromhex(replication_id.decode())[:HISTORY_BYTES]
-
-
-def memory_of(information: Any) -> Memory:
-    """Of the reply to ``INFO memory``. Raises ``InvalidResponse``."""
-    if not isinstance(information, bytes):
-        raise InvalidResponse(f"INFO memory was answered with {information!r:.100}.")
-    limit, policy = MEMORY_LIMIT.search(information), EVICTION_POLICY.search(information)
-    if limit is None or policy is None:
-        raise InvalidResponse("INFO memory names no maxmemory or no maxmemory_policy.")
-    return Memory(limit_bytes=int(limit[1]), policy=policy[1].decode())
-
-
-def values_of(reply: Any, count: int) -> list[bytes | None]:
-    """The values of an MGET. Raises ``InvalidResponse`` for anything else: the connection is out of step."""
-    if type(reply) is not list or len(reply) != count:
-        raise InvalidResponse(f"MGET of {count} keys was answered with {reply!r:.100}.")
-    for value in reply:
-        if value is not None and type(value) is not bytes:
-            raise InvalidResponse(f"MGET was answered with a value that is no string: {value!r:.100}.")
-    return reply

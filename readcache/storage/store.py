@@ -21,17 +21,9 @@ from redis import Redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from readcache.storage.breaker import Breaker, Outage, PendingRotations
-from readcache.storage.connections import (
-    Command,
-    Connections,
-    Memory,
-    PendingReplies,
-    history_of,
-    is_out_of_memory,
-    memory_of,
-    values_of,
-)
+from readcache.storage.connections import Connections, PendingReplies, is_out_of_memory
 from readcache.storage.entries import TOKEN_BYTES, Entry, decode, encode
+from readcache.storage.replies import Command, Memory, history_of, memory_in
 from readcache.storage.scripts import BEGIN_FILL, GUARD, ROTATE, UNMARK, Script
 
 NAMESPACE = "rc1"
@@ -90,7 +82,7 @@ class Store:
     def memory(self) -> Memory:
         """Raises redis-py's errors, also for a command of the engine that is refused."""
         [information] = self._connections.call(("INFO", "memory"), seconds=self._write_seconds)
-        return memory_of(information)
+        return memory_in(information)
 
     def close(self) -> None:
         """End the connections and the prober of a store that is no longer used."""
@@ -149,7 +141,7 @@ class Store:
         def begin() -> Lookup:
             with _full_as_such():
                 replication_id, values = self._run(BEGIN_FILL, keys, arguments)
-            return _lookup_with_lock(values, history_of(replication_id), count=len(tags) + 2)
+            return _lookup_with_lock(values, history_of(replication_id))
 
         lookup = self.breaker.call(begin)
         # A script that was executed before its reply was lost finds its own lock when it is sent again.
@@ -311,12 +303,12 @@ class Store:
 
     def _finish_read(self, sent: PendingReplies) -> Lookup:
         (reply,), history = self._connections.receive(sent)
-        return _lookup(reply, history, count=len(sent.commands[0]) - 1)
+        return _lookup(reply, history)
 
     def _read_with_lock(self, command: Command) -> Lookup:
         sent = self._connections.send(command, seconds=self._read_seconds)
         (reply,), history = self._connections.receive(sent)
-        return _lookup_with_lock(reply, history, count=len(command) - 1)
+        return _lookup_with_lock(reply, history)
 
     def _unlocking(self, key: str, lock: bytes | None) -> list[Command]:
         # Compared first: after a fill that took longer than its lock, another request may hold the lock.
@@ -333,7 +325,7 @@ HIT_FOR_MISS_SCRIPT = (
     # The filler's own lock, or none: it has run out during a long fill.
     "local lock = redis.call('get', KEYS[1]) "
     "if not lock or lock == ARGV[1] then "
-    "return redis.call('set', KEYS[1], ARGV[2], 'PX', ARGV[3]) end return 0"
+    "redis.call('set', KEYS[1], ARGV[2], 'PX', ARGV[3]) return 1 end return 0"
 )
 
 
@@ -358,8 +350,8 @@ def new_mark() -> str:
     return secrets.token_hex(MARK_BYTES)
 
 
-def _lookup(reply: Any, history: bytes, *, count: int) -> Lookup:
-    stored, *found = values_of(reply, count)
+def _lookup(values: Sequence[bytes | None], history: bytes) -> Lookup:
+    stored, *found = values
     # A value of another length is no token: an entry can neither be live nor be stored under it.
     tokens = [token if token is not None and len(token) == TOKEN_BYTES else None for token in found]
     entry = decode(stored) if stored is not None else None
@@ -367,6 +359,6 @@ def _lookup(reply: Any, history: bytes, *, count: int) -> Lookup:
     return Lookup(entry, tuple(tokens), is_live, history)
 
 
-def _lookup_with_lock(reply: Any, history: bytes, *, count: int) -> Lookup:
-    *values, lock = values_of(reply, count)
-    return _lookup(values, history, count=count - 1)._replace(lock=lock)
+def _lookup_with_lock(values: Sequence[bytes | None], history: bytes) -> Lookup:
+    *others, lock = values
+    return _lookup(others, history)._replace(lock=lock)

@@ -14,9 +14,11 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.cache import caches
+from pytest_django import Settings
 from rest_framework.test import APIClient
 
 import readcache
+from instruments.redis_proxy import RedisProxy, redis_proxy
 from readcache import declarations
 from readcache.testing import PrivateRedis
 
@@ -67,6 +69,19 @@ def redis(private_redis: PrivateRedis, no_outage_left: None) -> Any:
     client = redis_client()
     client.flushall()
     return client
+
+
+@pytest.fixture
+def proxy(private_redis: PrivateRedis, redis: Any, settings: Settings) -> Iterator[RedisProxy]:
+    """A proxy before the private Redis, which the engine uses instead. ``redis`` is not behind it."""
+    with redis_proxy(private_redis.socket_path) as proxy:
+        database = redis.connection_pool.connection_kwargs["db"]
+        location = {
+            "BACKEND": "django_redis.cache.RedisCache",
+            "LOCATION": proxy.url(database=database),
+        }
+        settings.CACHES = {**settings.CACHES, "read": location}
+        yield proxy
 
 
 @pytest.fixture

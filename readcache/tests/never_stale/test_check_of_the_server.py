@@ -11,8 +11,8 @@ from pytest_django import Settings
 from instruments.scratch_redis import ScratchRedis
 from readcache import declarations
 from readcache.checks import ALLKEYS, NOEVICTION, check_server
-from readcache.storage.connections import Memory
 from readcache.storage.current import store
+from readcache.storage.replies import Memory
 
 
 def said() -> list[tuple[str | None, str]]:
