@@ -32,7 +32,8 @@ from readcache.serving.undeclared import (
 from readcache.storage.breaker import Outage
 from readcache.storage.current import store
 from readcache.storage.entries import Entry, make_entry
-from readcache.storage.store import HIT_FOR_MISS, Lookup, Store
+from readcache.storage.scripts import HIT_FOR_MISS
+from readcache.storage.store import Lookup, Store
 
 SHORTEST_POLL_SECONDS = 0.002
 LONGEST_POLL_SECONDS = 0.025
@@ -137,7 +138,10 @@ def _compute_recorded(
 
 
 def _wait_or_claim(chosen: Store, key: str, tags: tuple[str, ...]) -> tuple[Lookup, bytes | None]:
-    """A live entry that another request has filled, or the lock and the tokens to fill it under."""
+    """A live entry that another request has filled, or the lock and the tokens to fill it under.
+
+    A hit-for-miss is returned as the lock: this request renews it, or ends it by storing an entry.
+    """
     token_keys = chosen.token_keys(tags)
     deadline = time.monotonic() + configuration().wait_seconds
     pause = SHORTEST_POLL_SECONDS
@@ -146,13 +150,17 @@ def _wait_or_claim(chosen: Store, key: str, tags: tuple[str, ...]) -> tuple[Look
         if lookup.is_live:
             chosen.unlock(key, lock)
             return lookup, None
-        if lock or _is_hit_for_miss(lookup) or time.monotonic() >= deadline:
+        if _is_hit_for_miss(lookup):
+            return lookup, HIT_FOR_MISS
+        if lock or time.monotonic() >= deadline:
             return lookup, lock
         while time.monotonic() < deadline:
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_POLL_SECONDS)
             lookup = chosen.read_while_filled(key, token_keys)
-            if lookup.is_live or _is_hit_for_miss(lookup):
+            if _is_hit_for_miss(lookup):
+                return lookup, HIT_FOR_MISS
+            if lookup.is_live:
                 return lookup, None
             if lookup.lock is None:
                 break

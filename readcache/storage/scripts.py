@@ -22,6 +22,11 @@ from hashlib import sha1
 from typing import NamedTuple
 
 
+# Replaces the lock after a response that cannot be stored, so that no request waits for an entry in vain.
+HIT_FOR_MISS = b"-"
+LONGEST_HIT_FOR_MISS_SECONDS = 60.0
+
+
 class Script(NamedTuple):
     """``sha`` is the name by which EVALSHA knows the text."""
 
@@ -95,13 +100,15 @@ return 1
 # KEYS: entry, lock, then a token and its marks for each tag. ARGV: lease and life of a mark, in
 # milliseconds, the lock's value and its life, the name of a mark, then a token for each tag.
 # Returns the replication id, and the values of the entry, the tokens and the lock.
-BEGIN_FILL = _script("""
+BEGIN_FILL = _script(
+    """
 local lock = redis.call('SET', KEYS[2], ARGV[3], 'NX', 'PX', ARGV[4])
 if not lock then
-  -- A value of another type is nobody's lock, and no lock of a filler lives longer than it was given:
-  -- Redis' clock was set back since.
-  local left = redis.call('PTTL', KEYS[2])
-  if redis.call('TYPE', KEYS[2]).ok ~= 'string' or left == -1 or left > tonumber(ARGV[4]) then
+  -- A value of another type is nobody's lock. And a lock or hit-for-miss never lives longer than it was
+  -- given: Redis' clock was set back since.
+  local left, longest = redis.call('PTTL', KEYS[2]), tonumber(ARGV[4])
+  if redis.pcall('GET', KEYS[2]) == '-' then longest = LONGEST_HIT_FOR_MISS_MS end
+  if redis.call('TYPE', KEYS[2]).ok ~= 'string' or left == -1 or left > longest then
     redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[4])
   end
 end
@@ -126,4 +133,5 @@ for i = 3, #KEYS, 2 do
 end
 wanted[#wanted + 1] = KEYS[2]
 return {current, redis.call('MGET', unpack(wanted))}
-""")
+""".replace("LONGEST_HIT_FOR_MISS_MS", str(round(LONGEST_HIT_FOR_MISS_SECONDS * 1000)))
+)

@@ -24,19 +24,24 @@ from readcache.storage.breaker import Breaker, Outage, PendingRotations
 from readcache.storage.connections import Connections, PendingReplies, is_out_of_memory
 from readcache.storage.entries import TOKEN_BYTES, Entry, decode, encode
 from readcache.storage.replies import Command, Memory, history_of, memory_in
-from readcache.storage.scripts import BEGIN_FILL, GUARD, ROTATE, UNMARK, Script
+from readcache.storage.scripts import (
+    BEGIN_FILL,
+    GUARD,
+    HIT_FOR_MISS,
+    LONGEST_HIT_FOR_MISS_SECONDS,
+    ROTATE,
+    UNMARK,
+    Script,
+)
 
 NAMESPACE = "rc1"
 MARK_BYTES = 8
 # When a process is killed during its fill, the lock expires before the waiting requests give up. So one
 # of them fills, and not all at once.
 LOCK_SECONDS = 3.0
-# Replaces the lock after a response that cannot be stored, so that no request waits for an entry in vain.
-HIT_FOR_MISS = b"-"
 HIT_FOR_MISS_SECONDS = 1.0
 # So many times as long as the fill took, within bounds.
 HIT_FOR_MISS_FILLS = 10
-LONGEST_HIT_FOR_MISS_SECONDS = 60.0
 
 
 class Lookup(NamedTuple):
@@ -162,14 +167,15 @@ class Store:
         self.breaker.call(store)
 
     def unlock(self, key: str, lock: bytes | None) -> None:
-        """Release the lock after a failed fill, so that another request can fill."""
-        if lock is not None:
+        """Release the lock after a failed fill, so that another request can fill. A hit-for-miss stays."""
+        if lock not in (None, HIT_FOR_MISS):
             self._call(*self._unlocking(key, lock))
 
     def set_hit_for_miss(self, key: str, lock: bytes | None, *, after_seconds: float = 0.0) -> None:
         """Replace the lock after a response that cannot be stored, so that other requests do not wait.
 
-        ``after_seconds`` is how long the fill took: requests do not wait for ten times as long.
+        ``after_seconds`` is how long the fill took: requests do not wait for ten times as long. Each further
+        response that cannot be stored renews it.
         """
         if lock is not None:
             seconds = min(HIT_FOR_MISS_FILLS * after_seconds, LONGEST_HIT_FOR_MISS_SECONDS)

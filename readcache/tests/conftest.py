@@ -18,7 +18,7 @@ from pytest_django import Settings
 from rest_framework.test import APIClient
 
 import readcache
-from instruments.redis_proxy import RedisProxy, redis_proxy
+from instruments.reply_proxy import ReplyProxy, reply_proxy
 from readcache import declarations
 from readcache.testing import PrivateRedis
 
@@ -72,9 +72,9 @@ def redis(private_redis: PrivateRedis, no_outage_left: None) -> Any:
 
 
 @pytest.fixture
-def proxy(private_redis: PrivateRedis, redis: Any, settings: Settings) -> Iterator[RedisProxy]:
+def proxy(private_redis: PrivateRedis, redis: Any, settings: Settings) -> Iterator[ReplyProxy]:
     """A proxy before the private Redis, which the engine uses instead. ``redis`` is not behind it."""
-    with redis_proxy(private_redis.socket_path) as proxy:
+    with reply_proxy(private_redis.socket_path) as proxy:
         database = redis.connection_pool.connection_kwargs["db"]
         location = {
             "BACKEND": "django_redis.cache.RedisCache",

@@ -38,6 +38,7 @@ from readcache.storage import breaker, entries
 from readcache.storage.breaker import Outage
 from readcache.storage.connections import Connections
 from readcache.storage.current import store
+from readcache.storage.store import Store
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -145,6 +146,10 @@ def reprice(book: Book) -> None:
 def read_until_it_hits(url: str = LIST) -> None:
     """Each answer until the hit must be right."""
     wait_until(lambda: is_hit(get(url)))
+
+
+def never(*arguments: Any) -> None:
+    pytest.fail("A request has waited for the fill of another.")
 
 
 class Hook:
@@ -746,10 +751,10 @@ def test_a_value_that_is_not_a_token_hides_no_write_and_is_replaced_by_the_next(
 
 
 @pytest.mark.parametrize("put", [put_a_list, put_a_hash, put_short_bytes])
-def test_a_value_that_is_not_a_lock_costs_one_wait(
-    put: Callable[[Any, Any], None], server: BreakableRedis, book: Book, settings: Settings
+def test_nobody_waits_for_a_value_that_is_not_a_lock(
+    put: Callable[[Any, Any], None], server: BreakableRedis, book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings.READ_CACHE_WAIT_SECONDS = 0.05
+    monkeypatch.setattr(Store, "read_while_filled", never)
     warm()
     [key] = server.keys("entry")
     put(server.redis, key.decode().replace(":entry:", ":lock:"))

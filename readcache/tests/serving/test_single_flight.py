@@ -32,6 +32,7 @@ from library.models import Book
 from readcache.conf import DEFAULT_WAIT_SECONDS
 from readcache.storage import store as store_module
 from readcache.storage.current import store as store_of_this_process
+from readcache.storage.scripts import HIT_FOR_MISS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -318,7 +319,7 @@ def test_requests_that_wait_for_a_404_look_for_it_together_after_the_first(redis
     # Requests that took turns would meet only after they had waited too long.
     assert time.monotonic() - started < SOON_SECONDS
     assert {(answer.status_code, status(answer)) for answer in answers} == {(404, "fwd=uri-miss")}
-    assert {*locks(redis).values()} == {store_module.HIT_FOR_MISS}
+    assert {*locks(redis).values()} == {HIT_FOR_MISS}
 
 
 def test_a_resource_is_stored_as_soon_as_it_exists(redis: Any, book: Book) -> None:

@@ -34,7 +34,7 @@ from readcache.serving import undeclared
 from readcache.serving.mixin import CachedReadMixin
 from readcache.serving.undeclared import Undeclared
 from readcache.storage.entries import decode
-from readcache.storage.store import HIT_FOR_MISS
+from readcache.storage.scripts import HIT_FOR_MISS
 
 HTML = {"accept": "text/html"}
 INDENTED = {"accept": "application/json; indent=4"}

@@ -14,7 +14,7 @@ import pytest
 from redis.exceptions import RedisError
 from rest_framework.test import APIClient
 
-from instruments.redis_proxy import Command, RedisProxy, passing_on
+from instruments.reply_proxy import Command, ReplyProxy, passing_on
 from instruments.rows import make_book
 from instruments.visitors import is_hit, status
 from instruments.waiting import PATIENCE_SECONDS, wait_until
@@ -83,7 +83,7 @@ def _confirms_and_probes_often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def book(proxy: RedisProxy) -> Book:
+def book(proxy: ReplyProxy) -> Book:
     return make_book(title="Old")
 
 
@@ -100,7 +100,7 @@ def title(answer: Any) -> str:
 
 @every_odd_reply
 def test_a_request_and_a_write_are_answered_and_nothing_stale_is_served_after_it(
-    name: str, odd: bytes, proxy: RedisProxy, book: Book
+    name: str, odd: bytes, proxy: ReplyProxy, book: Book
 ) -> None:
     ask()
     assert is_hit(ask())
@@ -170,7 +170,7 @@ STEPS: list[Callable[[], None]] = [
 
 @every_odd_reply
 def test_each_step_of_the_protocol_ends_in_an_outage_if_its_command_is_answered_so(
-    name: str, odd: bytes, proxy: RedisProxy
+    name: str, odd: bytes, proxy: ReplyProxy
 ) -> None:
     for step in STEPS:
         store()._connections._forget()
@@ -188,7 +188,7 @@ def test_each_step_of_the_protocol_ends_in_an_outage_if_its_command_is_answered_
 @pytest.mark.parametrize("name", ["MGET", "EVALSHA", "SET"])
 @pytest.mark.parametrize("label", ["a null array", "an error in an array", "an integer", "garbage"])
 def test_one_connection_that_is_out_of_step_is_replaced_without_an_outage(
-    name: str, label: str, proxy: RedisProxy, book: Book
+    name: str, label: str, proxy: ReplyProxy, book: Book
 ) -> None:
     ask()
     Book.objects.update(title="New")
@@ -200,7 +200,7 @@ def test_one_connection_that_is_out_of_step_is_replaced_without_an_outage(
 
 
 def test_a_reply_too_many_is_never_taken_for_the_reply_to_the_next_command(
-    proxy: RedisProxy, monkeypatch: pytest.MonkeyPatch
+    proxy: ReplyProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It has the shape of the next one, but belongs to another key."""
     monkeypatch.setattr(connections, "CONFIRMED_FOR_SECONDS", PATIENCE_SECONDS)

@@ -28,7 +28,7 @@ def passing_on(command: Command, reply: bytes) -> Iterable[bytes]:
     return [reply]
 
 
-class RedisProxy:
+class ReplyProxy:
     """Passes each command to the Redis whose socket is at ``path``, and each reply through ``relay``.
 
     ``is_ending`` is set at the end: a relay that delays its pieces waits for it.
@@ -104,8 +104,8 @@ def _reply_from(redis: socket.socket) -> bytes:
 
 
 @contextmanager
-def redis_proxy(path: Path) -> Iterator[RedisProxy]:
-    proxy = RedisProxy(path)
+def reply_proxy(path: Path) -> Iterator[ReplyProxy]:
+    proxy = ReplyProxy(path)
     try:
         yield proxy
     finally:
