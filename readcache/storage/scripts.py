@@ -21,7 +21,6 @@ from __future__ import annotations
 from hashlib import sha1
 from typing import NamedTuple
 
-
 # Replaces the lock after a response that cannot be stored, so that no request waits for an entry in vain.
 HIT_FOR_MISS = b"-"
 LONGEST_HIT_FOR_MISS_SECONDS = 60.0
