@@ -237,7 +237,7 @@ class Connections:
         }
         raw = self._pool.connection_class(**{**self._pool.connection_kwargs, **limits})
         with _cut_off_after(seconds, lambda: raw._sock):
-            _shake_hands(raw)
+            _shake_hands(raw, deadline)
         if raw._sock is None:
             raise RedisTimeoutError("Redis did not let the read cache in in time.")
         connection, deadline = Connection(raw), deadline + getattr(raw, "started_server_in_seconds", 0.0)
@@ -275,13 +275,17 @@ def _allowed(command: Command, connection: Connection, deadline: float) -> None:
             raise type(error)(f"{command[0]!s} was refused: {error}") from error
 
 
-def _shake_hands(raw: Any) -> None:
-    """redis-py relies on the types of the replies. Raises its errors, whatever the other side replies."""
+def _shake_hands(raw: Any, deadline: float) -> None:
+    """Raises redis-py's errors, whatever the other side replies: redis-py relies on the replies' types."""
     try:
         raw.connect()
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raw.disconnect()
         raise InvalidResponse(f"The other side does not shake hands like Redis: {error}") from error
+    except RedisConnectionError as error:
+        if time.monotonic() < deadline:
+            raise
+        raise RedisTimeoutError("Redis did not let the read cache in in time.") from error
 
 
 @contextmanager

@@ -13,6 +13,7 @@ with the alias's ``KEY_PREFIX`` and a version::
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -222,7 +223,9 @@ class Store:
         if self.breaker.is_open:
             raise Outage
         try:
-            self._run(script, keys, arguments, by=self._write_patiently)
+            self._run(
+                script, keys, arguments, by=self._connections.call_patiently, seconds=self._write_seconds
+            )
         except ResponseError:
             raise
         except (RedisError, OSError) as error:
@@ -236,21 +239,21 @@ class Store:
         arguments: Sequence[str | bytes | int],
         *,
         by: Callable[..., list[Any]] | None = None,
+        seconds: float | None = None,
     ) -> Any:
         """The reply of the script. Raises redis-py's errors."""
-        call = by or self._read_once
+        call = by or self._connections.call
+        seconds = seconds or self._read_seconds
+        deadline = time.monotonic() + seconds
         rest = (len(keys), *keys, *arguments)
         try:
-            (reply,) = call(("EVALSHA", script.sha, *rest))
+            (reply,) = call(("EVALSHA", script.sha, *rest), seconds=seconds)
         except NoScriptError:
-            (reply,) = call(("EVAL", script.text, *rest))
+            (reply,) = call(("EVAL", script.text, *rest), seconds=deadline - time.monotonic())
         return reply
 
     def _read_once(self, *commands: Command) -> list[Any]:
         return self._connections.call(*commands, seconds=self._read_seconds)
-
-    def _write_patiently(self, *commands: Command) -> list[Any]:
-        return self._connections.call_patiently(*commands, seconds=self._write_seconds)
 
     def rehearsal(self) -> tuple[Command, ...]:
         """Each command that the engine sends, on keys that nothing else uses.
