@@ -34,8 +34,9 @@ from readcache.serving.renderers import (
     restore_context,
 )
 
-# Views that read every parameter: their responses are never stored, so they need to be called only once.
-_READS_WHOLE_QUERY: weakref.WeakSet[type[Any]] = weakref.WeakSet()
+# The handlers of each view that read every parameter: their responses are never stored, so they need to be
+# called only once.
+_READ_WHOLE_QUERY: weakref.WeakKeyDictionary[type[Any], set[str]] = weakref.WeakKeyDictionary()
 
 
 class CachedReadMixin(APIView):
@@ -130,13 +131,14 @@ class CachedReadMixin(APIView):
             query: Any = request._request.GET
             # Until here Django REST framework has read parameters, for a format and a version.
             query.unknown.clear()
-            if type(self) in _READS_WHOLE_QUERY:
+            walkers = _READ_WHOLE_QUERY.setdefault(type(self), set())
+            if handler.__name__ in walkers:
                 request._request.GET = query.given
                 query.unknown.add(EVERY_PARAMETER)
             response = handler(request, *args, **kwargs)
-            if EVERY_PARAMETER in query.unknown and type(self) not in _READS_WHOLE_QUERY:
+            if EVERY_PARAMETER in query.unknown and handler.__name__ not in walkers:
                 # A view that converts the query to a dict needs the lists of the query that was given.
-                _READS_WHOLE_QUERY.add(type(self))
+                walkers.add(handler.__name__)
                 request._request.GET = query.given
                 response = handler(request, *args, **kwargs)
             body = json_body(self, response.data) if responses.may_be_stored(response) else None

@@ -11,6 +11,8 @@ from typing import Any, cast
 import django_filters
 import pytest
 from django.db import connection, transaction
+from django.db.models import Value
+from django.db.models.functions import Replace
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.utils import timezone, translation
@@ -27,6 +29,7 @@ from rest_framework.viewsets import ReadOnlyModelViewSet
 
 from library.models import Author
 from readcache.declarations import ReadCache
+from readcache.invalidation.rotations import rotated
 from readcache.serving import undeclared
 from readcache.serving.mixin import CachedReadMixin
 from readcache.serving.undeclared import Undeclared
@@ -162,6 +165,83 @@ def test_a_view_that_reads_undeclared_parameters_answers_as_without_a_cache(
 
     assert APIClient().get(CACHED)["Cache-Status"] == "library; fwd=uri-miss; detail=undeclared-parameter"
     assert "Name them in its parameters." in caplog.text
+
+
+@pytest.mark.usefixtures("lenient")
+def test_a_view_that_walks_over_its_query_is_called_once_per_request(
+    serve: Serve, redis: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Apart from the first request of a process, which finds out. Nothing is kept of made-up names."""
+    calls = []
+
+    def answer(request: Request) -> Response:
+        calls.append(sorted(request.query_params))
+        return Response([])
+
+    serve(get_view(answer))
+    APIClient().get(f"{CACHED}?made-up=0")
+    caplog.clear()
+    calls.clear()
+
+    for number in range(20):
+        APIClient().get(f"{CACHED}?made-up-{number}={number}")
+
+    assert calls == [[f"made-up-{number}"] for number in range(20)]
+    assert caplog.records == []
+    assert len(undeclared._warned) == 1
+    assert len(redis.keys(":rc1:lock:*")) == 1
+
+
+@pytest.mark.usefixtures("lenient")
+def test_the_names_that_a_view_makes_up_are_remembered_and_logged_a_limited_number_of_times(
+    serve: Serve, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(undeclared, "MOST_WARNINGS", 5)
+
+    def answer(request: Request) -> Response:
+        return Response([request.query_params.get(request.query_params.get("chosen"))])
+
+    serve(get_view(answer), parameters=["chosen"])
+    for number in range(20):
+        APIClient().get(f"{CACHED}?chosen=name-{number}")
+
+    assert len(caplog.records) == 5
+    assert len(undeclared._warned) == 5
+
+
+@pytest.mark.usefixtures("lenient")
+def test_one_action_that_walks_over_its_query_leaves_the_others_cached(serve: Serve) -> None:
+    class Authors(ReadOnlyModelViewSet[Author]):
+        queryset = Author.objects.order_by("pk")
+        serializer_class = AuthorSerializer
+
+        @action(detail=False)
+        def walking(self, request: Request) -> Response:
+            return Response(sorted(request.query_params))
+
+    serve(Authors, {"get": "walking"})
+    urlpatterns.append(path("cached/all/", urlpatterns[0].callback.cls.as_view({"get": "list"})))
+    assert "undeclared-parameter" in APIClient().get(CACHED)["Cache-Status"]
+
+    APIClient().get(f"{CACHED}all/")
+    assert APIClient().get(f"{CACHED}all/")["Cache-Status"].startswith("library; hit")
+
+
+def test_a_query_with_the_function_replace_is_cached_and_leaves_its_neighbours_alone(serve: Serve) -> None:
+    replaced = Author.objects.annotate(initial=Replace("name", Value("a"), Value("b")))
+    serve(list_view(queryset=replaced.order_by("pk")))
+    rotations: list[Any] = []
+
+    def note(**arguments: Any) -> None:
+        rotations.append(arguments["tags"])
+
+    rotated.connect(note)
+    assert_equal()
+    assert_equal("?page=2")
+    rotated.disconnect(note)
+
+    assert APIClient().get(CACHED)["Cache-Status"].startswith("library; hit")
+    assert rotations == []
 
 
 @pytest.mark.parametrize("in_a_transaction", [False, True])
