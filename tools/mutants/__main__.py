@@ -10,12 +10,12 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from tools.mutants import equivalent, report
+from tools.mutants import report
 from tools.mutants.areas import AREAS, ROOT, Area
 from tools.mutants.drawing import draw
 from tools.mutants.kept_trials import KeptTrials
 from tools.mutants.measurement import Measurement, up_to_date
-from tools.mutants.mutations import Mutant
+from tools.mutants.mutations import Mutant, equivalent
 from tools.mutants.trials import OTHER_TESTS_SECONDS, Trial, tests_that_fail_without, try_all
 
 KEPT = ROOT / ".mutants"

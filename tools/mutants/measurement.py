@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from tools.mutants import recorder
 from tools.mutants.areas import ROOT, SUITES, Suite, mutated_files
-from tools.mutants.copies import Copy, scratch_folder
-from tools.mutants.runs import environment, events, pytest_command, run_tests
+from tools.mutants.running import recorder
+from tools.mutants.running.copies import Copy, scratch_folder
+from tools.mutants.running.runs import environment, events, pytest_command, run_tests
 
 FILES_AT_ONCE = 12
 

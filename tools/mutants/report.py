@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.mutants import kinds
 from tools.mutants.areas import AREAS
-from tools.mutants.equivalent import place_of
+from tools.mutants.mutations import kinds
+from tools.mutants.mutations.equivalent import place_of
 from tools.mutants.trials import Fate, Trial
 
 # The share of the mutants that the tests have to notice.

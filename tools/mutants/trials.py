@@ -11,10 +11,10 @@ from pathlib import PurePosixPath
 from queue import SimpleQueue
 
 from tools.mutants.areas import SUITES
-from tools.mutants.copies import Copy, scratch_folder
 from tools.mutants.measurement import MeasuredTest, Measurement
 from tools.mutants.mutations import Mutant
-from tools.mutants.runs import Run, run_tests
+from tools.mutants.running.copies import Copy, scratch_folder
+from tools.mutants.running.runs import Run, run_tests
 
 # The tests of the module's own test file all run; of the others, those that fit into this time.
 OTHER_TESTS_SECONDS = 90.0

@@ -6,8 +6,8 @@ import pytest
 
 from tools.mutants import trials
 from tools.mutants.areas import Suite
-from tools.mutants.copies import Copy, scratch_folder
 from tools.mutants.mutations import Mutant, mutants_of
+from tools.mutants.running.copies import Copy, scratch_folder
 
 SOURCE = "def add(a, b):\n    return a + b\n"
 TESTS = """\

@@ -7,9 +7,8 @@ from textwrap import dedent
 
 import pytest
 
-from tools.mutants import kinds
-from tools.mutants.code_that_runs import nodes_that_run
-from tools.mutants.mutations import mutants_of
+from tools.mutants.mutations import kinds, mutants_of
+from tools.mutants.mutations.code_that_runs import nodes_that_run
 
 
 def changes(kind: str, source: str) -> list[str]:

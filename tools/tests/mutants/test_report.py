@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tools.mutants import equivalent
 from tools.mutants.areas import AREAS, ROOT
-from tools.mutants.mutations import Mutant, mutants_of
+from tools.mutants.mutations import Mutant, equivalent, mutants_of
 from tools.mutants.report import Results, share_noticed, survivors, table, verdict
 from tools.mutants.trials import Fate, Trial
 

@@ -6,9 +6,9 @@ import sys
 import psutil
 import pytest
 
-from tools.mutants import runs
-from tools.mutants.copies import Copy
 from tools.mutants.mutations import Mutant
+from tools.mutants.running import runs
+from tools.mutants.running.copies import Copy
 from tools.tests.mutants.conftest import FILE, SUITE
 
 ADDS, ADDS_NOTHING, HANGS = (f"{FILE}::test_{name}" for name in ("adds", "adds_nothing", "hangs"))

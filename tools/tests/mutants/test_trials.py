@@ -6,11 +6,11 @@ import pytest
 
 from tools.mutants import trials
 from tools.mutants.areas import AREAS, ROOT
-from tools.mutants.copies import Copy
 from tools.mutants.drawing import draw
 from tools.mutants.kept_trials import KeptTrials
 from tools.mutants.measurement import MeasuredTest, Measurement
 from tools.mutants.mutations import Mutant
+from tools.mutants.running.copies import Copy
 from tools.mutants.trials import Fate, Trial
 from tools.tests.mutants.conftest import FILE
 

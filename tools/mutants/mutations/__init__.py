@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
-from tools.mutants import kinds
-from tools.mutants.code_that_runs import lines_of, nodes_that_run
+from tools.mutants.mutations import kinds
+from tools.mutants.mutations.code_that_runs import lines_of, nodes_that_run
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tools.mutants.areas import Suite
-from tools.mutants.copies import Copy
-from tools.mutants.pytest_plugin import REPORT_VARIABLE, TESTS_VARIABLE
+from tools.mutants.running.copies import Copy
+from tools.mutants.running.pytest_plugin import REPORT_VARIABLE, TESTS_VARIABLE
 
 # For the start of pytest and the collection of the tests, on a machine that does other work.
 STARTING_SECONDS = 90.0
@@ -77,7 +77,7 @@ def run_tests(
 
 def pytest_command(python: str, suite: Suite, options: Sequence[str]) -> list[str]:
     """In the order of the list, without the cache of the last failures, and with this tool's plug-in."""
-    plugins = ["-p", "no:randomly", "-p", "no:cacheprovider", "-p", "tools.mutants.pytest_plugin"]
+    plugins = ["-p", "no:randomly", "-p", "no:cacheprovider", "-p", "tools.mutants.running.pytest_plugin"]
     return [python, "-m", "pytest", *plugins, "-q", *suite.arguments, *options]
 
 
