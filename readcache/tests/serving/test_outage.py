@@ -295,18 +295,27 @@ def test_a_view_that_fails_while_redis_goes_away_raises_its_own_error(
 
 
 class TimedCalls:
-    """The seconds that each send to Redis and each wait for its reply took, by thread."""
+    """The seconds that each send to Redis and each wait for its reply took, by thread.
+
+    A call within another one counts with it.
+    """
 
     def __init__(self) -> None:
         self.seconds: dict[int, list[float]] = defaultdict(list)
+        self._calling: set[int] = set()
 
     def timed(self, call: Callable[..., Any]) -> Callable[..., Any]:
         def timed_call(*arguments: Any, **options: Any) -> Any:
+            thread = threading.get_ident()
+            if thread in self._calling:
+                return call(*arguments, **options)
+            self._calling.add(thread)
             started = time.perf_counter()
             try:
                 return call(*arguments, **options)
             finally:
-                self.seconds[threading.get_ident()].append(time.perf_counter() - started)
+                self.seconds[thread].append(time.perf_counter() - started)
+                self._calling.remove(thread)
 
         return timed_call
 
@@ -317,7 +326,7 @@ class TimedCalls:
 @pytest.fixture
 def redis_calls(monkeypatch: pytest.MonkeyPatch) -> TimedCalls:
     calls = TimedCalls()
-    for name in ("send", "receive", "rehearse"):
+    for name in ("send", "receive", "call_patiently", "rehearse"):
         monkeypatch.setattr(Connections, name, calls.timed(getattr(Connections, name)))
     return calls
 
@@ -374,12 +383,12 @@ def test_a_hung_redis_costs_fifty_requests_the_time_limit_once(
 
 
 def test_a_hung_redis_costs_many_writes_the_time_limit_once(
-    server: BreakableRedis, book: Book, no_probes: None
+    server: BreakableRedis, book: Book, no_probes: None, redis_calls: TimedCalls
 ) -> None:
     warm()
 
     def write() -> float:
-        started = time.perf_counter()
+        redis_calls.take_seconds_of_this_thread()
         with transaction.atomic():
             reprice(book)
             book.author.name = "Renamed"
@@ -387,9 +396,9 @@ def test_a_hung_redis_costs_many_writes_the_time_limit_once(
             book.topics.clear()
         for number in range(10):
             Book.objects.filter(pk=book.pk).update(copies=number + 1)
-        return time.perf_counter() - started
+        return sum(redis_calls.take_seconds_of_this_thread())
 
-    assert least_while_hung(server, write) < WRITE_LIMIT_SECONDS + SLACK_SECONDS
+    assert LONG_SECONDS < least_while_hung(server, write) < WRITE_LIMIT_SECONDS + SLACK_SECONDS
 
 
 def test_probes_of_a_hung_redis_cost_requests_nothing(
