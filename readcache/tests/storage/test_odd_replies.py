@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+from pytest_django import Settings
+from redis._parsers import _RESP2Parser
 from redis.exceptions import RedisError
 from rest_framework.test import APIClient
 
@@ -183,6 +185,25 @@ def test_each_step_of_the_protocol_ends_in_an_outage_if_its_command_is_answered_
             assert not relay.seen[name.encode()], f"{step.__name__} has believed it"
         proxy.relay = passing_on
         wait_until(lambda: not store().breaker.is_open)
+
+
+@pytest.mark.parametrize("label", [label for label in ODD if ("HELLO", label) not in USUAL])
+def test_a_handshake_that_the_parser_without_hiredis_reads_is_an_outage_too(
+    label: str, proxy: ReplyProxy, settings: Settings
+) -> None:
+    """redis-py reads the handshake; the engine itself needs hiredis."""
+    # That parser waits for the rest of some odd replies.
+    settings.READ_CACHE_READ_SECONDS = 1
+    options = {"CONNECTION_POOL_KWARGS": {"parser_class": _RESP2Parser}}
+    settings.CACHES = {**settings.CACHES, "read": {**settings.CACHES["read"], "OPTIONS": options}}
+    proxy.relay = Answering("HELLO", ODD[label])
+
+    with pytest.raises(Outage):
+        read()
+
+    proxy.relay = passing_on
+    wait_until(lambda: not store().breaker.is_open)
+    read()
 
 
 @pytest.mark.parametrize("name", ["MGET", "EVALSHA", "SET"])
