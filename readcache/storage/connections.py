@@ -15,23 +15,20 @@ changes nothing must be accepted, since a server that refuses writes misses rota
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from socket import SHUT_RDWR
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import hiredis
 from redis import Redis
-from redis.backoff import NoBackoff
 from redis.connection import DefaultParser
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse, OutOfMemoryError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
-from redis.retry import Retry
 
+from readcache.storage.opening import opened, seconds_until
 from readcache.storage.replies import Command, checked, history_in
 
 CONFIRMED_FOR_SECONDS = 1.0
@@ -60,7 +57,7 @@ class Connection:
 
     def send(self, commands: Sequence[Command], deadline: float) -> None:
         packed = b"".join(part for command in commands for part in self._raw.pack_command(*command))
-        self._socket.settimeout(_left(deadline))
+        self._socket.settimeout(seconds_until(deadline))
         try:
             self._socket.sendall(packed)
         except TimeoutError as error:
@@ -90,7 +87,7 @@ class Connection:
         return self._reader.has_data()
 
     def _receive(self, deadline: float) -> None:
-        self._socket.settimeout(_left(deadline))
+        self._socket.settimeout(seconds_until(deadline))
         try:
             received = self._socket.recv(RECEIVED_AT_ONCE_BYTES)
         except TimeoutError as error:
@@ -229,17 +226,7 @@ class Connections:
 
     def _open(self, deadline: float) -> tuple[Connection, float]:
         """A new connection, and the deadline, which is later where the connection has started the server."""
-        seconds = _left(deadline)
-        limits = {
-            "socket_connect_timeout": seconds,
-            "socket_timeout": seconds,
-            "retry": Retry(NoBackoff(), 0),
-        }
-        raw = self._pool.connection_class(**{**self._pool.connection_kwargs, **limits})
-        with _cut_off_after(seconds, lambda: raw._sock):
-            _shake_hands(raw, deadline)
-        if raw._sock is None:
-            raise RedisTimeoutError("Redis did not let the read cache in in time.")
+        raw = opened(self._pool, deadline)
         connection, deadline = Connection(raw), deadline + getattr(raw, "started_server_in_seconds", 0.0)
         if not self._is_rehearsed:
             self._rehearse_on(connection, deadline)
@@ -273,46 +260,6 @@ def _allowed(command: Command, connection: Connection, deadline: float) -> None:
     except ResponseError as error:
         if not is_out_of_memory(error):
             raise type(error)(f"{command[0]!s} was refused: {error}") from error
-
-
-def _shake_hands(raw: Any, deadline: float) -> None:
-    """Raises redis-py's errors, whatever the other side replies: redis-py relies on the replies' types."""
-    try:
-        raw.connect()
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        raw.disconnect()
-        raise InvalidResponse(f"The other side does not shake hands like Redis: {error}") from error
-    except RedisConnectionError as error:
-        if time.monotonic() < deadline:
-            raise
-        raise RedisTimeoutError("Redis did not let the read cache in in time.") from error
-
-
-@contextmanager
-def _cut_off_after(seconds: float, socket: Callable[[], Any]) -> Iterator[None]:
-    """A handshake is several exchanges, and each has a time limit of its own."""
-
-    def cut() -> None:
-        with suppress(OSError, AttributeError):
-            socket().shutdown(SHUT_RDWR)
-
-    timer = threading.Timer(seconds, cut)
-    timer.daemon = True
-    # While the interpreter shuts down, no thread can be started: then each exchange has its own limit only.
-    with suppress(RuntimeError):
-        timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
-def _left(deadline: float) -> float:
-    """The seconds that are left. Raises redis-py's ``TimeoutError`` for none."""
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise RedisTimeoutError("Redis did not reply in time.")
-    return left
 
 
 def is_out_of_memory(error: ResponseError) -> bool:

@@ -6,8 +6,10 @@ The proxy sits between the engine and a real Redis. The times are those of a pro
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
@@ -134,6 +136,34 @@ def test_the_limits_of_the_settings_hold_whatever_the_url_says(
     dripping()
 
     assert READ_SECONDS <= seconds_of_outage(READS[0]) < READ_SECONDS + SLACK_SECONDS
+
+
+@pytest.fixture
+def full_listeners() -> Iterator[list[int]]:
+    """The ports of two listeners that accept no more connections: one that tries to connect waits."""
+    with ExitStack() as held:
+        ports = []
+        for _ in range(2):
+            listener = held.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+            ports.append(listener.getsockname()[1])
+            for _ in range(4):
+                waiting = held.enter_context(socket.socket())
+                waiting.setblocking(False)
+                with suppress(BlockingIOError):
+                    waiting.connect(("127.0.0.1", ports[-1]))
+        yield ports
+
+
+def test_a_host_with_two_addresses_that_do_not_answer_has_one_limit(
+    full_listeners: list[int], proxy: ReplyProxy, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As localhost has, where it means ::1 and 127.0.0.1."""
+    addresses = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in full_listeners]
+    with monkeypatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", lambda *arguments, **options: addresses)
+
+        assert seconds_of_outage(READS[0]) < READ_SECONDS + SLACK_SECONDS
+    wait_until(lambda: not store().breaker.is_open)
 
 
 # Replies that are lost
