@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -33,19 +33,25 @@ from readcache.storage.replies import Command, checked, history_in
 
 CONFIRMED_FOR_SECONDS = 1.0
 RECEIVED_AT_ONCE_BYTES = 65_536
+# How much longer than its deadline an exchange may take.
+TOLERATED_SECONDS = 0.01
 # A connection that is out of step is as good as lost.
 LOST = (RedisConnectionError, InvalidResponse)
 _INCOMPLETE = object()
+# Its stub has tuples of one word only.
+_pack: Callable[[Command], bytes] = hiredis.pack_command  # type: ignore[assignment]
 
 
 class Connection:
     """An open connection, with the history that its server confirmed at ``confirmed_at`` (monotonic)."""
 
-    __slots__ = ("__weakref__", "_raw", "_reader", "_socket", "confirmed_at", "history")
+    __slots__ = ("__weakref__", "_limit_seconds", "_raw", "_reader", "_socket", "confirmed_at", "history")
 
     def __init__(self, raw: Any) -> None:
         self._raw = raw
         self._socket = raw._sock
+        # As the socket knows it.
+        self._limit_seconds = 0.0
         self._reader = hiredis.Reader(
             protocolError=InvalidResponse, replyError=DefaultParser.parse_error, notEnoughData=_INCOMPLETE
         )
@@ -56,8 +62,8 @@ class Connection:
         return time.monotonic() - self.confirmed_at < CONFIRMED_FOR_SECONDS
 
     def send(self, commands: Sequence[Command], deadline: float) -> None:
-        packed = b"".join(part for command in commands for part in self._raw.pack_command(*command))
-        self._socket.settimeout(seconds_until(deadline))
+        packed = b"".join(map(_pack, commands))
+        self._limit(deadline)
         try:
             self._socket.sendall(packed)
         except TimeoutError as error:
@@ -86,8 +92,16 @@ class Connection:
         """Whether there are bytes after the last reply. The next command would take them for its own."""
         return self._reader.has_data()
 
+    def _limit(self, deadline: float) -> None:
+        """Let the next call of the socket take no longer than until the deadline."""
+        left = seconds_until(deadline)
+        # A system call, which most exchanges can do without.
+        if not left <= self._limit_seconds <= left + TOLERATED_SECONDS:
+            self._limit_seconds = left + TOLERATED_SECONDS / 2
+            self._socket.settimeout(self._limit_seconds)
+
     def _receive(self, deadline: float) -> None:
-        self._socket.settimeout(seconds_until(deadline))
+        self._limit(deadline)
         try:
             received = self._socket.recv(RECEIVED_AT_ONCE_BYTES)
         except TimeoutError as error:

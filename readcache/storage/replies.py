@@ -23,6 +23,8 @@ MEMORY_LIMIT_LINE = re.compile(rb"^maxmemory:(\d+)\r?$", re.MULTILINE)
 EVICTION_POLICY_LINE = re.compile(rb"^maxmemory_policy:([a-z-]+)\r?$", re.MULTILINE)
 MASTER_LINE = re.compile(rb"^role:master\r?$", re.MULTILINE)
 
+_TYPES_OF_VALUES = frozenset((bytes, type(None)))
+
 
 class Memory(NamedTuple):
     """What Redis may use. A ``limit_bytes`` of 0 is no limit, and then the ``policy`` evicts nothing."""
@@ -99,11 +101,7 @@ def _is_reply_of_script(command: Command, reply: Any) -> bool:
 
 
 def _are_values(reply: Any, *, count: int) -> bool:
-    return (
-        type(reply) is list
-        and len(reply) == count
-        and all(value is None or type(value) is bytes for value in reply)
-    )
+    return type(reply) is list and len(reply) == count and _TYPES_OF_VALUES.issuperset(map(type, reply))
 
 
 _IS_REPLY: dict[str | bytes | int, Callable[[Command, Any], bool]] = {
