@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from readcache.conf import configuration
 from readcache.declarations import ReadCache
+from readcache.request.query import EVERY_PARAMETER
 
 logger = logging.getLogger(__name__)
 
 MOST_WARNINGS = 1_000
+LONGEST_SHOWN_NAME = 100
 _warned: set[tuple[str, str]] = set()
 
 
@@ -31,7 +32,7 @@ class UndeclaredRead(NamedTuple):
 
 
 def find_undeclared_read(
-    declaration: ReadCache, *, tables: set[str], read_session: bool, unknown_parameters: Iterable[str]
+    declaration: ReadCache, *, tables: set[str], read_session: bool, unknown_parameters: frozenset[str]
 ) -> UndeclaredRead | None:
     """The first reason why a response to this view must not be stored, or ``None``."""
     if others := tables - set(declaration.tags):
@@ -43,9 +44,11 @@ def find_undeclared_read(
     if read_session:
         return UndeclaredRead("session", "the session", "Do not read it, or set read_cache = None.")
     if unknown_parameters:
+        # The names that a walk over the query came by are the visitor's.
+        names = unknown_parameters & {EVERY_PARAMETER} or unknown_parameters
         return UndeclaredRead(
             "undeclared-parameter",
-            f"of the query {', '.join(sorted(unknown_parameters))}",
+            f"of the query {', '.join(sorted(map(_shown, names)))}",
             "Name them in its parameters.",
         )
     return None
@@ -97,6 +100,13 @@ def _warn_once(declaration: ReadCache, read: UndeclaredRead, message: str) -> No
 
 def _subject(declaration: ReadCache, read: UndeclaredRead) -> str:
     return f"A view with the read cache {declaration.prefix!r} read {read.subject}"
+
+
+def _shown(name: str) -> str:
+    """The name of a parameter, which a visitor may have made up: one short line."""
+    return (
+        name if name.isprintable() and len(name) <= LONGEST_SHOWN_NAME else ascii(name[:LONGEST_SHOWN_NAME])
+    )
 
 
 def _remedy(read: UndeclaredRead) -> str:

@@ -210,6 +210,29 @@ def test_the_names_that_a_view_makes_up_are_remembered_and_logged_a_limited_numb
 
 
 @pytest.mark.usefixtures("lenient")
+@pytest.mark.parametrize(
+    ("read", "shown"),
+    [
+        (lambda query: query.get(query.get("chosen")), r"'a\nERROR made up"),
+        (lambda query: [query.get(name) for name in query], "of the query every parameter,"),
+    ],
+    ids=["the view's choice", "a walk"],
+)
+def test_a_made_up_name_takes_one_short_line_of_the_log(
+    read: Callable[[Any], Any], shown: str, serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    made_up = f"a%0aERROR%20made%20up{'%20and%20long' * 500}"
+    serve(get_view(lambda request: Response([read(request.query_params)])), parameters=["chosen"])
+
+    APIClient().get(f"{CACHED}?chosen={made_up}&{made_up}=1")
+
+    [message] = [record.getMessage() for record in caplog.records]
+    assert shown in message
+    assert "\n" not in message
+    assert len(message) < 500
+
+
+@pytest.mark.usefixtures("lenient")
 def test_one_action_that_walks_over_its_query_leaves_the_others_cached(serve: Serve) -> None:
     class Authors(ReadOnlyModelViewSet[Author]):
         queryset = Author.objects.order_by("pk")
