@@ -1,10 +1,10 @@
 """Connections for the engine's commands, with one deadline for a whole exchange.
 
-redis-py opens them: it knows TLS, passwords and databases. What it does around every command is left
-out (its pool's lock, its poll for stray bytes, its hooks for observers), which takes as long as a third of
-the round trip itself. The engine can do without it: a connection comes back only after its replies were
-read whole, so no reply can be taken for another's. Sending and receiving are two calls, so that the caller
-can work while Redis works.
+redis-py opens them, because it knows TLS, passwords and databases. Its work around every command (the lock
+of its pool, its poll for stray bytes, its hooks for observers) takes a third of a round trip, and the engine
+does without it. A connection is used again only after its replies were read whole and have the shapes that
+Redis gives, so no reply is taken for that to another command. Sending and receiving are two calls, so that
+the caller can work while Redis works.
 
 Each connection knows the *history* of its server: the replication id, which changes where the server
 may have forgotten something (a restart, a promotion). It is confirmed with the next commands when
@@ -137,12 +137,12 @@ class PendingReplies:
 
 
 class Connections:
-    """As many as were needed at once. For threads, and for processes that fork.
+    """The open connections of a process, as many as its threads needed at once. A fork opens others.
 
-    ``probe_key`` is a key that is never there: deleting it is the write that changes nothing. The first
-    connection sends the ``rehearsal`` before anything else, whose commands must not be refused. Where
-    a connection is lost, as after a restart of the server, the commands are sent once more on a new
-    one: only commands that may be done twice can be sent.
+    ``probe_key`` is a key that never exists: deleting it is the write that changes nothing. The first
+    connection begins with the ``rehearsal``, commands that must not be refused. When a connection is lost,
+    for example because the server was restarted, the commands are sent once more on a new one. So only
+    commands that may be executed twice can be sent.
     """
 
     def __init__(self, client: Redis, *, probe_key: str, rehearsal: tuple[Command, ...] = ()) -> None:
@@ -155,11 +155,11 @@ class Connections:
         self._is_rehearsed = not rehearsal
 
     def send(self, *commands: Command, seconds: float) -> PendingReplies:
-        """The replies must come within the seconds. Raises redis-py's errors, but not that of a connection
-        that is lost: ``receive`` sends the commands on another one.
+        """The replies must come within these seconds. Raises redis-py's errors, except for a lost connection:
+        then ``receive`` sends the commands on another one.
         """
         deadline = time.monotonic() + seconds
-        # A forked child must not talk on its parent's connections, and not every fork runs Python's hooks.
+        # A forked child must not use its parent's connections, and not every fork runs Python's hooks.
         if self._process != os.getpid():
             self._process = os.getpid()
             self._forget()
@@ -190,8 +190,8 @@ class Connections:
         return self.receive(self.send(*commands, seconds=seconds))[0]
 
     def call_patiently(self, *commands: Command, seconds: float) -> list[Any]:
-        """Like ``call``, for a write: what is not answered in half the time is sent once more on a new
-        connection, as where a firewall has forgotten an idle one.
+        """Like ``call``, for a write. A firewall may have forgotten an idle connection: if no reply comes in
+        half of the time, the commands are sent once more on a new one.
         """
         deadline = time.monotonic() + seconds
         try:
@@ -201,7 +201,7 @@ class Connections:
         return self._exchange_anew(commands, deadline)[0]
 
     def close(self) -> None:
-        """Keep none any more, for one that is not used again: each ends after its last reply."""
+        """Keep no connection from now on: each one in use is closed after its replies."""
         self._idle = deque(maxlen=0)
 
     def _exchange_anew(self, commands: tuple[Command, ...], deadline: float) -> tuple[list[Any], bytes]:
@@ -239,7 +239,7 @@ class Connections:
         return [checked(command, connection.reply(deadline)) for command in commands]
 
     def _open(self, deadline: float) -> tuple[Connection, float]:
-        """A new connection, and the deadline, which is later where the connection has started the server."""
+        """A new connection, and the deadline, which is later if the connection has started the server."""
         raw = opened(self._pool, deadline)
         connection, deadline = Connection(raw), deadline + getattr(raw, "started_server_in_seconds", 0.0)
         if not self._is_rehearsed:
