@@ -19,6 +19,8 @@ DEFAULT_WAIT_SECONDS = 5
 DEFAULT_LONGEST_WRITE_SECONDS = 3600
 # SQLite is a library in the process: it does not go on after its client was killed.
 LONGEST_WRITE_SECONDS_ON_SQLITE = 60
+# A process that writes looks once a second at what others have declared.
+SHORTEST_DECLARATION_SECONDS = 2
 LONGEST_SECONDS = 3600
 LONGEST_WRITE_SECONDS = 86_400
 # RFC 8941, section 3.3.4.
@@ -33,7 +35,8 @@ class Configuration:
     between COMMIT and rotation, a response may be stale. A request waits ``wait_seconds`` for
     another request that fills the same entry. ``longest_write_seconds`` is how long the database can go
     on with one statement or COMMIT, also after its client was killed. A request waits ``read_seconds``
-    for Redis, and a write ``write_seconds``, whatever the Redis URL says. ``strict`` raises where a view
+    for Redis, and a write ``write_seconds``, whatever the Redis URL says. A response is stored when Redis
+    has known for ``declaration_seconds`` which tables it depends on. ``strict`` raises where a view
     reads something undeclared. ``name`` identifies the cache in ``Cache-Status``, serialised as RFC 8941
     asks.
     """
@@ -44,6 +47,7 @@ class Configuration:
     longest_write_seconds: float
     read_seconds: float
     write_seconds: float
+    declaration_seconds: float
     strict: bool
     name: str
 
@@ -116,6 +120,13 @@ def _longest_write_seconds(given: Any) -> float:
     return LONGEST_WRITE_SECONDS_ON_SQLITE if engines <= {"sqlite3"} else DEFAULT_LONGEST_WRITE_SECONDS
 
 
+def _declaration_seconds(given: Any) -> float:
+    seconds = float(given)
+    if seconds != 0 and not SHORTEST_DECLARATION_SECONDS <= seconds <= LONGEST_SECONDS:
+        raise ValueError
+    return seconds
+
+
 def _flag(given: Any) -> bool:
     if not isinstance(given, bool):
         raise TypeError
@@ -169,6 +180,12 @@ SETTINGS = (
         default=0.5,
         rule=f"a number of seconds, more than 0 and at most {LONGEST_SECONDS}",
         parse=_seconds(may_be_zero=False),
+    ),
+    Setting(
+        name="READ_CACHE_DECLARATION_SECONDS",
+        default=SHORTEST_DECLARATION_SECONDS,
+        rule=f"a number of seconds, from {SHORTEST_DECLARATION_SECONDS} to {LONGEST_SECONDS}, or 0 in tests",
+        parse=_declaration_seconds,
     ),
     Setting(name="READ_CACHE_STRICT", default=False, rule="True or False", parse=_flag),
     Setting(

@@ -25,19 +25,22 @@ _lock = threading.Lock()
 _is_done = False
 
 
-def import_views() -> None:
-    """Import ``ROOT_URLCONF`` once. Does nothing until every app is ready. Never raises.
+def import_views() -> bool:
+    """Import ``ROOT_URLCONF`` once; returns whether this call did. Does nothing until every app is ready.
+
+    Never raises.
 
     Two threads import it at the same time if both write first: the import system makes one wait for the
     other, and resolves the deadlock if either already imports a module that the other needs.
     """
     if _is_done or _this_thread.is_importing or not apps.ready:
-        return
+        return False
     _this_thread.is_importing = True
     try:
         _import_root_urlconf()
     finally:
         _this_thread.is_importing = False
+    return True
 
 
 def _import_root_urlconf() -> None:

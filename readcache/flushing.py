@@ -9,13 +9,14 @@ from itertools import islice
 
 from django.apps import apps
 
-from readcache.declarations import ReadCache, declarations
+from readcache.declarations import ReadCache, declarations, declared_tags
 from readcache.discovery import import_views
 from readcache.inspection import entry_keys
 from readcache.invalidation.rotations import announce
-from readcache.storage.current import store
+from readcache.storage.current import known_tags, store
 
 SCAN_STEP = 1_000
+EVERYTHING = ("",)
 
 
 class UnknownName(ValueError):
@@ -46,8 +47,7 @@ def select(names: Sequence[str] = ()) -> Selection:
     """
     import_views()
     if not names:
-        tags = frozenset(tag for each in declarations() for tag in each.tags)
-        return Selection(tags=tags, starts=("",))
+        return Selection(tags=declared_tags(), starts=EVERYTHING)
     parts = [_select(name) for name in names]
     return Selection(
         tags=frozenset().union(*(part.tags for part in parts)),
@@ -64,9 +64,14 @@ def flush(selection: Selection) -> Flushed:
     started = time.perf_counter()
     # A Redis that cannot be reached is the caller's error here, not an outage to wait for.
     store().client.ping()
-    if selection.tags:
-        store().rotate(selection.tags)
-        announce(selection.tags)
+    tags = selection.tags
+    if selection.starts == EVERYTHING:
+        # Also what only another release declares.
+        store().look()
+        tags |= known_tags()
+    if tags:
+        store().rotate(tags)
+        announce(tags)
     rotation_seconds = time.perf_counter() - started
     entries = sweep(selection)
     seconds = time.perf_counter() - started

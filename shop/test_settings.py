@@ -41,6 +41,8 @@ READ_CACHE_READ_SECONDS = READ_CACHE_WRITE_SECONDS = 10
 
 # A view that reads an undeclared table raises an error in the tests; in production it logs a warning.
 READ_CACHE_STRICT = True
+# Each process of the tests knows what the views declare.
+READ_CACHE_DECLARATION_SECONDS = 0
 
 # Each test client has its own middleware. WhiteNoise would list every static file before the first answer,
 # which takes most of a test's time. With this setting it looks for a file when one is requested.

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from django.dispatch import Signal
 
 from readcache.storage.breaker import Outage
-from readcache.storage.current import store
+from readcache.storage.current import known_tags, store, store_of_writes
+from readcache.storage.store import EVERY_TAG
 
 # Sent after each rotation with ``tags``, a frozenset of table names. Errors of receivers are logged.
 rotated = Signal()
@@ -31,6 +32,38 @@ def rotate_tokens(tags: frozenset[str], *, ends: Iterable[str] = ()) -> None:
     except BaseException:
         store().breaker.add_pending(tags, ends=ends)
         raise
+
+
+def declared_since(known: frozenset[str]) -> frozenset[str]:
+    """The tags that this process did not know when it knew ``known``, by a look that is a second old at most.
+
+    Raises ``Outage``.
+    """
+    if chosen := store_of_writes():
+        chosen.look()
+    return known_tags() - known
+
+
+def rotate_declared_since(known: frozenset[str], *, except_for: frozenset[str]) -> frozenset[str]:
+    """Rotate the tags of a write that this process took for undeclared, and return them.
+
+    Each tag that turned out to be declared counts as written. Without an answer, every tag does.
+    """
+    try:
+        late = declared_since(known) - except_for
+    except BaseException as error:
+        store().breaker.add_pending([EVERY_TAG])
+        if isinstance(error, Outage):
+            return frozenset()
+        raise
+    if late:
+        rotate_tokens(late)
+    return late
+
+
+def announce_late(tags: frozenset[str]) -> None:
+    if tags:
+        announce(tags)
 
 
 def announce(tags: frozenset[str]) -> None:

@@ -6,11 +6,12 @@ A table too many, or a read taken for a write, costs a miss. A missed table woul
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cached_property, lru_cache
 
 from django.apps import apps
-from django.db.models import deletion
+from django.db.models import Model, deletion
 
 # Longer statements are mostly bulk inserts, each of another length, which would fill the cache.
 LONGEST_REMEMBERED = 4_000
@@ -25,23 +26,27 @@ PLAIN_READ = re.compile(
 # A statement that begins like a read may still write if it has one of these words.
 WRITING_WORD = re.compile(r"\b(?:INSERT|UPDATE|DELETE|MERGE|REPLACE(?!\s*\()|TRUNCATE|INTO)\b", re.IGNORECASE)
 LOCKING_CLAUSE = re.compile(r"\bFOR\s+(?:NO\s+KEY\s+)?UPDATE\b", re.IGNORECASE)
-# Code that runs in the database may write any table, and may make up its name.
-CODE = re.compile(r"\s*(?:CALL|DO|EXECUTE)\b", re.IGNORECASE)
+# Code that runs in the database may write any table, and may make up its name. The second half of a
+# two-phase commit takes effect for what another session has written.
+ANY_TABLE = re.compile(r"\s*(?:(?:CALL|DO|EXECUTE)\b|COMMIT\s+PREPARED\b|XA\s+COMMIT\b)", re.IGNORECASE)
 # Reaches tables that the statement does not name.
 CASCADE = re.compile(r"\bCASCADE\b", re.IGNORECASE)
 # The name of a schema may stand before the name of a table: "library"."book".
 QUOTES = '"`[]'
 SCHEMA = re.compile(r".*\.(?=.)", re.DOTALL)
 CONTROL = re.compile(
-    r"\s*(BEGIN|START|COMMIT|END|ROLLBACK(?!\s+(?:WORK\s+|TRANSACTION\s+)?TO\b))\b", re.IGNORECASE
+    r"\s*(BEGIN|START|COMMIT(?!\s+PREPARED\b)|END|SAVEPOINT|RELEASE"
+    r"|ROLLBACK(?!\s+PREPARED\b|\s+(?:WORK\s+|TRANSACTION\s+)?TO\b))\b",
+    re.IGNORECASE,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """``tables`` are the tables of models that the statement names or cascades to, as Django spells them.
+    """``tables`` are the known tables that the statement names or cascades to, as Django spells them.
 
-    ``control`` is "BEGIN", "COMMIT" or "ROLLBACK" if the statement controls a transaction, otherwise "".
+    ``control`` is "BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT" or "RELEASE" if the statement controls a
+    transaction, otherwise "".
     """
 
     tables: frozenset[str]
@@ -49,49 +54,66 @@ class Statement:
     control: str = ""
 
 
-def classify(sql: str) -> Statement:
-    """Classify a statement. Results are cached, because Django repeats the same texts."""
-    return _classify_once(sql) if len(sql) <= LONGEST_REMEMBERED else _classify(sql)
+class Vocabulary:
+    """The tables that can be found in statements: those of models, and those that are declared anywhere.
+
+    ``models`` is the list of all models, which Django makes anew when one is added.
+    """
+
+    def __init__(self, models: Iterable[type[Model]], declared: frozenset[str]) -> None:
+        self.models = models
+        self.declared = declared
+        self._by_name: dict[str, set[str]] = {}
+        for table in {*declared, *(model._meta.db_table for model in models)}:
+            self._by_name.setdefault(SCHEMA.sub("", table).strip(QUOTES).lower(), set()).add(table)
+
+    @cached_property
+    def every_table(self) -> frozenset[str]:
+        return frozenset().union(*self._by_name.values())
+
+    def tables_named(self, sql: str) -> set[str]:
+        # Some letters match regardless of case although their lower cases differ: any table may be meant.
+        found = (self._by_name.get(name.lower(), self.every_table) for name in self._pattern.findall(sql))
+        return set().union(*found)
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        """Finds the names in lower case, without schema and quotes."""
+        names = "|".join(re.escape(name) for name in sorted(self._by_name, key=len, reverse=True))
+        return re.compile(rf"(?<!\w)(?:{names})(?!\w)", re.IGNORECASE)
+
+    @cached_property
+    def cascades(self) -> dict[str, frozenset[str]]:
+        """For each table, the tables that the database itself changes when one of its rows is deleted."""
+        by_database = getattr(deletion, "DatabaseOnDelete", None)  # from Django 6.1
+        direct: dict[str, set[str]] = {table: set() for table in self.every_table}
+        for model in self.models if by_database else ():
+            for field in model._meta.concrete_fields:
+                on_delete = getattr(field.remote_field, "on_delete", None)
+                if by_database and isinstance(on_delete, by_database) and field.related_model:
+                    direct[field.related_model._meta.db_table].add(model._meta.db_table)
+        return {table: _closure(table, direct) for table in direct}
 
 
-@cache
-def known_tables() -> dict[str, frozenset[str]]:
-    """The tables of all models, by their names in lower case without schema and quotes."""
-    found: dict[str, set[str]] = {}
-    for model in apps.get_models(include_auto_created=True):
-        table = model._meta.db_table
-        found.setdefault(SCHEMA.sub("", table).strip(QUOTES).lower(), set()).add(table)
-    return {name: frozenset(tables) for name, tables in found.items()}
+_latest = [Vocabulary((), frozenset())]
 
 
-@cache
-def every_table() -> frozenset[str]:
-    return frozenset().union(*known_tables().values())
+def vocabulary(declared: frozenset[str] = frozenset()) -> Vocabulary:
+    """Made anew where a model was defined or a declaration was learned since."""
+    models = apps.get_models(include_auto_created=True)
+    latest = _latest[0]
+    if latest.models is not models or latest.declared is not declared:
+        latest = _latest[0] = Vocabulary(models, declared)
+    return latest
 
 
-@cache
-def _table_pattern() -> re.Pattern[str]:
-    names = "|".join(re.escape(name) for name in sorted(known_tables(), key=len, reverse=True))
-    return re.compile(rf"(?<!\w)(?:{names})(?!\w)", re.IGNORECASE)
+def classify(sql: str, declared: frozenset[str] = frozenset()) -> Statement:
+    """Classify a statement. Results are cached, because Django repeats the same texts.
 
-
-def _tables_named(sql: str) -> set[str]:
-    # Some letters match regardless of case although their lower cases differ. Then any table may be meant.
-    found = (known_tables().get(name.lower(), every_table()) for name in _table_pattern().findall(sql))
-    return set().union(*found)
-
-
-@cache
-def _cascades() -> dict[str, frozenset[str]]:
-    """For each table, the tables that the database itself changes when one of its rows is deleted."""
-    by_database = getattr(deletion, "DatabaseOnDelete", None)  # from Django 6.1
-    direct: dict[str, set[str]] = {table: set() for table in every_table()}
-    for model in apps.get_models(include_auto_created=True) if by_database else ():
-        for field in model._meta.concrete_fields:
-            on_delete = getattr(field.remote_field, "on_delete", None)
-            if by_database and isinstance(on_delete, by_database) and field.related_model:
-                direct[field.related_model._meta.db_table].add(model._meta.db_table)
-    return {table: _closure(table, direct) for table in direct}
+    ``declared`` are the tags of all processes, which need not be tables of models of this one.
+    """
+    known = vocabulary(declared)
+    return _classify_once(sql, known) if len(sql) <= LONGEST_REMEMBERED else _classify(sql, known)
 
 
 def _closure(table: str, direct: dict[str, set[str]]) -> frozenset[str]:
@@ -104,24 +126,32 @@ def _closure(table: str, direct: dict[str, set[str]]) -> frozenset[str]:
     return frozenset(reached)
 
 
-def _classify(sql: str) -> Statement:
+def _classify(sql: str, known: Vocabulary) -> Statement:
     text = TRAILING_COMMENT.sub("", LEADING_COMMENTS.sub("", sql))
     only_reads = _only_reads(text)
     # Includes the comments: a table too many is safe.
-    named = _tables_named(sql)
+    named = known.tables_named(sql)
     if not only_reads:
-        named = named.union(*(_cascades()[table] for table in named))
-        if CASCADE.search(text) or CODE.match(text):
-            named |= every_table()
+        named = named.union(*(known.cascades[table] for table in named))
+        if CASCADE.search(text) or ANY_TABLE.match(text):
+            named |= known.every_table
     control = CONTROL.match(text)
     return Statement(frozenset(named), only_reads, CONTROL_WORDS[control[1][:5].upper()] if control else "")
 
 
 def _only_reads(text: str) -> bool:
-    if not PLAIN_READ.match(text):
+    if not PLAIN_READ.match(text) or ANY_TABLE.match(text):
         return False
     return not WRITING_WORD.search(LOCKING_CLAUSE.sub(" ", text)) and ";" not in text.rstrip().rstrip(";")
 
 
-CONTROL_WORDS = {"BEGIN": "BEGIN", "START": "BEGIN", "COMMI": "COMMIT", "END": "COMMIT", "ROLLB": "ROLLBACK"}
+CONTROL_WORDS = {
+    "BEGIN": "BEGIN",
+    "START": "BEGIN",
+    "COMMI": "COMMIT",
+    "END": "COMMIT",
+    "ROLLB": "ROLLBACK",
+    "SAVEP": "SAVEPOINT",
+    "RELEA": "RELEASE",
+}
 _classify_once = lru_cache(maxsize=2048)(_classify)

@@ -5,6 +5,11 @@ their tokens expire within one lease, and a mark stands until the rotation. Afte
 writer's call returns, the tokens are rotated. The rotations that a transaction needs are kept in the
 connection's own list of on-commit functions, because Django removes from it what a rolled back savepoint
 had added.
+
+A view that only another process knows may depend on a table that this process takes for undeclared. So the
+watch looks at the registry in Redis before each COMMIT and after it, unless it has looked within the last
+second. Every table that turns out to be declared since the first write of the transaction counts as
+written by it.
 """
 
 from __future__ import annotations
@@ -18,14 +23,13 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.db.models import Model
 
-from readcache.declarations import declared_tags
 from readcache.discovery import import_views
 from readcache.invalidation import recording, rotations
 from readcache.invalidation.drivers import OpenReads, commit_by_fetching, is_in_transaction, is_open
 from readcache.invalidation.recording import record, this_thread
 from readcache.invalidation.statements import classify
 from readcache.storage.breaker import Outage
-from readcache.storage.current import store
+from readcache.storage.current import known_tags, store
 from readcache.storage.store import new_mark
 
 DISPATCH_UID = "read-cache-watch"
@@ -61,6 +65,10 @@ class Watch:
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self.connection = connection
+        # The tags that were known to be declared at the first write of the transaction.
+        self._known: frozenset[str] | None = None
+        # Whether the transaction began with a savepoint, as SQLite allows. Its release is the COMMIT then.
+        self._began_with_savepoint = False
         # The guarded tags, and the mark that the guard has left. Empty between transactions.
         self._guarded: frozenset[str] = _NOTHING
         self._mark = ""
@@ -82,21 +90,48 @@ class Watch:
     def __call__(
         self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]
     ) -> Any:
-        statement = classify(sql if type(sql) is str else self._text_of(sql))
+        text = sql if type(sql) is str else self._text_of(sql)
+        known = known_tags()
+        statement = classify(text, known)
+        writes = not (statement.only_reads or this_thread.is_suspended)
+        if writes and import_views():
+            known = known_tags()
+            statement = classify(text, known)
         if statement.tables:
             record(statement.tables, only_reads=statement.only_reads)
-        tags = _NOTHING
-        if not statement.only_reads and not this_thread.is_suspended:
-            import_views()
-            tags = statement.tables & declared_tags()
-        if not (tags or statement.control or self._tags_after_raw_begin):
+        control = self._control(statement.control) if statement.control else ""
+        if not (writes or control or self._tags_after_raw_begin):
             return self._reads.track(context["cursor"], execute(sql, params, many, context))
+        tags = statement.tables & known if writes else _NOTHING
+        if writes and self._known is None:
+            self._known = known
         if self.connection.in_atomic_block or not self.connection.get_autocommit():
-            self.rotate_at_commit(tags)
-            if statement.control == "COMMIT":
-                return self._commit_and_rotate(lambda: execute(sql, params, many, context))
-            return execute(sql, params, many, context)
-        return self._execute_in_autocommit(statement.control, tags, execute, sql, params, many, context)
+            return self._execute_in_transaction(control, tags, execute, sql, params, many, context)
+        return self._execute_in_autocommit(control, tags, execute, sql, params, many, context)
+
+    def _control(self, control: str) -> str:
+        """BEGIN, COMMIT, ROLLBACK, or RELEASE if it may be the COMMIT of a transaction of SQLite's."""
+        if control == "SAVEPOINT":
+            if self.connection.vendor == "sqlite" and not is_in_transaction(self.connection):
+                self._began_with_savepoint = True
+            return ""
+        if control == "RELEASE":
+            return control if self._began_with_savepoint else ""
+        self._began_with_savepoint = False
+        return control
+
+    def _execute_in_transaction(
+        self, control: str, tags: frozenset[str], execute: Callable[..., Any], *arguments: Any
+    ) -> Any:
+        self.rotate_at_commit(tags)
+        # Without autocommit, SQLite's driver begins a transaction only before some statements.
+        commits_itself = self.connection.vendor == "sqlite" and not is_in_transaction(self.connection)
+        if control in ("COMMIT", "RELEASE") or commits_itself:
+            return self._commit_and_rotate(
+                lambda: execute(*arguments),
+                is_over=lambda: control == "COMMIT" or not is_in_transaction(self.connection),
+            )
+        return execute(*arguments)
 
     def _execute_in_autocommit(
         self, control: str, tags: frozenset[str], execute: Callable[..., Any], *arguments: Any
@@ -107,7 +142,7 @@ class Watch:
         """
         was_open = self._is_in_raw_transaction()
         if control or not was_open:
-            self._guard(tags | self._tags_after_raw_begin)
+            tags |= self._guard(tags | self._tags_after_raw_begin)
         is_known = False
         try:
             result = execute(*arguments)
@@ -118,13 +153,17 @@ class Watch:
             raise
         finally:
             # Also after an error: the statement may have written before the connection was lost.
-            if control:
+            if control in ("BEGIN", "COMMIT", "ROLLBACK"):
                 self._raw_begin_was_sent = control == "BEGIN"
             over = self._end_raw_transaction(tags, control)
             if written := over if was_open else tags | over:
                 rotations.rotate_tags(written, ends=self._end_mark(is_known=is_known))
             elif not self._tags_after_raw_begin:
                 self._unmark()
+            if control == "ROLLBACK":
+                self._known = None
+            elif control == "COMMIT" or not self._is_in_raw_transaction():
+                rotations.announce_late(self._rotate_late(written))
         return result
 
     def _end_raw_transaction(self, tags: frozenset[str], control: str) -> frozenset[str]:
@@ -202,6 +241,7 @@ class Watch:
 
     def rollback(self) -> None:
         self._tags_without_autocommit.clear()
+        self._known, self._began_with_savepoint = None, False
         self._rollback()
         self._unmark()
 
@@ -211,15 +251,17 @@ class Watch:
         if self._tags_after_raw_begin:
             tags = frozenset(self._tags_after_raw_begin)
             rotations.rotate_tags(tags, ends=self._end_mark(is_known=False))
+            rotations.announce_late(self._rotate_late(tags))
         self._tags_after_raw_begin.clear()
+        self._known, self._began_with_savepoint = None, False
         self._raw_begin_was_sent = False
 
-    def _commit_and_rotate(self, commit: Callable[[], T]) -> T:
-        """Guard right before the COMMIT, and rotate right after it."""
+    def _commit_and_rotate(self, commit: Callable[[], T], is_over: Callable[[], bool] = lambda: True) -> T:
+        """Guard right before the COMMIT, and rotate right after it, unless the transaction goes on."""
         tags = self.tags_to_rotate()
-        if not tags:
+        if not tags and self._known is None:
             return commit()
-        self._guard(tags)
+        tags |= self._guard(tags)
         is_known = False
         try:
             result = commit()
@@ -229,9 +271,12 @@ class Watch:
             raise
         finally:
             # Also after an error: the COMMIT may have taken effect although its reply was lost.
-            self._forget_transaction()
-            rotations.rotate_tokens(tags, ends=self._end_mark(is_known=is_known))
-            self._unannounced |= tags
+            if is_over():
+                self._began_with_savepoint = False
+                self._forget_transaction()
+                if tags:
+                    rotations.rotate_tokens(tags, ends=self._end_mark(is_known=is_known))
+                self._unannounced |= tags | self._rotate_late(tags)
         return result
 
     def _was_refused(self, error: Exception) -> bool:
@@ -242,13 +287,31 @@ class Watch:
         tags, self._unannounced = frozenset(self._unannounced), set()
         rotations.announce(tags)
 
-    def _guard(self, tags: frozenset[str]) -> None:
-        """Let no token of the tags outlive one lease, until the rotation that follows."""
+    def _guard(self, tags: frozenset[str]) -> frozenset[str]:
+        """Let no token of the tags outlive one lease, until the rotation that follows.
+
+        Returns the tags that turned out to be declared since the first write, which are guarded too.
+        """
+        self._guard_now(tags)
+        if self._known is None:
+            return _NOTHING
+        late = _NOTHING
+        with suppress(Outage):
+            late = rotations.declared_since(self._known)
+        self._guard_now(late - tags)
+        return late
+
+    def _guard_now(self, tags: frozenset[str]) -> None:
         if not tags:
             return
-        self._guarded, self._mark = tags, new_mark()
+        self._guarded, self._mark = self._guarded | tags, self._mark or new_mark()
         with suppress(Outage):
             store().guard(tags, self._mark)
+
+    def _rotate_late(self, rotated: frozenset[str]) -> frozenset[str]:
+        """Rotate what turned out to be declared while the COMMIT ran."""
+        known, self._known = self._known, None
+        return rotations.rotate_declared_since(known, except_for=rotated) if known is not None else _NOTHING
 
     def _end_mark(self, *, is_known: bool) -> tuple[str, ...]:
         """The mark that ends with a rotation. It stays where the database may still commit."""

@@ -152,7 +152,7 @@ def _wait_or_claim(chosen: Store, key: str, tags: tuple[str, ...]) -> tuple[Look
             return lookup, None
         if _is_hit_for_miss(lookup):
             return lookup, HIT_FOR_MISS
-        if lock or time.monotonic() >= deadline:
+        if lock or not lookup.is_declared or time.monotonic() >= deadline:
             return lookup, lock
         while time.monotonic() < deadline:
             time.sleep(pause)
@@ -211,6 +211,9 @@ class _Fill:
         return Served(entry, computed, f"{status}; {self._save(entry)}")
 
     def _detail_of_missing_tokens(self, tokens: list[bytes]) -> str:
+        if not self.lookup.is_declared:
+            # A process that writes may not have seen the declaration yet.
+            return "new-declaration"
         if len(tokens) == len(self.lookup.tokens):
             return ""
         # Replaces the foreign values, so that the next request can store its entry.

@@ -145,14 +145,16 @@ class Connections:
     commands that may be executed twice can be sent.
     """
 
-    def __init__(self, client: Redis, *, probe_key: str, rehearsal: tuple[Command, ...] = ()) -> None:
+    def __init__(
+        self, client: Redis, *, probe_key: str, rehearsal: Callable[[], tuple[Command, ...]] = tuple
+    ) -> None:
         self._pool = client.connection_pool
         self._confirmation: tuple[Command, ...] = (("INFO", "replication"), ("DEL", probe_key))
         # Its pop and append are atomic, and the last one used is the likeliest to be open still.
         self._idle: deque[Connection] = deque()
         self._process = os.getpid()
         self._rehearsal = rehearsal
-        self._is_rehearsed = not rehearsal
+        self._is_rehearsed = False
 
     def send(self, *commands: Command, seconds: float) -> PendingReplies:
         """The replies must come within these seconds. Raises redis-py's errors, except for a lost connection:
@@ -253,9 +255,10 @@ class Connections:
         self._idle.append(connection)
 
     def _rehearse_on(self, connection: Connection, deadline: float) -> None:
+        rehearsal = self._rehearsal()
         try:
-            connection.send(self._rehearsal, deadline)
-            for command in self._rehearsal:
+            connection.send(rehearsal, deadline)
+            for command in rehearsal:
                 _allowed(command, connection, deadline)
         except BaseException:
             connection.close()

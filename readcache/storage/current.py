@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 from django.core.cache import caches
+from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
 from readcache.conf import configuration
@@ -24,8 +25,24 @@ def store() -> Store:
         longest_write_seconds=configuration().longest_write_seconds,
         read_seconds=configuration().read_seconds,
         write_seconds=configuration().write_seconds,
-        every_tag=declared_tags,
+        declaration_seconds=configuration().declaration_seconds,
+        declared_tags=declared_tags,
     )
+
+
+def known_tags() -> frozenset[str]:
+    """The tags that some process declares, as far as this one knows: the same object until it learns more."""
+    chosen = store_of_writes()
+    return chosen.registry.tags() if chosen else declared_tags()
+
+
+@cache
+def store_of_writes() -> Store | None:
+    """The store, or ``None`` where no view of this process needs it and the settings name none."""
+    try:
+        return store()
+    except (ImproperlyConfigured, ImportError, AttributeError, TypeError, ValueError):
+        return None
 
 
 def _forget_store(*, setting: str, **kwargs: Any) -> None:
@@ -33,6 +50,7 @@ def _forget_store(*, setting: str, **kwargs: Any) -> None:
         if store.cache_info().currsize:
             store().close()
         store.cache_clear()
+        store_of_writes.cache_clear()
 
 
 setting_changed.connect(_forget_store, dispatch_uid="read-cache-store")

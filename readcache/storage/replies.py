@@ -85,19 +85,25 @@ def _is_value_of_each_key(command: Command, reply: Any) -> bool:
 
 
 def _is_reply_of_script(command: Command, reply: Any) -> bool:
-    """Begin-fill replies with the replication id and values; every other script with 0 or 1."""
+    """Begin-fill replies with the replication id, 0 or 1, and values; every other script with 0 or 1."""
     _, script, number_of_keys, *_ = command
     if script not in BEGIN_FILL:
         return _is_done_or_not(command, reply)
-    # Of an entry, a lock, and two keys for each tag, the marks are not in the reply.
-    count = int(number_of_keys) // 2 + 1
+    # Of an entry, a lock, the registry, and two keys for each tag, the registry and the marks are not in
+    # the reply.
+    count = (int(number_of_keys) + 1) // 2
     return (
         type(reply) is list
-        and len(reply) == 2
+        and len(reply) == 3
         and type(reply[0]) is bytes
         and REPLICATION_ID.fullmatch(reply[0]) is not None
-        and _are_values(reply[1], count=count)
+        and _is_done_or_not(command, reply[1])
+        and _are_values(reply[2], count=count)
     )
+
+
+def _are_members(command: Command, reply: Any) -> bool:
+    return type(reply) is list and all(type(member) is bytes for member in reply)
 
 
 def _are_values(reply: Any, *, count: int) -> bool:
@@ -106,6 +112,7 @@ def _are_values(reply: Any, *, count: int) -> bool:
 
 _IS_REPLY: dict[str | bytes | int, Callable[[Command, Any], bool]] = {
     "MGET": _is_value_of_each_key,
+    "ZRANGE": _are_members,
     "SET": _is_ok,
     "DEL": _is_integer,
     "PEXPIRE": _is_done_or_not,

@@ -12,6 +12,11 @@ of eviction that spares keys without one takes it. A member of the marks is
 A token is immortal only if the member for the current history is there and no mark stands; otherwise
 it lives one lease.
 
+The *registry* is one sorted set: each tag that some process has declared, with the time of its first
+declaration in milliseconds of Redis' clock. Begin-fill makes no token for a tag that was declared a moment
+ago, because a process that writes may not have seen the declaration. A first declaration forgets the
+tag's token and marks, so that the next begin-fill leaves a mark.
+
 A script that has written something may go on writing where Redis is out of memory. Each script
 therefore removes expired marks first.
 """
@@ -56,6 +61,18 @@ end
 local function is_unmarked(marks, current)
   return redis.call('ZSCORE', marks, 'h:' .. current) and redis.call('ZCARD', marks) == 1
 end
+
+-- Since when the tag is declared. Anew where Redis' clock was set back since.
+local function declare(registry, tag, token, marks)
+  if type(redis.pcall('ZCARD', registry)) == 'table' then redis.call('DEL', registry) end
+  local since = tonumber(redis.call('ZSCORE', registry, tag))
+  if not since or since > now then
+    redis.call('ZADD', registry, now, tag)
+    redis.call('DEL', token, marks)
+    since = now
+  end
+  return since
+end
 """
 
 # KEYS: a token and its marks, for each tag. ARGV: lease and life of a mark in milliseconds, the mark.
@@ -96,9 +113,17 @@ end
 return 1
 """)
 
-# KEYS: entry, lock, then a token and its marks for each tag. ARGV: lease and life of a mark, in
-# milliseconds, the lock's value and its life, the name of a mark, then a token for each tag.
-# Returns the replication id, and the values of the entry, the tokens and the lock.
+# KEYS: the registry, then a token and its marks for each tag. ARGV: the tags.
+DECLARE = _script("""
+for i = 1, #ARGV do declare(KEYS[1], ARGV[i], KEYS[2 * i], KEYS[2 * i + 1]) end
+return 1
+""")
+
+# KEYS: entry, lock, registry, then a token and its marks for each tag. ARGV: lease and life of a mark, in
+# milliseconds, the lock's value and its life, the name of a mark, how long a tag must have been declared,
+# then a token for each tag, then the tags.
+# Returns the replication id, whether each tag was declared so long ago, and the values of the entry, the
+# tokens and the lock.
 BEGIN_FILL = _script(
     """
 local lock = redis.call('SET', KEYS[2], ARGV[3], 'NX', 'PX', ARGV[4])
@@ -112,25 +137,32 @@ if not lock then
   end
 end
 local current = history()
+local tags = (#KEYS - 3) / 2
 local wanted = {KEYS[1]}
-for i = 3, #KEYS, 2 do
-  local token, marks = ARGV[5 + (i - 1) / 2], KEYS[i + 1]
+local is_declared = 1
+for i = 1, tags do
+  local token, marks = KEYS[2 * i + 2], KEYS[2 * i + 3]
+  local since = declare(KEYS[3], ARGV[6 + tags + i], token, marks)
+  if now - since < tonumber(ARGV[6]) then is_declared = 0 end
+  wanted[#wanted + 1] = token
+end
+wanted[#wanted + 1] = KEYS[2]
+for i = 1, tags * is_declared do
+  local key, marks, token = KEYS[2 * i + 2], KEYS[2 * i + 3], ARGV[6 + i]
   clean(marks)
   if not redis.call('ZSCORE', marks, 'h:' .. current) then
     redis.call('ZREMRANGEBYSCORE', marks, 'inf', 'inf')
     redis.call('ZADD', marks, 'inf', 'h:' .. current)
     redis.call('ZADD', marks, now + ARGV[2], 'm:' .. ARGV[5])
-    redis.call('SET', KEYS[i], token, 'PX', ARGV[1])
-  elseif redis.call('EXISTS', KEYS[i]) == 0 then
+    redis.call('SET', key, token, 'PX', ARGV[1])
+  elseif redis.call('EXISTS', key) == 0 then
     if is_unmarked(marks, current) then
-      redis.call('SET', KEYS[i], token)
+      redis.call('SET', key, token)
     else
-      redis.call('SET', KEYS[i], token, 'PX', ARGV[1])
+      redis.call('SET', key, token, 'PX', ARGV[1])
     end
   end
-  wanted[#wanted + 1] = KEYS[i]
 end
-wanted[#wanted + 1] = KEYS[2]
-return {current, redis.call('MGET', unpack(wanted))}
+return {current, is_declared, redis.call('MGET', unpack(wanted))}
 """.replace("LONGEST_HIT_FOR_MISS_MS", str(round(LONGEST_HIT_FOR_MISS_SECONDS * 1000)))
 )

@@ -6,6 +6,7 @@ with the alias's ``KEY_PREFIX`` and a version::
 
     :rc1:token:catalog_product
     :rc1:marks:catalog_product
+    :rc1:registry
     :rc1:entry:product_list:http://127.0.0.1:8000/products/?page=2
     :rc1:lock:product_list:http://127.0.0.1:8000/products/?page=2
 """
@@ -24,9 +25,11 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 from readcache.storage.breaker import Breaker, Outage, PendingRotations
 from readcache.storage.connections import Connections, PendingReplies, is_out_of_memory
 from readcache.storage.entries import TOKEN_BYTES, Entry, decode, encode
+from readcache.storage.registry import Registry
 from readcache.storage.replies import Command, Memory, history_of, memory_in
 from readcache.storage.scripts import (
     BEGIN_FILL,
+    DECLARE,
     GUARD,
     HIT_FOR_MISS,
     LONGEST_HIT_FOR_MISS_SECONDS,
@@ -40,27 +43,33 @@ MARK_BYTES = 8
 # When a process is killed during its fill, the lock expires before the waiting requests give up. So one
 # of them fills, and not all at once.
 LOCK_SECONDS = 3.0
+# In the place of a tag among the pending rotations: of a write whose tags could not be looked up.
+EVERY_TAG = "every table"
 HIT_FOR_MISS_SECONDS = 1.0
 # So many times as long as the fill took, within bounds.
 HIT_FOR_MISS_FILLS = 10
 
 
 class Lookup(NamedTuple):
-    """The reply to one MGET. ``entry`` may be dead; it is ``None`` if the key holds no entry."""
+    """The reply to one MGET. ``entry`` may be dead; it is ``None`` if the key holds no entry.
+
+    ``is_declared`` is ``False`` where a tag was declared a moment ago: a write may not be seen yet.
+    """
 
     entry: Entry | None
     tokens: tuple[bytes | None, ...]
     is_live: bool
     history: bytes
     lock: bytes | None = None
+    is_declared: bool = True
 
 
 class Store:
     """Each method costs one round trip at most, and raises ``Outage`` while Redis cannot be used.
 
     A guarded token lives for ``lease_seconds``, and a mark for ``longest_write_seconds``. A reader waits for
-    ``read_seconds`` at most, and a writer for ``write_seconds``. ``every_tag`` returns all tags that an entry
-    can have.
+    ``read_seconds`` at most, and a writer for ``write_seconds``. ``declared_tags`` returns the tags of this
+    process' views. No token is made for a tag that was declared less than ``declaration_seconds`` ago.
     """
 
     def __init__(
@@ -72,7 +81,8 @@ class Store:
         longest_write_seconds: float,
         read_seconds: float,
         write_seconds: float,
-        every_tag: Callable[[], Iterable[str]],
+        declaration_seconds: float,
+        declared_tags: Callable[[], frozenset[str]],
     ) -> None:
         self.client = client
         self._start = f"{key_prefix}:{NAMESPACE}"
@@ -80,9 +90,12 @@ class Store:
         self._read_seconds = read_seconds
         self._write_seconds = write_seconds
         self._mark_ms = max(1, round(longest_write_seconds * 1000))
-        self._every_tag = every_tag
+        self._declaration_ms = round(declaration_seconds * 1000)
+        self._declared_tags = declared_tags
+        self.registry = Registry(declared_tags)
+        self._registry_key = f"{self._start}:registry"
         self._token_keys: dict[tuple[str, ...], tuple[str, ...]] = {}
-        self._connections = Connections(client, probe_key=f"{self._start}:probe", rehearsal=self.rehearsal())
+        self._connections = Connections(client, probe_key=f"{self._start}:probe", rehearsal=self.rehearsal)
         self.breaker = Breaker(self._flush_pending)
 
     def memory(self) -> Memory:
@@ -135,19 +148,25 @@ class Store:
 
         Creates missing tokens. Must be called before the first query of the fill, so that any later write
         changes a token. The lock is taken before the entry is read, so that the entry of its last holder
-        is found.
+        is found. Declares the tags in the registry, and creates no token if one is new there.
         """
         lock = secrets.token_bytes(TOKEN_BYTES)
         arguments: list[str | bytes | int] = [
             *(self._lease_ms, self._mark_ms, lock, round(LOCK_SECONDS * 1000), new_mark()),
+            self._declaration_ms,
             *(secrets.token_bytes(TOKEN_BYTES) for _ in tags),
+            *tags,
         ]
-        keys = [self.entry_key(key), self.lock_key(key), *self._token_and_marks_keys(tags)]
+        keys = [
+            *(self.entry_key(key), self.lock_key(key), self._registry_key),
+            *self._token_and_marks_keys(tags),
+        ]
 
         def begin() -> Lookup:
             with _full_as_such():
-                replication_id, values = self._run(BEGIN_FILL, keys, arguments)
-            return _lookup_with_lock(values, history_of(replication_id))
+                ((replication_id, is_declared, values),) = self._run(BEGIN_FILL, keys, arguments)
+            lookup = _lookup_with_lock(values, history_of(replication_id))
+            return lookup._replace(is_declared=bool(is_declared))
 
         lookup = self.breaker.call(begin)
         # A script that was executed before its reply was lost finds its own lock when it is sent again.
@@ -204,6 +223,23 @@ class Store:
         except ResponseError as error:
             self._forget(keys, error)
 
+    def look(self) -> None:
+        """Learn which tags other processes have declared, unless the last look is young enough."""
+        if not self.registry.is_fresh():
+            self.breaker.call(self._look_now)
+
+    def _look_now(self) -> None:
+        began = time.monotonic()
+        (found,) = self._connections.call_patiently(self._look, seconds=self._write_seconds)
+        self._note(found, began)
+
+    @property
+    def _look(self) -> Command:
+        return ("ZRANGE", self._registry_key, 0, -1)
+
+    def _note(self, found: list[bytes], looked_at: float) -> None:
+        self.registry.note((name.decode() for name in found), looked_at=looked_at)
+
     def unmark(self, tags: Iterable[str], mark: str) -> None:
         """End the mark of a transaction that was certainly rolled back."""
         self._write(UNMARK, [self.marks_key(tag) for tag in tags], [mark])
@@ -219,13 +255,25 @@ class Store:
         self._call(("DEL", *keys))
 
     def _write(self, script: Script, keys: Sequence[str], arguments: Sequence[str | bytes | int]) -> None:
-        """Raises ``ResponseError`` too, which does not open the breaker."""
+        """Look at the registry in the same round trip where a look is due.
+
+        Raises ``ResponseError`` too, which does not open the breaker.
+        """
         if self.breaker.is_open:
             raise Outage
+        looks = () if self.registry.is_fresh() else (self._look,)
+        began = time.monotonic()
         try:
-            self._run(
-                script, keys, arguments, by=self._connections.call_patiently, seconds=self._write_seconds
+            _, *looked = self._run(
+                script,
+                keys,
+                arguments,
+                *looks,
+                by=self._connections.call_patiently,
+                seconds=self._write_seconds,
             )
+            for found in looked:
+                self._note(found, began)
         except ResponseError:
             raise
         except (RedisError, OSError) as error:
@@ -237,20 +285,20 @@ class Store:
         script: Script,
         keys: Sequence[str],
         arguments: Sequence[str | bytes | int],
-        *,
+        *others: Command,
         by: Callable[..., list[Any]] | None = None,
         seconds: float | None = None,
-    ) -> Any:
-        """The reply of the script. Raises redis-py's errors."""
+    ) -> list[Any]:
+        """The replies of the script, and of the other commands after it. Raises redis-py's errors."""
         call = by or self._connections.call
         seconds = seconds or self._read_seconds
         deadline = time.monotonic() + seconds
         rest = (len(keys), *keys, *arguments)
         try:
-            (reply,) = call(("EVALSHA", script.sha, *rest), seconds=seconds)
+            return call(("EVALSHA", script.sha, *rest), *others, seconds=seconds)
         except NoScriptError:
-            (reply,) = call(("EVAL", script.text, *rest), seconds=deadline - time.monotonic())
-        return reply
+            seconds = deadline - time.monotonic()
+            return call(("EVAL", script.text, *rest), *others, seconds=seconds)
 
     def _read_once(self, *commands: Command) -> list[Any]:
         return self._connections.call(*commands, seconds=self._read_seconds)
@@ -258,14 +306,18 @@ class Store:
     def rehearsal(self) -> tuple[Command, ...]:
         """Each command that the engine sends, on keys that nothing else uses.
 
-        They show that Redis allows each command before a write relies on it.
+        They show that Redis allows each command before a write relies on it. The last one declares the tags
+        of this process.
         """
-        entry, lock, token, marks = (
-            f"{self._start}:rehearsal:{name}" for name in ("entry", "lock", "token", "marks")
+        entry, lock, registry, token, marks = (
+            f"{self._start}:rehearsal:{name}" for name in ("entry", "lock", "registry", "token", "marks")
         )
-        keys = (entry, lock, token, marks)
-        fill = (self._lease_ms, self._lease_ms, "lock", self._lease_ms, "mark", "token")
+        keys = (entry, lock, registry, token, marks)
+        fill = (self._lease_ms, self._lease_ms, "lock", self._lease_ms, "mark", 0, "token", "tag")
+        tags = sorted(self._declared_tags())
+        declared_keys = (self._registry_key, *self._token_and_marks_keys(tags))
         return (
+            ("DEL", *keys),
             ("MGET", *keys),
             ("SET", entry, "", "PX", self._lease_ms),
             ("GET", entry),
@@ -276,26 +328,30 @@ class Store:
             ("ZADD", marks, 1, "m:mark"),
             ("ZSCORE", marks, "m:mark"),
             ("ZCARD", marks),
+            ("ZRANGE", marks, 0, -1),
             ("ZREM", marks, "m:mark"),
             ("ZREMRANGEBYSCORE", marks, "-inf", "(1"),
             ("TIME",),
             ("INFO", "replication"),
-            ("EVAL", BEGIN_FILL.text, 4, *keys, *fill),
+            ("EVAL", BEGIN_FILL.text, len(keys), *keys, *fill),
             ("EVAL", GUARD.text, 2, token, marks, self._lease_ms, self._lease_ms, "mark"),
             ("EVAL", ROTATE.text, 2, token, marks, self._lease_ms, 1, "token", "mark"),
             ("EVAL", UNMARK.text, 1, marks, "mark"),
             ("EVALSHA", ROTATE.sha, 2, token, marks, self._lease_ms, 1, "token", "mark"),
             ("DEL", *keys),
+            ("EVAL", DECLARE.text, len(declared_keys), *declared_keys, *tags),
         )
 
     def _flush_pending(self, pending: PendingRotations) -> None:
         # A replica or a server that refuses a command must keep the breaker open.
         self._connections.rehearse(seconds=self._write_seconds)
+        self._look_now()
+        pending = {tag: ends for tag, ends in pending.items() if tag != EVERY_TAG}
         for tag, ends in pending.items():
             self._rotate_now([tag], ends)
         # Every tag, because other processes may have written during the outage and may have ended
         # before they could send their rotations.
-        others = {*self._every_tag()} - pending.keys()
+        others = self.registry.tags() - pending.keys()
         self._rotate_now([*others], ())
         # As after a guard: a writer whose guard failed may be between its COMMIT and its rotation.
         if tags := [*others, *pending]:

@@ -24,6 +24,7 @@ BAD_VALUES: dict[str, list[Any]] = {
     "READ_CACHE_LONGEST_WRITE_SECONDS": [0, -1, "", "soon", float("nan"), 86_401],
     "READ_CACHE_READ_SECONDS": [0, -1, None, 3601],
     "READ_CACHE_WRITE_SECONDS": [0, -1, None, 3601],
+    "READ_CACHE_DECLARATION_SECONDS": [1, -1, None, 3601],
     "READ_CACHE_STRICT": ["False", 1, None],
     "READ_CACHE_NAME": ["", None, "Läden", "two\nlines", "\x7f"],
 }
@@ -42,6 +43,7 @@ def test_a_project_may_leave_every_setting_out(monkeypatch: pytest.MonkeyPatch) 
         longest_write_seconds=60 if connection.vendor == "sqlite" else 3600,
         read_seconds=0.25,
         write_seconds=0.5,
+        declaration_seconds=2.0,
         strict=False,
         name="readcache",
     )
@@ -59,6 +61,8 @@ def test_a_project_may_leave_every_setting_out(monkeypatch: pytest.MonkeyPatch) 
         ("READ_CACHE_LONGEST_WRITE_SECONDS", 30, "longest_write_seconds", 30.0),
         ("READ_CACHE_READ_SECONDS", 1, "read_seconds", 1.0),
         ("READ_CACHE_WRITE_SECONDS", 2, "write_seconds", 2.0),
+        ("READ_CACHE_DECLARATION_SECONDS", 0, "declaration_seconds", 0.0),
+        ("READ_CACHE_DECLARATION_SECONDS", 5, "declaration_seconds", 5.0),
         ("READ_CACHE_STRICT", True, "strict", True),
         ("READ_CACHE_NAME", "library-1.example", "name", "library-1.example"),
         ("READ_CACHE_NAME", "The library", "name", '"The library"'),

@@ -24,6 +24,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 # Longer than a test on a busy machine.
 READ_CACHE_LEASE_SECONDS = 3600
+READ_CACHE_DECLARATION_SECONDS = 0
 DATABASES = {{"default": {{"ENGINE": "django.db.backends.sqlite3", "NAME": "project.sqlite3"}}}}
 CACHES = {{
     "default": {{"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}},

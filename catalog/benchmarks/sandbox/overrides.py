@@ -36,6 +36,8 @@ def overrides(
     }
     return {
         **(patience if is_patient else {}),
+        # Nothing but the processes of the run, which know what the views declare, uses its key prefix.
+        "READ_CACHE_DECLARATION_SECONDS": 0,
         "CACHES": {alias: {**config, "KEY_PREFIX": key_prefix} for alias, config in all_caches.items()},
         "ALLOWED_HOSTS": [TEST_CLIENT_HOST, "127.0.0.1"],
         "DEBUG": False,

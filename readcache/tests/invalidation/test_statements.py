@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from library.models import Book, Topic
 from readcache.invalidation import statements
-from readcache.invalidation.statements import LONGEST_REMEMBERED, classify, every_table
+from readcache.invalidation.statements import LONGEST_REMEMBERED, classify, vocabulary
 from readcache.invalidation.watch import watch
 
 BOOK, BOOK_TOPICS = "library_book", "library_book_topics"
@@ -140,7 +140,7 @@ def test_code_of_the_database_may_write_every_table(sql: str) -> None:
     statement = classify(sql)
 
     assert not statement.only_reads
-    assert statement.tables == every_table()
+    assert statement.tables == vocabulary().every_table
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_a_table_is_found_however_its_name_is_written(name: str, verb: str) -> N
 @pytest.mark.parametrize("name", ["auth_permi\u017f\u017fion", "django_\u017fe\u017f\u017f\u0131on"])
 def test_letters_that_lower_case_differently_may_mean_any_table(name: str) -> None:
     """Regular expressions that ignore case take such letters for equal."""
-    assert classify(f"SELECT '{name}'").tables == every_table()
+    assert classify(f"SELECT '{name}'").tables == vocabulary().every_table
 
 
 @pytest.fixture
@@ -198,10 +198,7 @@ def forget() -> Iterator[Callable[[], None]]:
     """Makes the engine read the models again. Called at the end of the test too."""
 
     def forget() -> None:
-        for remembered in (statements.known_tables, statements.every_table, statements._table_pattern):
-            remembered.cache_clear()
-        statements._cascades.cache_clear()
-        statements._classify_once.cache_clear()
+        statements._latest[0] = statements.Vocabulary((), frozenset())
 
     yield forget
     forget()
@@ -256,7 +253,7 @@ def test_the_word_cascade_reaches_every_table(sql: str) -> None:
     statement = classify(sql)
 
     assert not statement.only_reads
-    assert statement.tables == every_table()
+    assert statement.tables == vocabulary().every_table
 
 
 @pytest.fixture
@@ -311,8 +308,14 @@ def test_without_cascades_of_the_database_a_write_reaches_no_other_table(table: 
         ("ROLLBACK WORK", "ROLLBACK"),
         ("ROLLBACK TO s1", ""),
         ("rollback transaction to savepoint s1", ""),
-        ("SAVEPOINT s1", ""),
-        ("RELEASE SAVEPOINT s1", ""),
+        ("COMMIT WORK", "COMMIT"),
+        ("-- why\nCOMMIT -- now", "COMMIT"),
+        ("COMMIT PREPARED 'x'", ""),
+        ("ROLLBACK PREPARED 'x'", ""),
+        ("PREPARE TRANSACTION 'x'", ""),
+        ("SAVEPOINT s1", "SAVEPOINT"),
+        ("RELEASE SAVEPOINT s1", "RELEASE"),
+        ("release s1", "RELEASE"),
         ("SELECT 1", ""),
         ("SELECT 'COMMIT'", ""),
         ("UPDATE library_book SET title = 'BEGIN'", ""),
@@ -353,7 +356,7 @@ def mixed_case(text: str) -> st.SearchStrategy[str]:
     )
 
 
-TABLES = st.sampled_from(sorted(every_table()))
+TABLES = st.sampled_from(sorted(vocabulary().every_table))
 VERBS = st.sampled_from(WRITE_VERBS).flatmap(mixed_case)
 BLANKS = st.sampled_from(["", " ", "\n", "\t ", "/* SELECT */", "-- SELECT\n", "/*-- SELECT\n*/ "])
 QUOTES = st.sampled_from(["{}", '"{}"', "`{}`", '"public"."{}"', "main.{}"])

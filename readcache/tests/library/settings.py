@@ -2,7 +2,8 @@
 
 ``DATABASE_URL`` names the database: a new SQLite file unless it is set. The tests set the others for
 the processes that they start: ``LIBRARY_REDIS_DIR``, the folder of the private Redis,
-``LIBRARY_LEASE_SECONDS`` and ``LIBRARY_WAIT_SECONDS``. A test run always starts a new Redis, because
+``LIBRARY_LEASE_SECONDS``, ``LIBRARY_WAIT_SECONDS``, ``LIBRARY_DECLARATION_SECONDS``, and
+``LIBRARY_URLCONF``, which belongs to a release that may declare nothing. A test run always starts a new Redis, because
 the tests empty it.
 """
 
@@ -24,7 +25,7 @@ _temporary_name = str(Path(tempfile.gettempdir()) / f"readcache-tests-{os.getpid
 
 SECRET_KEY = "for-tests-only"
 ALLOWED_HOSTS = ["testserver", "localhost"]
-ROOT_URLCONF = "library.urls"
+ROOT_URLCONF = os.environ.get("LIBRARY_URLCONF") or "library.urls"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 TIME_ZONE = "UTC"
@@ -114,6 +115,8 @@ READ_CACHE_LEASE_SECONDS = float(os.environ.get("LIBRARY_LEASE_SECONDS") or 10)
 if "LIBRARY_REDIS_URL" in os.environ:
     CACHES["read"] = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": os.environ["LIBRARY_REDIS_URL"]}
 
+# Every process of a test knows each declaration, except where a test says otherwise.
+READ_CACHE_DECLARATION_SECONDS = float(os.environ.get("LIBRARY_DECLARATION_SECONDS") or 0)
 # A view that reads a table it did not declare is an error here, and a warning in production.
 READ_CACHE_STRICT = True
 # A name that is not the default.
