@@ -39,6 +39,8 @@ CONTROL = re.compile(
     r"|ROLLBACK(?!\s+PREPARED\b|\s+(?:WORK\s+|TRANSACTION\s+)?TO\b))\b",
     re.IGNORECASE,
 )
+# Among several statements in one text.
+COMMITTING_WORD = re.compile(r"\b(?:COMMIT|END|RELEASE)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class Statement:
     """``tables`` are the known tables that the statement names or cascades to, as Django spells them.
 
     ``control`` is "BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT" or "RELEASE" if the statement controls a
-    transaction, otherwise "".
+    transaction, "SCRIPT" for several statements of which one may commit, otherwise "".
     """
 
     tables: frozenset[str]
@@ -135,16 +137,27 @@ def _classify(sql: str, known: Vocabulary) -> Statement:
         named = named.union(*(known.cascades[table] for table in named))
         if CASCADE.search(text) or ANY_TABLE.match(text):
             named |= known.every_table
-    control = CONTROL.match(text)
-    return Statement(frozenset(named), only_reads, CONTROL_WORDS[control[1][:5].upper()] if control else "")
+    return Statement(frozenset(named), only_reads, _control(text))
+
+
+def _control(text: str) -> str:
+    if _are_several(text) and COMMITTING_WORD.search(text):
+        return SCRIPT
+    word = CONTROL.match(text)
+    return CONTROL_WORDS[word[1][:5].upper()] if word else ""
+
+
+def _are_several(text: str) -> bool:
+    return ";" in text.rstrip().rstrip(";")
 
 
 def _only_reads(text: str) -> bool:
     if not PLAIN_READ.match(text) or ANY_TABLE.match(text):
         return False
-    return not WRITING_WORD.search(LOCKING_CLAUSE.sub(" ", text)) and ";" not in text.rstrip().rstrip(";")
+    return not (WRITING_WORD.search(LOCKING_CLAUSE.sub(" ", text)) or _are_several(text))
 
 
+SCRIPT = "SCRIPT"
 CONTROL_WORDS = {
     "BEGIN": "BEGIN",
     "START": "BEGIN",

@@ -14,6 +14,7 @@ written by it.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -27,12 +28,14 @@ from readcache.discovery import import_views
 from readcache.invalidation import recording, rotations
 from readcache.invalidation.drivers import OpenReads, commit_by_fetching, is_in_transaction, is_open
 from readcache.invalidation.recording import record, this_thread
-from readcache.invalidation.statements import classify
+from readcache.invalidation.statements import SCRIPT, classify
 from readcache.storage.breaker import Outage
 from readcache.storage.current import known_tags, store
 from readcache.storage.store import new_mark
 
 DISPATCH_UID = "read-cache-watch"
+# In the context of a statement: several of them, by ``executescript``.
+IS_SCRIPT = "is_script"
 _NOTHING: frozenset[str] = frozenset()
 T = TypeVar("T")
 
@@ -40,8 +43,8 @@ T = TypeVar("T")
 def rotate(*models: type[Model]) -> None:
     """Make every entry that depends on these models dead, at once and in constant time.
 
-    For writes that the watch cannot see: psycopg's COPY, SQLite's ``executescript``, stored procedures and
-    other programs. Inside a transaction, the tokens are rotated now and again after its COMMIT.
+    For writes that the watch cannot see, such as psycopg's COPY, triggers and other programs. Inside a
+    transaction, the tokens are rotated now and again after its COMMIT.
     """
     tags = frozenset(model._meta.db_table for model in models)
     for connection in connections.all(initialized_only=True):
@@ -81,6 +84,7 @@ class Watch:
         self._raw_begin_was_sent = False
         # Tags that were rotated, but not yet announced to the receivers of ``rotated``.
         self._unannounced: set[str] = set()
+        self._create_cursor: Callable[..., Any] = connection.create_cursor
         self._commit: Callable[[], None] = connection._commit  # type: ignore[attr-defined]
         self._rollback: Callable[[], None] = connection._rollback  # type: ignore[attr-defined]
         self._set_autocommit: Callable[[bool], None] = connection._set_autocommit  # type: ignore[attr-defined]
@@ -99,7 +103,7 @@ class Watch:
             statement = classify(text, known)
         if statement.tables:
             record(statement.tables, only_reads=statement.only_reads)
-        control = self._control(statement.control) if statement.control else ""
+        control = SCRIPT if context.get(IS_SCRIPT) else self._control(statement.control)
         if not (writes or control or self._tags_after_raw_begin):
             return self._reads.track(context["cursor"], execute(sql, params, many, context))
         tags = statement.tables & known if writes else _NOTHING
@@ -110,7 +114,9 @@ class Watch:
         return self._execute_in_autocommit(control, tags, execute, sql, params, many, context)
 
     def _control(self, control: str) -> str:
-        """BEGIN, COMMIT, ROLLBACK, or RELEASE if it may be the COMMIT of a transaction of SQLite's."""
+        """Without SAVEPOINT, and without a RELEASE that cannot be a COMMIT: it is one on SQLite only."""
+        if not control or control == SCRIPT:
+            return control
         if control == "SAVEPOINT":
             if self.connection.vendor == "sqlite" and not is_in_transaction(self.connection):
                 self._began_with_savepoint = True
@@ -126,12 +132,9 @@ class Watch:
         self.rotate_at_commit(tags)
         # Without autocommit, SQLite's driver begins a transaction only before some statements.
         commits_itself = self.connection.vendor == "sqlite" and not is_in_transaction(self.connection)
-        if control in ("COMMIT", "RELEASE") or commits_itself:
-            return self._commit_and_rotate(
-                lambda: execute(*arguments),
-                is_over=lambda: control == "COMMIT" or not is_in_transaction(self.connection),
-            )
-        return execute(*arguments)
+        if control not in ("COMMIT", "RELEASE", SCRIPT) and not commits_itself:
+            return execute(*arguments)
+        return self._commit_and_rotate(lambda: execute(*arguments), control)
 
     def _execute_in_autocommit(
         self, control: str, tags: frozenset[str], execute: Callable[..., Any], *arguments: Any
@@ -160,20 +163,22 @@ class Watch:
                 rotations.rotate_tags(written, ends=self._end_mark(is_known=is_known))
             elif not self._tags_after_raw_begin:
                 self._unmark()
-            if control == "ROLLBACK":
+            is_over = control == "COMMIT" or not self._is_in_raw_transaction()
+            if control != "ROLLBACK" and (is_over or control == SCRIPT):
+                rotations.announce_late(_rotate_late(self._known, rotated=written))
+            if is_over:
                 self._known = None
-            elif control == "COMMIT" or not self._is_in_raw_transaction():
-                rotations.announce_late(self._rotate_late(written))
         return result
 
     def _end_raw_transaction(self, tags: frozenset[str], control: str) -> frozenset[str]:
         """The tags that a transaction begun by raw SQL has written, if the last statement ended it.
 
-        COMMIT AND CHAIN ends a transaction too, and begins the next one.
+        COMMIT AND CHAIN ends a transaction too, and begins the next one. Several statements in one text may
+        do so, and may have written in the next one.
         """
         self._tags_after_raw_begin |= tags
         if control != "COMMIT" and self._is_in_raw_transaction():
-            return _NOTHING
+            return frozenset(self._tags_after_raw_begin) if control == SCRIPT else _NOTHING
         over = _NOTHING if control == "ROLLBACK" else frozenset(self._tags_after_raw_begin)
         self._tags_after_raw_begin.clear()
         return over
@@ -192,6 +197,20 @@ class Watch:
     def is_reading(self) -> bool:
         """Whether rows of an earlier statement are still to be fetched, from its snapshot."""
         return self._reads.are_open()
+
+    def create_cursor(self, *arguments: Any) -> Any:
+        """Lets the watch see the scripts of SQLite's driver, whose method Django does not wrap."""
+        cursor = self._create_cursor(*arguments)
+        if self.connection.vendor == "sqlite":
+            # A cursor that refers to itself would hold its snapshot until the garbage collector runs.
+            itself, run = weakref.ref(cursor), type(cursor).executescript
+
+            def execute_script(script: str) -> Any:
+                context = {"connection": self.connection, "cursor": itself(), IS_SCRIPT: True}
+                return self(lambda sql, *_: run(itself(), sql), script, None, False, context)
+
+            cursor.executescript = execute_script
+        return cursor
 
     # Transactions
 
@@ -251,13 +270,16 @@ class Watch:
         if self._tags_after_raw_begin:
             tags = frozenset(self._tags_after_raw_begin)
             rotations.rotate_tags(tags, ends=self._end_mark(is_known=False))
-            rotations.announce_late(self._rotate_late(tags))
+            rotations.announce_late(_rotate_late(self._known, rotated=tags))
         self._tags_after_raw_begin.clear()
         self._known, self._began_with_savepoint = None, False
         self._raw_begin_was_sent = False
 
-    def _commit_and_rotate(self, commit: Callable[[], T], is_over: Callable[[], bool] = lambda: True) -> T:
-        """Guard right before the COMMIT, and rotate right after it, unless the transaction goes on."""
+    def _commit_and_rotate(self, commit: Callable[[], T], control: str = "COMMIT") -> T:
+        """Guard right before what may be the COMMIT, and rotate right after it.
+
+        Anything but a COMMIT may leave the transaction open, and its tags are rotated at its end.
+        """
         tags = self.tags_to_rotate()
         if not tags and self._known is None:
             return commit()
@@ -271,13 +293,21 @@ class Watch:
             raise
         finally:
             # Also after an error: the COMMIT may have taken effect although its reply was lost.
-            if is_over():
-                self._began_with_savepoint = False
+            is_over = control == "COMMIT" or is_in_transaction(self.connection) is False
+            known = self._known
+            if is_over:
                 self._forget_transaction()
-                if tags:
-                    rotations.rotate_tokens(tags, ends=self._end_mark(is_known=is_known))
-                self._unannounced |= tags | self._rotate_late(tags)
+            # Of several statements in one text, one may have committed and another begun anew.
+            if is_over or control == SCRIPT:
+                self._rotate_committed(tags, known, is_known=is_known)
         return result
+
+    def _rotate_committed(
+        self, tags: frozenset[str], known: frozenset[str] | None, *, is_known: bool
+    ) -> None:
+        if tags:
+            rotations.rotate_tokens(tags, ends=self._end_mark(is_known=is_known))
+        self._unannounced |= tags | _rotate_late(known, rotated=tags)
 
     def _was_refused(self, error: Exception) -> bool:
         """Whether the database replied that it did not commit, on a connection that is still open."""
@@ -308,11 +338,6 @@ class Watch:
         with suppress(Outage):
             store().guard(tags, self._mark)
 
-    def _rotate_late(self, rotated: frozenset[str]) -> frozenset[str]:
-        """Rotate what turned out to be declared while the COMMIT ran."""
-        known, self._known = self._known, None
-        return rotations.rotate_declared_since(known, except_for=rotated) if known is not None else _NOTHING
-
     def _end_mark(self, *, is_known: bool) -> tuple[str, ...]:
         """The mark that ends with a rotation. It stays where the database may still commit."""
         mark, self._mark, self._guarded = self._mark, "", _NOTHING
@@ -336,9 +361,15 @@ class Watch:
             self._tags_without_autocommit |= missing
 
     def _forget_transaction(self) -> None:
+        self._known, self._began_with_savepoint = None, False
         self._tags_without_autocommit.clear()
         on_commit = self.connection.run_on_commit
         on_commit[:] = [item for item in on_commit if not isinstance(item[1], RotationAtCommit)]
+
+
+def _rotate_late(known: frozenset[str] | None, *, rotated: frozenset[str]) -> frozenset[str]:
+    """Rotate what turned out to be declared since the first write, if there was one."""
+    return _NOTHING if known is None else rotations.rotate_declared_since(known, except_for=rotated)
 
 
 def install() -> None:
@@ -360,6 +391,7 @@ def watch(connection: BaseDatabaseWrapper) -> Watch:
             return wrapper
     installed = Watch(connection)
     connection.execute_wrappers.insert(0, installed)
+    connection.create_cursor = installed.create_cursor  # type: ignore[method-assign,assignment]
     connection._commit = installed.commit  # type: ignore[attr-defined]
     connection._rollback = installed.rollback  # type: ignore[attr-defined]
     connection._set_autocommit = installed.set_autocommit  # type: ignore[attr-defined]

@@ -25,6 +25,7 @@ USE_TZ = True
 # Longer than a test on a busy machine.
 READ_CACHE_LEASE_SECONDS = 3600
 READ_CACHE_DECLARATION_SECONDS = 0
+READ_CACHE_READ_SECONDS = READ_CACHE_WRITE_SECONDS = 10
 DATABASES = {{"default": {{"ENGINE": "django.db.backends.sqlite3", "NAME": "project.sqlite3"}}}}
 CACHES = {{
     "default": {{"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}},

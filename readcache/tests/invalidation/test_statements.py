@@ -8,7 +8,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.apps import apps
+from django.db import connection, models
 from django.db.models import deletion
 from hypothesis import given
 from hypothesis import strategies as st
@@ -246,6 +247,47 @@ def test_a_similar_name_is_another_table(name: str, tables: set[str]) -> None:
     assert classify(f"UPDATE {name} SET x = 1").tables == tables
 
 
+@pytest.fixture
+def late_model() -> Iterator[type[models.Model]]:
+    """A model that is defined after the first statement."""
+    classify("SELECT 1")
+
+    class Late(models.Model):
+        class Meta:
+            app_label = "library"
+
+        def __str__(self) -> str:
+            return "late"
+
+    yield Late
+    del apps.all_models["library"]["late"]
+    apps.clear_cache()
+
+
+def test_a_model_that_is_defined_late_is_known(late_model: type[models.Model]) -> None:
+    assert classify("UPDATE library_late SET id = 1").tables == {"library_late"}
+
+
+def test_a_model_that_is_gone_is_forgotten() -> None:
+    assert classify("UPDATE library_late SET id = 1").tables == set()
+
+
+def test_a_table_of_no_model_that_another_process_declares_is_known() -> None:
+    sql = 'UPDATE "shelf"."of_tomorrow" SET id = 1'
+
+    assert classify(sql).tables == set()
+    assert classify(sql, frozenset({"of_tomorrow"})).tables == {"of_tomorrow"}
+    assert "of_tomorrow" in classify("CALL tidy_up()", frozenset({"of_tomorrow"})).tables
+
+
+@pytest.mark.parametrize("sql", ["COMMIT PREPARED 'x'", "/* why */ commit  prepared 'x'", "XA COMMIT 'x'"])
+def test_the_second_half_of_a_two_phase_commit_may_write_every_table(sql: str) -> None:
+    statement = classify(sql)
+
+    assert not statement.only_reads
+    assert statement.tables == vocabulary().every_table
+
+
 @pytest.mark.parametrize(
     "sql", ["TRUNCATE library_topic CASCADE", "truncate auth_user cascade", "DROP TABLE nobody_knows CASCADE"]
 )
@@ -313,6 +355,11 @@ def test_without_cascades_of_the_database_a_write_reaches_no_other_table(table: 
         ("COMMIT PREPARED 'x'", ""),
         ("ROLLBACK PREPARED 'x'", ""),
         ("PREPARE TRANSACTION 'x'", ""),
+        ("UPDATE library_book SET title = 'x'; COMMIT", "SCRIPT"),
+        ("BEGIN; UPDATE library_book SET title = 'x'; end", "SCRIPT"),
+        ("COMMIT; BEGIN", "SCRIPT"),
+        ("SELECT 1; UPDATE library_book SET title = 'x'", ""),
+        ("SELECT CASE WHEN true THEN 1 END", ""),
         ("SAVEPOINT s1", "SAVEPOINT"),
         ("RELEASE SAVEPOINT s1", "RELEASE"),
         ("release s1", "RELEASE"),

@@ -3,8 +3,8 @@
 ``DATABASE_URL`` names the database: a new SQLite file unless it is set. The tests set the others for
 the processes that they start: ``LIBRARY_REDIS_DIR``, the folder of the private Redis,
 ``LIBRARY_LEASE_SECONDS``, ``LIBRARY_WAIT_SECONDS``, ``LIBRARY_DECLARATION_SECONDS``, and
-``LIBRARY_URLCONF``, which belongs to a release that may declare nothing. A test run always starts a new Redis, because
-the tests empty it.
+``LIBRARY_URLCONF``, which belongs to a release that may declare nothing. A test run always starts a new
+Redis, because the tests empty it.
 """
 
 from __future__ import annotations
