@@ -12,10 +12,11 @@ class ReadCacheConfig(AppConfig):
     def ready(self) -> None:
         from django.core.checks import Tags, register
 
-        from readcache.checks import check_declarations, check_server, check_views
+        from readcache.checks import check_database_views, check_declarations, check_server, check_views
         from readcache.invalidation import watch
 
         watch.install()
         register(check_declarations, Tags.caches)
         register(check_server, Tags.caches, deploy=True)
         register(check_views, Tags.urls)
+        register(check_database_views, Tags.database)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from importlib import import_module
 from typing import Any
@@ -12,6 +12,8 @@ from django.apps import apps
 from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
+from django.db.models import Model
 from django.urls import URLPattern, URLResolver, get_resolver
 from redis.exceptions import RedisError
 from rest_framework import permissions
@@ -25,7 +27,9 @@ from rest_framework.versioning import (
 )
 
 from readcache.conf import SETTINGS, configuration
-from readcache.declarations import declarations
+from readcache.declarations import ReadCache, declarations
+from readcache.invalidation.database_views import views_of
+from readcache.invalidation.statements import vocabulary
 from readcache.storage.current import store
 
 # Permissions that let anyone read.
@@ -89,6 +93,32 @@ def check_server(**kwargs: Any) -> list[checks.CheckMessage]:
             id="readcache.W002",
         )
     ]
+
+
+def check_database_views(databases: Sequence[str] | None = None, **kwargs: Any) -> list[checks.CheckMessage]:
+    """Ask the databases, as ``check --database`` may: which declared tables are views?"""
+    found: list[checks.CheckMessage] = []
+    for alias in databases or ():
+        connections[alias].ensure_connection()
+        views, known = views_of(connections[alias]), vocabulary()
+        for declaration in declarations():
+            for model in declaration.depends_on:
+                table = model._meta.db_table
+                beneath = views.tables_beneath(frozenset({table}), known) - {*declaration.tags}
+                if beneath:
+                    found.append(_view_warning(declaration, model, beneath))
+    return found
+
+
+def _view_warning(declaration: ReadCache, model: type[Model], beneath: frozenset[str]) -> checks.CheckMessage:
+    names = ", ".join(sorted(beneath))
+    return checks.Warning(
+        f"The read cache {declaration.prefix!r} depends on {model.__name__}, which is a view of the "
+        f"database, and not on what is beneath it: {names}.",
+        hint="Add the models of these tables to depends_on. Without them, no response is stored.",
+        obj=model,
+        id="readcache.W003",
+    )
 
 
 def check_views(**kwargs: Any) -> list[checks.CheckMessage]:

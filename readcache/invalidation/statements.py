@@ -39,6 +39,7 @@ CONTROL = re.compile(
     r"|ROLLBACK(?!\s+PREPARED\b|\s+(?:WORK\s+|TRANSACTION\s+)?TO\b))\b",
     re.IGNORECASE,
 )
+VIEW = re.compile(r"\b(?:CREATE|ALTER|DROP|RENAME)\b[^(;]*\bVIEW\b", re.IGNORECASE)
 # Among several statements in one text.
 COMMITTING_WORD = re.compile(r"\b(?:COMMIT|END|RELEASE)\b", re.IGNORECASE)
 
@@ -54,6 +55,12 @@ class Statement:
     tables: frozenset[str]
     only_reads: bool
     control: str = ""
+    defines_view: bool = False
+
+
+def bare_name(table: str) -> str:
+    """In lower case, without schema and quotes."""
+    return SCHEMA.sub("", table).strip(QUOTES).lower()
 
 
 class Vocabulary:
@@ -67,7 +74,7 @@ class Vocabulary:
         self.declared = declared
         self._by_name: dict[str, set[str]] = {}
         for table in {*declared, *(model._meta.db_table for model in models)}:
-            self._by_name.setdefault(SCHEMA.sub("", table).strip(QUOTES).lower(), set()).add(table)
+            self._by_name.setdefault(bare_name(table), set()).add(table)
 
     @cached_property
     def every_table(self) -> frozenset[str]:
@@ -80,7 +87,7 @@ class Vocabulary:
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
-        """Finds the names in lower case, without schema and quotes."""
+        """Finds bare names."""
         names = "|".join(re.escape(name) for name in sorted(self._by_name, key=len, reverse=True))
         return re.compile(rf"(?<!\w)(?:{names})(?!\w)", re.IGNORECASE)
 
@@ -94,7 +101,7 @@ class Vocabulary:
                 on_delete = getattr(field.remote_field, "on_delete", None)
                 if by_database and isinstance(on_delete, by_database) and field.related_model:
                     direct[field.related_model._meta.db_table].add(model._meta.db_table)
-        return {table: _closure(table, direct) for table in direct}
+        return {table: closure(table, direct) for table in direct}
 
 
 _latest = [Vocabulary((), frozenset())]
@@ -118,7 +125,8 @@ def classify(sql: str, declared: frozenset[str] = frozenset()) -> Statement:
     return _classify_once(sql, known) if len(sql) <= LONGEST_REMEMBERED else _classify(sql, known)
 
 
-def _closure(table: str, direct: dict[str, set[str]]) -> frozenset[str]:
+def closure(table: str, direct: dict[str, set[str]]) -> frozenset[str]:
+    """What can be reached from the table."""
     reached, waiting = set[str](), [table]
     while waiting:
         for next_table in direct.get(waiting.pop(), ()):
@@ -137,7 +145,8 @@ def _classify(sql: str, known: Vocabulary) -> Statement:
         named = named.union(*(known.cascades[table] for table in named))
         if CASCADE.search(text) or ANY_TABLE.match(text):
             named |= known.every_table
-    return Statement(frozenset(named), only_reads, _control(text))
+    defines_view = not only_reads and VIEW.search(text) is not None
+    return Statement(frozenset(named), only_reads, _control(text), defines_view)
 
 
 def _control(text: str) -> str:

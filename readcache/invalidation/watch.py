@@ -25,10 +25,11 @@ from django.db.backends.signals import connection_created
 from django.db.models import Model
 
 from readcache.discovery import import_views
-from readcache.invalidation import recording, rotations
+from readcache.invalidation import database_views, recording, rotations
+from readcache.invalidation.database_views import views_of
 from readcache.invalidation.drivers import OpenReads, commit_by_fetching, is_in_transaction, is_open
 from readcache.invalidation.recording import record, this_thread
-from readcache.invalidation.statements import SCRIPT, classify
+from readcache.invalidation.statements import SCRIPT, classify, vocabulary
 from readcache.storage.breaker import Outage
 from readcache.storage.current import known_tags, store
 from readcache.storage.store import new_mark
@@ -101,17 +102,30 @@ class Watch:
         if writes and import_views():
             known = known_tags()
             statement = classify(text, known)
-        if statement.tables:
-            record(statement.tables, only_reads=statement.only_reads)
+        if tables := statement.tables:
+            if beneath := views_of(self.connection).tables_beneath(tables, vocabulary(known)):
+                tables |= beneath
+            record(tables, only_reads=statement.only_reads)
         control = SCRIPT if context.get(IS_SCRIPT) else self._control(statement.control)
         if not (writes or control or self._tags_after_raw_begin):
             return self._reads.track(context["cursor"], execute(sql, params, many, context))
-        tags = statement.tables & known if writes else _NOTHING
+        tags = tables & known if writes else _NOTHING
         if writes and self._known is None:
             self._known = known
+        if statement.defines_view:
+            execute = self._forgetting_views(execute)
         if self.connection.in_atomic_block or not self.connection.get_autocommit():
             return self._execute_in_transaction(control, tags, execute, sql, params, many, context)
         return self._execute_in_autocommit(control, tags, execute, sql, params, many, context)
+
+    def _forgetting_views(self, execute: Callable[..., Any]) -> Callable[..., Any]:
+        def execute_and_forget(*arguments: Any) -> Any:
+            try:
+                return execute(*arguments)
+            finally:
+                database_views.forget(self.connection)
+
+        return execute_and_forget
 
     def _control(self, control: str) -> str:
         """Without SAVEPOINT, and without a RELEASE that cannot be a COMMIT: it is one on SQLite only."""
@@ -420,3 +434,5 @@ def in_transaction() -> bool:
 
 def _watch_new_connection(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
     watch(connection).reset()
+    # Outside of transactions, which a first look could make read too early.
+    views_of(connection)
