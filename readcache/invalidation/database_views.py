@@ -89,9 +89,10 @@ def read_definitions(connection: BaseDatabaseWrapper) -> dict[str, str]:
 
 
 def _load(connection: BaseDatabaseWrapper) -> DatabaseViews:
+    database: Any = connection
     views = DatabaseViews({})
     # In a transaction that has failed nothing can be read. Then the next call tries again.
-    with suppress(connection.Database.Error):
+    with suppress(database.Database.Error):
         views = _views[_key(connection)] = DatabaseViews(read_definitions(connection))
     return views
 

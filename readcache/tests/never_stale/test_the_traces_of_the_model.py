@@ -205,7 +205,7 @@ def transactions_guard_at_their_first_statement(steps: Steps) -> None:
         rotate_at_commit(watched, tags)
 
     steps.patch.setattr(watch_module.Watch, "rotate_at_commit", guard_early)
-    steps.patch.setattr(watch_module.Watch, "_guard", lambda watched, tags: None)
+    steps.patch.setattr(watch_module.Watch, "_guard", lambda watched, tags: frozenset())
 
 
 def a_commit_whose_answer_was_lost(steps: Steps) -> None:
