@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import OperationalError, connection, transaction
 
 from instruments.marks import end_marks
 from instruments.processes import writer as stopping_writer
 from instruments.processes.process import Process
 from instruments.reading import LEASE_SECONDS, Read
 from instruments.scratch_redis import ScratchRedis
+from instruments.transactions import threads
 from instruments.waiting import wait_until
 from library.models import Book
 from readcache.storage.current import store
@@ -47,6 +50,12 @@ def killed_after_commit(variables: dict[str, str]) -> Iterator[float]:
     yield committed_at
 
 
+def rows(sql: str) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return list(cursor.fetchall())
+
+
 def seconds_until_new(read: Read, since: float) -> float:
     wait_until(lambda: read()[1] == "New")
     return time.monotonic() - since
@@ -56,6 +65,55 @@ def test_a_killed_writer_costs_one_lease(read: Read, variables: dict[str, str]) 
     with killed_after_commit(variables) as committed_at:
         assert read()[1] == "Old"
         assert seconds_until_new(read, committed_at) < LEASE_SECONDS + 0.5
+
+
+on_postgresql = pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite ends with its process.")
+
+
+def is_running() -> bool:
+    """Whether PostgreSQL executes the slow statement."""
+    return bool(rows("SELECT 1 FROM pg_stat_activity WHERE query LIKE 'UPDATE%%pg_sleep%%'"))
+
+
+def assert_new_one_lease_after_the_statement(read: Read) -> None:
+    """A reader stores the old page again while the statement runs."""
+    assert read() == ("fwd=stale; stored", "Old")
+    assert is_running()
+
+    wait_until(lambda: not is_running())
+    assert seconds_until_new(read, time.monotonic()) < LEASE_SECONDS + 0.5
+
+
+@on_postgresql
+def test_a_statement_that_the_database_ends_after_its_writer_was_killed_costs_one_lease(
+    server: ScratchRedis, read: Read, variables: dict[str, str]
+) -> None:
+    with Process(stopping_writer.write_slowly, LEASE_SECONDS + 2, **variables) as writer:
+        wait_until(is_running)
+        writer.kill()
+    # It takes longer than the lease.
+    wait_until(lambda: life(server) == -2)
+    assert_new_one_lease_after_the_statement(read)
+
+
+@on_postgresql
+def test_a_statement_whose_answer_was_lost_costs_one_lease(read: Read) -> None:
+    """Its writer rotates after the error, and the database commits after that."""
+    sockets: list[socket.socket] = []
+
+    def write() -> None:
+        connection.ensure_connection()
+        sockets.append(socket.socket(fileno=os.dup(connection.connection.fileno())))
+        with pytest.raises(OperationalError):
+            stopping_writer.write_slowly(str(LEASE_SECONDS))
+
+    with threads(1) as submit:
+        writing = submit(write)
+        wait_until(is_running)
+        with sockets[0]:
+            sockets[0].shutdown(socket.SHUT_RDWR)
+        writing.result()
+        assert_new_one_lease_after_the_statement(read)
 
 
 def test_guards_of_others_do_not_prolong_a_dying_token(read: Read, variables: dict[str, str]) -> None:

@@ -11,7 +11,7 @@ The model's names of its traces, and where each is played:
 a-guard-prolongs        here; with a killed process: ``test_killed_writers``
 b-shared-mark           here
 c-mark-too-short        here
-c0-no-mark              here; with a killed process: ``test_killed_writers``
+c0-no-mark              here; on PostgreSQL, with a killed process: ``test_killed_writers``
 d-no-history            here; with another process: ``test_a_redis_that_forgets``
 d2-history-of-store     here
 e-no-registry, G-…      the tests of the registry
@@ -20,7 +20,7 @@ f2-allkeys              here
 g-rotate-immortal       here; ``test_killed_writers``
 B-fill-not-a-script     ``storage/test_store``: guard, begin-fill and rotate are one command each
 C-long-txn              here; with a killed process: ``test_killed_writers``
-D-unknown               here; ``invalidation/test_races``
+D-unknown               here; on PostgreSQL, with a connection that is cut: ``test_killed_writers``
 E-restart               here; with a killed process: ``test_a_redis_that_forgets``
 E-failover-…            here
 H-no-rotate             ``serving/test_outage``: a write whose guard works and whose rotation fails

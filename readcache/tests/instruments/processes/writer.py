@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from library.models import Book
 from readcache.invalidation import rotations
@@ -23,6 +23,12 @@ def write_in_a_transaction() -> None:
         Book.objects.update(title="New")
         _print("written")
         sys.stdin.readline()
+
+
+def write_slowly(seconds: str) -> None:
+    """One statement of PostgreSQL that takes so long and commits itself: its writer is killed meanwhile."""
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE library_book SET title = 'New' FROM pg_sleep(%s)", [float(seconds)])
 
 
 def _stop(tags: frozenset[str], **options: Any) -> None:
