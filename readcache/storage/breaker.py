@@ -56,6 +56,7 @@ class Breaker:
         self._lock = threading.Lock()
         self._prober: threading.Thread | None = None
         self._closing = threading.Event()
+        self._has_waited = False
         _breakers.add(self)
 
     def call(self, command: Callable[[], T]) -> T:
@@ -103,6 +104,7 @@ class Breaker:
             self.is_open = bool(self._pending)
             if not self.is_open:
                 self._prober = None
+                self._has_waited = False
                 logger.warning("Redis is back; sent %s.", counted(len(flushed), "pending rotation"))
             return not self.is_open
 
@@ -116,16 +118,35 @@ class Breaker:
 
     def flush_at_exit(self) -> None:
         """Flush the pending rotations. A process that exits waits ``EXIT_PATIENCE_SECONDS`` for Redis."""
-        deadline = time.monotonic() + EXIT_PATIENCE_SECONDS
+        if not self._flush_within(EXIT_PATIENCE_SECONDS):
+            logger.error(
+                "This process ends with pending rotations of %s: entries that depend on them may be old "
+                "until their timeout. Run: python manage.py flush_read_cache",
+                ", ".join(sorted(self._pending)),
+            )
+
+    def flush_before_standstill(self, seconds: float) -> None:
+        """Flush the pending rotations of a process whose prober does not run until its next request.
+
+        It waits for Redis once in an outage: a long one must not take the workers away.
+        """
+        if self._has_waited or not self._pending:
+            return
+        self._has_waited = True
+        if not self._flush_within(seconds):
+            logger.error(
+                "This worker stands still with pending rotations of %s: entries that depend on them may be "
+                "old until its next request. Set enable-threads = true.",
+                ", ".join(sorted(self._pending)),
+            )
+
+    def _flush_within(self, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
         while not (self._closing.is_set() or self.flush_now()):
             if time.monotonic() > deadline:
-                logger.error(
-                    "This process ends with pending rotations of %s: entries that depend on them may be old "
-                    "until their timeout. Run: python manage.py flush_read_cache",
-                    ", ".join(sorted(self._pending)),
-                )
-                return
+                return False
             time.sleep(EXIT_POLL_SECONDS)
+        return True
 
     def start_anew_after_fork(self) -> None:
         self._lock = threading.Lock()

@@ -7,10 +7,11 @@ from typing import Any
 
 from django.core.cache import caches
 from django.core.exceptions import ImproperlyConfigured
-from django.core.signals import setting_changed
+from django.core.signals import request_finished, setting_changed
 
 from readcache.conf import configuration
 from readcache.declarations import declared_tags
+from readcache.storage.standstill import stands_still_between_requests
 from readcache.storage.store import Store
 
 
@@ -28,6 +29,12 @@ def store() -> Store:
         declaration_seconds=configuration().declaration_seconds,
         declared_tags=declared_tags,
     )
+
+
+def flush_before_standstill(**kwargs: Any) -> None:
+    """Called at the end of each request, after its response was sent."""
+    if stands_still_between_requests() and store.cache_info().currsize:
+        store().breaker.flush_before_standstill(configuration().lease_seconds)
 
 
 def known_tags() -> frozenset[str]:
@@ -54,3 +61,4 @@ def _forget_store(*, setting: str, **kwargs: Any) -> None:
 
 
 setting_changed.connect(_forget_store, dispatch_uid="read-cache-store")
+request_finished.connect(flush_before_standstill, dispatch_uid="read-cache-standstill")

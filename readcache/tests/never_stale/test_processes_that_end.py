@@ -36,10 +36,20 @@ def test_a_process_of_a_pool_flushes_what_it_wrote_during_a_cut(
 def test_a_killed_worker_is_bounded_by_the_lease_where_it_had_guarded(
     server: ScratchRedis, variables: dict[str, str], read: Read
 ) -> None:
-    """Neither os._exit nor a kill lets a process do anything more."""
+    """A kill lets a process do nothing more."""
     read()
     with Process(stopping_writer.write_alone, **variables) as process:
         process.wait_for("committed")
         process.kill()
+
+    wait_until(lambda: read()[1] == "New")
+
+
+def test_a_worker_that_exits_at_once_is_bounded_by_the_lease_where_it_had_guarded(
+    server: ScratchRedis, variables: dict[str, str], read: Read
+) -> None:
+    read()
+    with Process(stopping_writer.write_and_exit, **variables) as process:
+        assert process.output() == ""
 
     wait_until(lambda: read()[1] == "New")

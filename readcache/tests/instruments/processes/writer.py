@@ -1,7 +1,8 @@
-"""Writers that stop between their COMMIT and their rotation, to be killed there."""
+"""Writers that stop or end between their COMMIT and their rotation."""
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -13,6 +14,12 @@ from readcache.invalidation import rotations
 
 def write_alone() -> None:
     rotations.rotate_tokens = _stop
+    Book.objects.update(title="New")
+
+
+def write_and_exit() -> None:
+    """Ends between the COMMIT and the rotation, without a last word."""
+    rotations.rotate_tokens = lambda *arguments, **options: os._exit(0)
     Book.objects.update(title="New")
 
 
