@@ -1,4 +1,8 @@
-"""Which tables are read: while a fill runs, before its tokens were read, and by helper threads."""
+"""Which tables are read: while a fill runs, before its tokens were read, and by helper threads.
+
+A read of the thread of a request belongs to the fill that runs, or else to the early reads of the
+request. Any other thread may work for any request that is being served, so its reads count for all of them.
+"""
 
 from __future__ import annotations
 
@@ -32,20 +36,25 @@ class RecordedReads:
 
 this_thread = _ThreadState()
 _running: list[RecordedReads] = []
+# What the requests that are being served have read outside of fills, by their threads.
+_early_of_threads: dict[int, set[str]] = {}
 
 
 def record(tables: frozenset[str], *, only_reads: bool) -> None:
     """Called with the tables of each statement, by the thread that executes it.
 
-    Neither a write nor the main thread can supply data to a fill of another thread.
+    Neither a write nor the main thread can supply data to a request of another thread.
     """
     if this_thread.fill is not None:
         this_thread.fill.tables |= tables
     elif this_thread.early is not None:
         this_thread.early |= tables
-    elif _running and only_reads and threading.current_thread() is not threading.main_thread():
+    elif only_reads and threading.current_thread() is not threading.main_thread():
         for fill in tuple(_running):
             fill.by_helpers |= tables
+        # A request may have started this thread before it read its tokens.
+        for early in tuple(_early_of_threads.values()):
+            early.update(tables)
 
 
 @contextmanager
@@ -68,7 +77,7 @@ def take_early_reads() -> frozenset[str]:
     early = this_thread.early
     if not early:
         return frozenset()
-    this_thread.early = set()
+    _begin_request()
     return frozenset(early)
 
 
@@ -83,11 +92,12 @@ def suspended() -> Iterator[None]:
 
 
 def _begin_request(**kwargs: Any) -> None:
-    this_thread.early = set()
+    this_thread.early = _early_of_threads[threading.get_ident()] = set()
 
 
 def _end_request(**kwargs: Any) -> None:
     this_thread.early = None
+    _early_of_threads.pop(threading.get_ident(), None)
 
 
 def install() -> None:

@@ -66,7 +66,7 @@ def find_untimely_read(
         return UndeclaredRead(
             "read-before-tokens",
             f"the tables {', '.join(sorted(early))} before its handler: in a middleware, in setup() or "
-            "initial(), or in a permission",
+            "initial(), in a permission, or in a helper thread",
             "Read them in the handler.",
         )
     if others := by_helpers - set(declaration.tags):

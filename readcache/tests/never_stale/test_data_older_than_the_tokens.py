@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
+from asgiref.sync import async_to_sync, sync_to_async
 from django.db import connection
 from django.test import Client
 from django.urls import path
@@ -21,6 +23,7 @@ from readcache import CachedReadMixin, ReadCache
 from readcache.storage.current import store
 
 pytestmark = pytest.mark.django_db(transaction=True)
+T = TypeVar("T")
 
 
 class TitleView(CachedReadMixin, APIView):
@@ -95,12 +98,91 @@ class ReadsDeclaredInThread(ReadsInThread):
     read_cache = ReadCache("reads_declared_in_thread", depends_on=[Book, Topic], timeout=60)
 
 
+class StartsThreadEarly(ReadsInThread):
+    """The thread reads before the tokens, which it does for the handler."""
+
+    read_cache = ReadCache("starts_thread_early", depends_on=[Book], timeout=60)
+
+    def setup(self, request: Any, *args: Any, **kwargs: Any) -> None:
+        super().setup(request, *args, **kwargs)
+        with ThreadPoolExecutor(max_workers=1) as executor:
+            self.early_title = executor.submit(in_a_connection_of_its_own, first_title).result()
+
+    def title(self) -> str:
+        return self.early_title
+
+
+class ReadsInNestedThread(TitleView):
+    read_cache = ReadCache("reads_in_nested_thread", depends_on=[Book], timeout=60)
+
+    def title(self) -> str:
+        def count_in_another_thread() -> int:
+            with ThreadPoolExecutor(max_workers=1) as executor:
+                return executor.submit(in_a_connection_of_its_own, Topic.objects.count).result()
+
+        with ThreadPoolExecutor(max_workers=1) as executor:
+            return f"{super().title()} {executor.submit(count_in_another_thread).result()}"
+
+
+class ReadsInEventLoop(TitleView):
+    """``thread_sensitive`` says whether asgiref runs the read in the thread of the view."""
+
+    read_cache = ReadCache("reads_in_event_loop", depends_on=[Book], timeout=60)
+    thread_sensitive = True
+
+    def title(self) -> str:
+        read = sync_to_async(self._count, thread_sensitive=self.thread_sensitive)
+        return f"{super().title()} {async_to_sync(read)()}"
+
+    def _count(self) -> int:
+        if self.thread_sensitive:
+            return Topic.objects.count()
+        return in_a_connection_of_its_own(Topic.objects.count)
+
+
+class ReadsInThreadOfEventLoop(ReadsInEventLoop):
+    read_cache = ReadCache("reads_in_thread_of_event_loop", depends_on=[Book], timeout=60)
+    thread_sensitive = False
+
+
+class RunsEventLoop(ReadsInEventLoop):
+    """An event loop of the view's own, whose reads run in asgiref's one thread."""
+
+    read_cache = ReadCache("runs_event_loop", depends_on=[Book], timeout=60)
+
+    def title(self) -> str:
+        def count() -> int:
+            return in_a_connection_of_its_own(Topic.objects.count)
+
+        async def read() -> int:
+            return await sync_to_async(count)()
+
+        return f"{Book.objects.get().title} {asyncio.run(read())}"
+
+
+def first_title() -> str:
+    book = Book.objects.first()
+    return book.title if book else ""
+
+
+def in_a_connection_of_its_own(read: Callable[[], T]) -> T:
+    try:
+        return read()
+    finally:
+        connection.close()
+
+
 urlpatterns = [
     path("setup/", ReadsInSetup.as_view()),
     path("permission/", ReadsInPermission.as_view()),
     path("middleware/", ReadsInMiddleware.as_view()),
     path("thread/", ReadsInThread.as_view()),
     path("declared-thread/", ReadsDeclaredInThread.as_view()),
+    path("early-thread/", StartsThreadEarly.as_view()),
+    path("nested-thread/", ReadsInNestedThread.as_view()),
+    path("event-loop/", ReadsInEventLoop.as_view()),
+    path("event-loop-thread/", ReadsInThreadOfEventLoop.as_view()),
+    path("own-event-loop/", RunsEventLoop.as_view()),
 ]
 
 
@@ -152,6 +234,30 @@ def test_an_undeclared_table_that_a_helper_thread_reads_keeps_the_answer_from_be
     assert ask("/thread/") == ("fwd=uri-miss; detail=helper-thread", "Old 0")
     Topic.objects.create(name="new")
     assert ask("/thread/")[1] == "Old 1"
+
+
+@pytest.mark.parametrize(
+    ("url", "detail"),
+    [
+        ("/nested-thread/", "helper-thread"),
+        ("/event-loop/", "undeclared-table"),
+        ("/event-loop-thread/", "helper-thread"),
+        ("/own-event-loop/", "helper-thread"),
+    ],
+)
+def test_an_undeclared_table_is_noticed_in_whatever_thread_it_is_read(
+    url: str, detail: str, settings: Settings
+) -> None:
+    settings.READ_CACHE_STRICT = False
+
+    assert ask(url) == (f"fwd=uri-miss; detail={detail}", "Old 0")
+    Topic.objects.create(name="new")
+    assert ask(url)[1] == "Old 1"
+
+
+def test_a_thread_that_reads_before_the_tokens_keeps_the_answer_from_being_stored() -> None:
+    """Until the tokens are there, which the first request makes: see the test above of setup()."""
+    assert ask("/early-thread/") == ("fwd=uri-miss; detail=read-before-tokens", "Old")
 
 
 def test_a_declared_table_may_be_read_in_a_helper_thread() -> None:
