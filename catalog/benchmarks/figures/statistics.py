@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
+
+from catalog.benchmarks.figures.results import Better, Figure, Series
 
 NANOSECONDS = 1_000_000_000
 FEWEST_SAMPLES_FOR_P99 = 100
@@ -34,23 +36,16 @@ class Summary:
     requests_per_second: float
 
 
-class IntervalFields(TypedDict):
-    value: float
-    low: float | None
-    high: float | None
-
-
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """An estimate and its 95 % confidence interval, which is ``None`` if there were too few samples."""
+    """An estimate and its 95 % confidence interval, which is ``None`` if there were too few samples.
+
+    The fields have the same names as those of ``Figure``.
+    """
 
     value: float
     low: float | None
     high: float | None
-
-    def fields(self) -> IntervalFields:
-        """The same as keyword arguments of a figure."""
-        return {"value": self.value, "low": self.low, "high": self.high}
 
     def has(self, value: float) -> bool:
         """Whether the interval contains the value. Without an interval any value is possible."""
@@ -85,6 +80,19 @@ def median_interval(samples: Sequence[float], *, seed: int = 0) -> Interval:
     Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13.
     """
     return _bootstrap((samples,), np.median, seed)
+
+
+def median_figure(series: Series, *, seed: int = 0, better: Better = "lower") -> Figure:
+    """The median of a series, under the name of the series."""
+    return Figure(
+        strategy=series.strategy,
+        case=series.case,
+        name=series.name,
+        unit=series.unit,
+        better=better,
+        series=series.name,
+        **vars(median_interval(series.values, seed=seed)),
+    )
 
 
 def median_ratio(numerator: Sequence[float], denominator: Sequence[float], *, seed: int = 0) -> Interval:

@@ -27,6 +27,7 @@ from catalog.benchmarks.experiments.growth.products import measure_products
 from catalog.benchmarks.experiments.growth.turns import HIT, MISS, PATH, WRITE
 from catalog.benchmarks.figures import names
 from catalog.benchmarks.figures.results import ExperimentResult, Figure, Table
+from catalog.benchmarks.figures.statistics import median_figure
 from catalog.benchmarks.figures.tables import tabulate
 from catalog.benchmarks.figures.units import say
 from catalog.benchmarks.options import Options, Scale
@@ -73,7 +74,7 @@ def measure(options: Options) -> ExperimentResult:
             "memory_is": "used_memory" if of_keys.from_server else "MEMORY USAGE of a page x pages",
         },
         figures=(
-            *(forms.median_figure(each, options.seed) for each in series),
+            *(median_figure(each, seed=options.seed) for each in series),
             *forms.page_figures(of_keys),
             *forms.slope_figures(series, strategies),
         ),

@@ -40,11 +40,6 @@ def key_series(found: KeyResult) -> Iterator[Series]:
                 yield series(name=MEMORY, unit="bytes", values=tuple(each.bytes))
 
 
-def median_figure(series: Series, seed: int) -> Figure:
-    figure = partial(Figure, strategy=series.strategy, case=series.case, name=series.name, unit=series.unit)
-    return figure(series=series.name, **median_interval(series.values, seed=seed).fields())
-
-
 def page_figures(found: KeyResult) -> Iterator[Figure]:
     for size, by_strategy in found.findings.items():
         for strategy, each in by_strategy.items():
@@ -67,4 +62,4 @@ def slope_figures(series: Sequence[Series], strategies: Sequence[str]) -> Iterat
                 }
                 slope = fit_slope(samples)
                 if slope is not None:
-                    yield Figure(strategy=strategy, case=case, name=name, unit="ratio", **slope.fields())
+                    yield Figure(strategy=strategy, case=case, name=name, unit="ratio", **vars(slope))

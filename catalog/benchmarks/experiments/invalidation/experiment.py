@@ -165,7 +165,7 @@ def _figures(findings: Sequence[Finding]) -> Iterator[Figure]:
         yield count(name="stale_race", value=_count_stale_under_race(found))
         if strategy != names.UNCACHED:
             medians = _medians(found, findings)
-            yield total(name="write_cost", unit="ratio", **median_interval(_ratios(medians)).fields())
+            yield total(name="write_cost", unit="ratio", **vars(median_interval(_ratios(medians))))
             yield total(name="write_extra", unit="s", value=_extra(medians))
 
 

@@ -175,16 +175,16 @@ def _figures(case: str, times: Times, queries: dict[str, dict[str, int]], seed: 
         figure = partial(Figure, strategy=name, case=case)
         seconds, ratio = partial(figure, unit="s", series=TIME), partial(figure, unit="ratio")
         summary = summarise(values)
-        yield seconds(name="p50", **median_interval(values, seed=seed).fields())
+        yield seconds(name="p50", **vars(median_interval(values, seed=seed)))
         for statistic in ("min", "p95", "p99", "max", "stdev"):
             yield seconds(name=statistic, value=getattr(summary, statistic))
         rate = summary.requests_per_second
         yield figure(name="requests_per_second", value=rate, unit="1/s", better="higher", series=TIME)
-        yield ratio(name="floors", **median_ratio(values, times[names.FLOOR_WITH_GET], seed=seed).fields())
+        yield ratio(name="floors", **vars(median_ratio(values, times[names.FLOOR_WITH_GET], seed=seed)))
         if name in names.FLOORS:
             continue
         faster = median_ratio(times[names.UNCACHED], values, seed=seed)
-        yield ratio(name="times_faster", better="higher", **faster.fields())
+        yield ratio(name="times_faster", better="higher", **vars(faster))
         if case in queries:
             yield figure(name="queries", value=queries[case][name], unit="count")
 

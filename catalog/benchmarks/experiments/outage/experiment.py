@@ -146,16 +146,14 @@ def _figures(seen: Observation, seed: int) -> Iterator[Figure]:
     figure = partial(Figure, strategy=seen.strategy.name, case=seen.case)
     count, seconds = partial(figure, unit="count"), partial(figure, unit="s")
     times = [request.seconds for request in seen.during]
-    steady, median = (
-        median_interval(each, seed=seed) for each in ([request.seconds for request in seen.steady], times)
-    )
+    steady = median_interval([request.seconds for request in seen.steady], seed=seed)
     yield count(name="requests", value=len(seen.during), better="neither")
     yield figure(name="ok", value=_share(seen.during, seen.ok), unit="share", better="higher")
     yield count(name="server_errors", value=len(seen.server_errors))
     bypassing = [request for request in seen.ok if not request.is_hit]
     yield figure(name="bypass", value=_share(seen.during, bypassing), unit="share", better="neither")
-    yield seconds(name="steady_p50", value=steady.value, low=steady.low, high=steady.high)
-    yield seconds(name="p50", value=median.value, low=median.low, high=median.high, series=TIME)
+    yield seconds(name="steady_p50", **vars(steady))
+    yield seconds(name="p50", series=TIME, **vars(median_interval(times, seed=seed)))
     yield seconds(name="max", value=max(times), series=TIME)
     yield seconds(name="save", value=seen.save.seconds)
     yield count(name="failed_saves", value=int(bool(seen.save.error)))

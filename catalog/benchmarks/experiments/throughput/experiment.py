@@ -11,8 +11,8 @@ An open loop at half of that rate finds the latency. Requests are due at a const
 server does, and the latency of a request counts from the time at which it was due, as in wrk2. So a stall
 of the server counts for all requests that were due in the meantime, which avoids coordinated omission (Gil
 Tene, How NOT to Measure Latency, 2013). Schroeder, Wierman and Harchol-Balter, Open Versus Closed: A
-Cautionary Tale, NSDI 2006, show how much the two loads differ. Latencies are kept in HDR histograms. A
-timer wakes a client about 0.1 ms late, which is a part of each latency.
+Cautionary Tale, NSDI 2006, show how much the two loads differ. A timer wakes a client about 0.1 ms late,
+which is a part of each latency.
 
 The strategies take turns in rounds of a few tenths of a second, on servers that run at the same time. A
 figure is the median of its rounds, except p99, which covers all requests of all rounds. Leaves out:

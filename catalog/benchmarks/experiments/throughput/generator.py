@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from hdrh.histogram import HdrHistogram
-
-from catalog.benchmarks.experiments.throughput.load import LoadMaker, Tally, Window, making_load
+from catalog.benchmarks.experiments.throughput.load import Tally, Window, load, quiet_collector
 from catalog.benchmarks.figures.statistics import NANOSECONDS
 from catalog.benchmarks.processes.children import Child, running_child
 
 MAX_PROCESSES = 4
-MICROSECOND = 1e-6
-NANOSECONDS_PER_MICROSECOND = 1000
-# The histogram's range, a microsecond to a minute, and its precision.
-LOWEST_MICROSECONDS, HIGHEST_MICROSECONDS, DIGITS = 1, 60_000_000, 3
-FEWEST_SAMPLES_FOR_P99 = 100
 # Enough for every process to read its window and start its threads.
 HEAD_START_SECONDS = 0.02
 # A request that was due in a window may still be sent so long after its end.
@@ -28,37 +21,17 @@ PATIENCE_SECONDS = 1.0
 WINDOW_PATIENCE_SECONDS = 60.0
 
 
-class Latencies:
-    """Times from when a request was due until it was answered, in an HDR histogram: exact to 0.1 %."""
-
-    def __init__(self, latencies_ns: Iterable[int] = ()) -> None:
-        self._histogram = HdrHistogram(LOWEST_MICROSECONDS, HIGHEST_MICROSECONDS, DIGITS)
-        for latency_ns in latencies_ns:
-            microseconds = max(latency_ns // NANOSECONDS_PER_MICROSECOND, LOWEST_MICROSECONDS)
-            self._histogram.record_value(min(microseconds, HIGHEST_MICROSECONDS))
-
-    def merge(self, other: Latencies) -> None:
-        self._histogram.add(other._histogram)
-
-    @property
-    def count(self) -> int:
-        return int(self._histogram.get_total_count())
-
-    def percentile(self, percent: float) -> float | None:
-        """Seconds; ``None`` with too few samples, which is none at all, or fewer than 100 for a p99."""
-        if self.count < (FEWEST_SAMPLES_FOR_P99 if percent >= 99 else 1):
-            return None
-        return float(self._histogram.get_value_at_percentile(percent)) * MICROSECOND
-
-
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """The result of a window. ``ceiling_per_second`` is how many requests a second the generator could
-    send if it never waited; ``None`` if it sent none."""
+    """The result of a window. ``latencies`` are seconds from when a request was due to its answer.
+
+    ``ceiling_per_second`` is how many requests a second the generator could send if it never waited;
+    ``None`` if it sent none.
+    """
 
     requests: int
     requests_per_second: float
-    latencies: Latencies
+    latencies: tuple[float, ...]
     errors: int
     first_error: str
     ceiling_per_second: float | None
@@ -67,7 +40,7 @@ class Outcome:
 class LoadGenerator:
     """``processes`` is how many make the load."""
 
-    def __init__(self, children: Sequence[Child[LoadMaker]]) -> None:
+    def __init__(self, children: Sequence[Child[None]]) -> None:
         self._children = children
         self.processes = len(children)
 
@@ -102,7 +75,7 @@ class LoadGenerator:
                 gives_up_ns=ends_ns + _nanoseconds(PATIENCE_SECONDS),
                 rate=rate,
             )
-            child.order(LoadMaker.load, window)
+            child.order(load, window)
         return _sum_up([child.answer() for child in self._children], seconds)
 
 
@@ -112,7 +85,7 @@ def running_load_generator() -> Iterator[LoadGenerator]:
     count = min(max((os.cpu_count() or 1) // 2, 1), MAX_PROCESSES)
     with ExitStack() as stack:
         children = [
-            stack.enter_context(running_child(making_load, patience_seconds=WINDOW_PATIENCE_SECONDS))
+            stack.enter_context(running_child(quiet_collector, patience_seconds=WINDOW_PATIENCE_SECONDS))
             for _ in range(count)
         ]
         for child in children:
@@ -127,7 +100,7 @@ def _sum_up(tallies: Sequence[Tally], seconds: float) -> Outcome:
     return Outcome(
         requests=total.requests,
         requests_per_second=total.completed / seconds,
-        latencies=Latencies(total.latencies_ns),
+        latencies=tuple(latency_ns / NANOSECONDS for latency_ns in total.latencies_ns),
         errors=total.errors,
         first_error=total.first_error,
         ceiling_per_second=len(tallies) * total.requests / total.cpu_seconds if total.requests else None,

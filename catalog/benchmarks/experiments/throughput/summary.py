@@ -9,9 +9,9 @@ from functools import partial
 from statistics import median
 
 from catalog.benchmarks.errors import BenchmarkError
-from catalog.benchmarks.experiments.throughput.generator import Latencies, Outcome
-from catalog.benchmarks.figures.results import Figure, Series, Unit
-from catalog.benchmarks.figures.statistics import median_interval
+from catalog.benchmarks.experiments.throughput.generator import Outcome
+from catalog.benchmarks.figures.results import Figure, Series
+from catalog.benchmarks.figures.statistics import median_figure, summarise
 from catalog.benchmarks.figures.units import say
 from catalog.benchmarks.strategies.registry import FLOOR
 
@@ -57,16 +57,13 @@ class Turns:
 
     @property
     def medians(self) -> tuple[float, ...]:
-        found = (outcome.latencies.percentile(50) for outcome in self.opened)
-        return tuple(each for each in found if each is not None)
+        return tuple(median(outcome.latencies) for outcome in self.opened if outcome.latencies)
 
     @property
     def p99(self) -> float | None:
-        """Of all requests of the open loop, in all rounds: to take the median would hide stalls."""
-        merged = Latencies()
-        for outcome in self.opened:
-            merged.merge(outcome.latencies)
-        return merged.percentile(99)
+        """Of all requests of the open loop, in all rounds: a median of the rounds would hide stalls."""
+        latencies = [latency for outcome in self.opened for latency in outcome.latencies]
+        return summarise(latencies).p99 if latencies else None
 
     @property
     def requests(self) -> int:
@@ -83,11 +80,11 @@ class Turns:
 
 def figures_of(turns: Turns) -> Iterator[Figure]:
     figure = partial(Figure, strategy=turns.strategy, case=turns.case)
-    yield _median_figure(turns, RATE, turns.rates, "1/s")
-    if turns.strategy != FLOOR.name:
-        yield _median_figure(turns, OF_FLOOR, turns.shares_of_floor, "share")
+    for series in series_of(turns):
+        yield median_figure(series, seed=turns.seed, better="lower" if series.unit == "s" else "higher")
+    if not turns.medians:
+        yield figure(name=MEDIAN, value=None, unit="s")
     yield figure(name=ARRIVALS, value=turns.arrivals_per_second, unit="1/s", better="neither")
-    yield _median_figure(turns, MEDIAN, turns.medians, "s")
     yield figure(name=TAIL, value=turns.p99, unit="s")
     yield figure(name=ERRORS, value=turns.errors, unit="count")
 
@@ -148,12 +145,3 @@ def warnings(all_turns: Sequence[Turns], *, workers: int, generators: int) -> It
 
 def _is_unstable(turns: Turns) -> bool:
     return max(turns.rates) - min(turns.rates) > UNSTABLE_SHARE * median(turns.rates)
-
-
-def _median_figure(turns: Turns, name: str, values: Sequence[float], unit: Unit) -> Figure:
-    figure = partial(Figure, strategy=turns.strategy, case=turns.case, name=name, unit=unit)
-    better = partial(figure, better="lower" if unit == "s" else "higher")
-    if not values:
-        return better(value=None)
-    found = median_interval(values, seed=turns.seed)
-    return better(value=found.value, low=found.low, high=found.high, series=name)

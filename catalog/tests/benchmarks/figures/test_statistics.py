@@ -4,7 +4,14 @@ import statistics
 
 import pytest
 
-from catalog.benchmarks.figures.statistics import Interval, median_interval, median_ratio, summarise
+from catalog.benchmarks.figures.results import Better, Series
+from catalog.benchmarks.figures.statistics import (
+    Interval,
+    median_figure,
+    median_interval,
+    median_ratio,
+    summarise,
+)
 
 
 def test_a_summary_holds_seconds_and_requests_per_second() -> None:
@@ -119,3 +126,22 @@ def test_the_same_seed_gives_the_same_interval() -> None:
     assert median_interval(arguments[0]) == median_interval(arguments[0], seed=0)
     assert median_interval(arguments[0]) != median_interval(arguments[0], seed=1)
     assert median_ratio(*arguments).value == statistics.median(arguments[0]) / statistics.median(arguments[1])
+
+
+def test_a_figure_is_the_median_of_its_series_with_an_interval() -> None:
+    series = Series(strategy="mine", case="keys_10", name="memory", unit="bytes", values=(5, 1, 3, 4, 2, 9))
+
+    figure = median_figure(series, seed=0)
+
+    assert (figure.path, figure.value, figure.unit) == ("mine.keys_10.memory", 3.5, "bytes")
+    assert 1 <= (figure.low or 0) < 3.5 < (figure.high or 0) <= 9
+    assert figure.series == "memory"
+
+
+@pytest.mark.parametrize("better", ["lower", "higher"])
+def test_a_figure_of_few_samples_has_no_interval(better: Better) -> None:
+    series = Series(strategy="mine", case="w1c1", name="rate", unit="1/s", values=(5, 1))
+
+    figure = median_figure(series, better=better)
+
+    assert (figure.value, figure.low, figure.high, figure.better) == (3, None, None, better)

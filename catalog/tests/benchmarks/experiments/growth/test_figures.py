@@ -6,7 +6,6 @@ import pytest
 
 from catalog.benchmarks.experiments.growth.figures import (
     key_series,
-    median_figure,
     page_figures,
     product_series,
     slope_figures,
@@ -134,13 +133,3 @@ def test_only_the_strategies_of_the_run_have_slopes() -> None:
     series = [*product_series(PRODUCTS)]
 
     assert {figure.strategy for figure in slope_figures(series, ["other"])} == {"other"}
-
-
-def test_a_figure_is_the_median_of_its_series_with_an_interval() -> None:
-    series = Series(strategy="mine", case="keys_10", name="memory", unit="bytes", values=(5, 1, 3, 4, 2, 9))
-
-    figure = median_figure(series, seed=0)
-
-    assert (figure.path, figure.value, figure.unit) == ("mine.keys_10.memory", 3.5, "bytes")
-    assert 1 <= (figure.low or 0) < 3.5 < (figure.high or 0) <= 9
-    assert figure.series == "memory"

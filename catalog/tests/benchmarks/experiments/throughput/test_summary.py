@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from catalog.benchmarks.errors import BenchmarkError
-from catalog.benchmarks.experiments.throughput.generator import Latencies, Outcome
+from catalog.benchmarks.experiments.throughput.generator import Outcome
 from catalog.benchmarks.experiments.throughput.summary import Turns, figures_of, series_of, verdict, warnings
 
 
 def outcome(rate: float, *, milliseconds: Sequence[int] = (), **fields: Any) -> Outcome:
-    latencies = Latencies(1_000_000 * each for each in milliseconds)
+    latencies = tuple(each / 1000 for each in milliseconds)
     given = {"requests": 10, "errors": 0, "first_error": "", "ceiling_per_second": 10_000.0, **fields}
     return Outcome(requests_per_second=rate, latencies=latencies, **given)
 
@@ -47,7 +47,7 @@ def test_figures_are_medians_of_rounds_and_name_their_series() -> None:
     assert (rate.value, rate.better) == (70.5, "higher")
     assert 30 <= (rate.low or 0) < 70.5 < (rate.high or 0) <= 80
     assert {series.name: series.values for series in series_of(measured)}[rate.series or ""] == rates
-    assert figures["p50"].value == pytest.approx(0.003, rel=0.001)
+    assert figures["p50"].value == 0.003
     assert figures["p50"].better == figures["p99"].better == figures["errors"].better == "lower"
     assert figures["arrivals_per_second"].value == 40
 
@@ -57,8 +57,9 @@ def test_percentiles_of_evenly_spread_latencies_are_exact() -> None:
 
     found = values(turns(opened=opened))
 
-    assert found["p50"] == pytest.approx(0.050, rel=0.001)
-    assert found["p99"] == pytest.approx(0.099, rel=0.001)
+    assert found["p50"] == pytest.approx(0.0505)
+    # By the inclusive method: 99% of the way from the first to the last of a hundred values.
+    assert found["p99"] == pytest.approx(0.09901)
 
 
 def test_each_series_has_one_value_for_each_round() -> None:
@@ -70,7 +71,7 @@ def test_each_series_has_one_value_for_each_round() -> None:
     assert found["requests_per_second"] == (80, 30, 70)
     assert found["of_floor"] == (0.8, 0.6, 0.7)
     # A round in which nothing was answered has no latency.
-    assert found["p50"] == pytest.approx((0.001, 0.005), rel=0.001)
+    assert found["p50"] == (0.001, 0.005)
 
 
 def test_empty_series_and_the_floors_share_of_itself_are_left_out() -> None:
@@ -79,7 +80,9 @@ def test_empty_series_and_the_floors_share_of_itself_are_left_out() -> None:
 
 
 def test_the_p99_covers_all_rounds_so_one_slow_round_shows() -> None:
-    assert values(turns())["p99"] == pytest.approx(0.005, rel=0.001)
+    assert values(turns())["p99"] == 0.005
+    exactly_enough = [outcome(0, milliseconds=[1] * 60), outcome(0, milliseconds=[1] * 40)]
+    assert values(turns(opened=exactly_enough))["p99"] == 0.001
     few = [outcome(0, milliseconds=[1] * 99)]
     assert values(turns(opened=few))["p99"] is None
 
