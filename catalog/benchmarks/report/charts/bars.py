@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from catalog.benchmarks.figures.results import ExperimentResult, Figure, Unit
 from catalog.benchmarks.figures.units import say
-from catalog.benchmarks.report.charts.style import Chart, Theme, place_of, say_tick
+from catalog.benchmarks.report.charts.style import PAINT, Chart, colour_of, say_tick
 
 ROW_INCHES = 0.34
 
@@ -90,20 +90,20 @@ def _note(result: ExperimentResult, figure: Figure) -> str:
     return f"{figure.value:,.0f} ({stale.value or 0:,.0f} of {reads.value or 0:,.0f})"
 
 
-def _draw(canvas: Canvas, theme: Theme, *, panels: Sequence[Bars]) -> None:
+def _draw(canvas: Canvas, *, panels: Sequence[Bars]) -> None:
     grid = canvas.subplots(1, len(panels), squeeze=False, sharey=True)[0]
     for axes, panel in zip(grid, panels, strict=True):
-        _draw_panel(axes, theme, panel)
+        _draw_panel(axes, panel)
 
 
-def _draw_panel(axes: Axes, theme: Theme, panel: Bars) -> None:
+def _draw_panel(axes: Axes, panel: Bars) -> None:
     strategies = list(panel.values)
     values = [panel.values[name] or 0 for name in strategies]
-    colours = [theme.series[place_of(name, strategies)] for name in strategies]
+    colours = [colour_of(name, strategies) for name in strategies]
     axes.barh(strategies, values, color=colours, height=0.62)
     axes.set_title(panel.title)
     axes.set_ylim(len(strategies) - 0.5, -0.5)
-    axes.tick_params(axis="y", labelcolor=theme.ink)
+    axes.tick_params(axis="y", labelcolor=PAINT["ink"])
     # Leaves room for the note at the longest bar.
     axes.set_xlim(0, 1.9 * max(values) or 1)
     ticks = MaxNLocator(3, integer=panel.unit == "count").tick_values(0, max(values))
@@ -117,5 +117,5 @@ def _draw_panel(axes: Axes, theme: Theme, panel: Bars) -> None:
             xytext=(4, 0),
             textcoords="offset points",
             va="center",
-            bbox={"facecolor": theme.background, "edgecolor": "none", "pad": 1},
+            bbox={"facecolor": PAINT["background"], "edgecolor": "none", "pad": 1},
         )

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure as Canvas
 
 from catalog.benchmarks.figures.results import ExperimentResult
 from catalog.benchmarks.figures.units import say
-from catalog.benchmarks.report.charts.style import Chart, Theme, place_of, strategies_of, use_log_axis
+from catalog.benchmarks.report.charts.style import PAINT, Chart, colour_of, strategies_of, use_log_axis
 
 CASES = {
     "cold": "First request, nothing cached",
@@ -56,7 +56,6 @@ def _alt(result: ExperimentResult, cases: Sequence[str], strategies: Sequence[st
 
 def _draw(
     canvas: Canvas,
-    theme: Theme,
     *,
     result: ExperimentResult,
     cases: Sequence[str],
@@ -68,24 +67,24 @@ def _draw(
         use_log_axis(axes, "x", "s", everything)
         axes.set_title(CASES[case])
         axes.set_yticks(range(len(strategies)), strategies)
-        axes.tick_params(axis="y", labelcolor=theme.ink)
+        axes.tick_params(axis="y", labelcolor=PAINT["ink"])
         axes.set_ylim(len(strategies) - 0.65, -0.95)
         axes.spines["left"].set_visible(False)
         for row, name in enumerate(strategies):
             samples = result.samples(name, case, "time")
             if samples:
-                _draw_row(axes, row, samples, theme.series[place_of(name, strategies)], theme)
+                _draw_row(axes, row, samples, colour_of(name, strategies))
     panels[-1].set_xlabel("time of one request (logarithmic)")
 
 
-def _draw_row(axes: Axes, row: int, samples: Sequence[float], colour: str, theme: Theme) -> None:
+def _draw_row(axes: Axes, row: int, samples: Sequence[float], colour: str) -> None:
     low, median, high = np.percentile(samples, [5, 50, 95])
     axes.plot([low, high], [row + 0.12] * 2, color=colour, linewidth=3, solid_capstyle="butt")
     if len(set(samples)) >= FEWEST_DIFFERENT:
         points, density = _density(samples)
         axes.fill_between(points, row, row - HILL_ROWS * density, color=colour, alpha=0.35, linewidth=0)
         axes.plot(points, row - HILL_ROWS * density, color=colour, linewidth=1)
-    axes.plot([median, median], [row + 0.22, row - HILL_ROWS], color=theme.ink, linewidth=1.4)
+    axes.plot([median, median], [row + 0.22, row - HILL_ROWS], color=PAINT["ink"], linewidth=1.4)
     axes.annotate(
         say(float(median), "s"),
         (1, row),

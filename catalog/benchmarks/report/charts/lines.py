@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter
 from catalog.benchmarks.figures.results import ExperimentResult, Unit
 from catalog.benchmarks.figures.units import say
 from catalog.benchmarks.report.charts.style import (
-    Theme,
+    PAINT,
     arrange,
     line_style,
     say_tick,
@@ -51,7 +51,6 @@ def lines_of(result: ExperimentResult, name: str, cases: Mapping[int, str]) -> d
 
 def draw_panels(
     canvas: Canvas,
-    theme: Theme,
     *,
     rows: Sequence[Sequence[Panel]],
     x_label: str,
@@ -65,7 +64,7 @@ def draw_panels(
     for row, axes_of_row in zip(rows, grid, strict=True):
         values = [y for panel in row for points in panel.lines.values() for _, y in points]
         for axes, panel in zip(axes_of_row, row, strict=True):
-            _draw_panel(axes, theme, panel, strategies)
+            _draw_panel(axes, panel, strategies)
             _scale_y(axes, panel, values if share_y else _ys(panel))
         axes_of_row[0].set_ylabel(row[0].y_label)
     for axes in grid[-1]:
@@ -78,14 +77,14 @@ def draw_panels(
     for row, axes_of_row in zip(rows, grid, strict=True):
         for axes, panel in zip(axes_of_row, row, strict=True):
             if panel.slopes:
-                axes.set_title("slope", loc="right", fontsize=8, weight="normal", color=theme.muted)
+                axes.set_title("slope", loc="right", fontsize=8, weight="normal", color=PAINT["muted"])
                 texts = {name: say(slope, "ratio") for name, slope in panel.slopes.items()}
-                label_ends(axes, panel.lines, texts, theme)
+                label_ends(axes, panel.lines, texts)
         if not has_slopes:
-            label_ends(axes_of_row[-1], row[-1].lines, {name: name for name in row[-1].lines}, theme)
+            label_ends(axes_of_row[-1], row[-1].lines, {name: name for name in row[-1].lines})
 
 
-def label_ends(axes: Axes, lines: Mapping[str, Points], texts: Mapping[str, str], theme: Theme) -> None:
+def label_ends(axes: Axes, lines: Mapping[str, Points], texts: Mapping[str, str]) -> None:
     """Write beside the last point of each line. The labels are at least the height of a line apart."""
     if not texts:
         return
@@ -106,7 +105,7 @@ def label_ends(axes: Axes, lines: Mapping[str, Points], texts: Mapping[str, str]
             textcoords="offset points",
             va="center",
             fontsize=8.5,
-            color=theme.ink,
+            color=PAINT["ink"],
         )
 
 
@@ -126,14 +125,14 @@ def _add_legend(canvas: Canvas, panels: Iterable[Axes], strategies: Sequence[str
     )
 
 
-def _draw_panel(axes: Axes, theme: Theme, panel: Panel, strategies: Sequence[str]) -> None:
+def _draw_panel(axes: Axes, panel: Panel, strategies: Sequence[str]) -> None:
     axes.set_title(panel.title)
     xs = sorted({x for points in panel.lines.values() for x, _ in points})
     use_log_axis(axes, "x", "count", xs)
     if len(xs) <= 6:
         axes.set_xticks(xs, [say_tick(x, "count") for x in xs])
     for name, points in panel.lines.items():
-        style = line_style(name, strategies, theme)
+        style = line_style(name, strategies)
         x, y = zip(*points, strict=True)
         if name in panel.slopes:
             axes.plot(x, y, **{**style, "linestyle": "none"}, label=name)

@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 
 from catalog.benchmarks.figures.results import ExperimentResult
 from catalog.benchmarks.figures.units import say
-from catalog.benchmarks.report.charts.style import Chart, Theme, cases_of, strategies_of
+from catalog.benchmarks.report.charts.style import PAINT, Chart, cases_of, strategies_of
 
 SLOW_SECONDS = 1.0
 ROW_INCHES = 0.3
@@ -77,7 +77,7 @@ def _alt(rows: Sequence[Row], heads: Sequence[str]) -> str:
     return f"A matrix of {len(rows)} rows. What is wrong, by strategy. {'; '.join(parts)}."
 
 
-def _draw(canvas: Canvas, theme: Theme, *, rows: Sequence[Row], heads: Sequence[str]) -> None:
+def _draw(canvas: Canvas, *, rows: Sequence[Row], heads: Sequence[str]) -> None:
     axes = canvas.subplots()
     axes.set_xlim(0, len(heads))
     axes.set_ylim(len(rows), 0)
@@ -85,16 +85,10 @@ def _draw(canvas: Canvas, theme: Theme, *, rows: Sequence[Row], heads: Sequence[
     axes.set_yticks([number + 0.5 for number in range(len(rows))], [row for row, _ in rows])
     axes.set_xticks([number + 0.5 for number in range(len(heads))], heads)
     axes.xaxis.tick_top()
-    axes.tick_params(labelcolor=theme.ink)
-    paints = {
-        "good": (theme.good_cell, theme.good_ink),
-        "fair": (theme.fair_cell, theme.fair_ink),
-        "bad": (theme.bad_cell, theme.bad_ink),
-        "none": (theme.none_cell, theme.ink),
-    }
+    axes.tick_params(labelcolor=PAINT["ink"])
     cells = [(x, y, cell) for y, (_, row) in enumerate(rows) for x, cell in enumerate(row) if cell.text]
     for x, y, cell in cells:
-        colour, ink = paints[cell.judgement]
+        colour, ink = PAINT[f"{cell.judgement}-cell"], PAINT[f"{cell.judgement}-ink"]
         axes.add_patch(Rectangle((x + 0.03, y + 0.06), 0.94, 0.88, facecolor=colour, edgecolor="none"))
         weight = "bold" if cell.judgement == "bad" else "normal"
         centre: dict[str, Any] = {"ha": "center", "va": "center"}

@@ -7,7 +7,7 @@ colour-blind can tell apart. No chart says anything by colour alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from matplotlib.axes import Axes
@@ -18,65 +18,40 @@ from catalog.benchmarks.figures import names
 from catalog.benchmarks.figures.results import ExperimentResult, Figure, Unit
 
 WIDTH_INCHES = 7.6
-# The index of each strategy's colour in ``Theme.series``. Users' strategies get the remaining colours.
+# The number of each strategy's colour of a series. Users' strategies get the remaining colours.
 PLACES = {name: place for place, name in enumerate(names.STRATEGIES)} | dict.fromkeys(names.FLOORS, 4)
 FIRST_SPARE_PLACE = 5
 LINE_STYLES = {names.FLOOR: (0, (1, 2)), names.FLOOR_WITH_GET: (0, (4, 2))}
 MARKERS = "sovD^<>P"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Theme:
-    """Colours as matplotlib writes them. ``*_cell`` is the background of words in ``*_ink``."""
-
-    background: str
-    ink: str
-    muted: str
-    grid: str
-    good_cell: str
-    good_ink: str
-    fair_cell: str
-    fair_ink: str
-    bad_cell: str
-    bad_ink: str
-    none_cell: str
-    series: tuple[str, ...]
-
-    def colours(self) -> dict[str, str]:
-        """All colours, by names that CSS allows."""
-        single = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "series"}
-        several = {f"series-{number}": colour for number, colour in enumerate(self.series)}
-        return {name.replace("_", "-"): colour for name, colour in (single | several).items()}
-
-
-LIGHT = Theme(
-    background="#ffffff",
-    ink="#1b1f24",
-    muted="#57606a",
-    grid="#dfe3e8",
-    good_cell="#d6e9f8",
-    good_ink="#0b3a5c",
-    fair_cell="#ffe2a8",
-    fair_ink="#4a3200",
-    bad_cell="#c64f00",
-    bad_ink="#fffffe",
-    none_cell="#eef0f2",
-    series=("#6e7781", "#d55e00", "#cc79a7", "#0072b2", "#8c959f", "#009e73", "#e69f00", "#56b4e9"),
-)
-DARK = Theme(
-    background="#14181d",
-    ink="#e6e9ed",
-    muted="#9aa4af",
-    grid="#2c333b",
-    good_cell="#123a57",
-    good_ink="#cfe8fa",
-    fair_cell="#5c4300",
-    fair_ink="#ffe9bd",
-    bad_cell="#e8742a",
-    bad_ink="#140a02",
-    none_cell="#232a31",
-    series=("#aab3bd", "#f0802f", "#d994ba", "#56b4e9", "#7d8790", "#1fc295", "#e6a91f", "#8fd0f5"),
-)
+# Each colour in the light theme and in the dark one. A cell is the background of words in ink of its kind.
+COLOURS = {
+    "background": ("#ffffff", "#14181d"),
+    "ink": ("#1b1f24", "#e6e9ed"),
+    "muted": ("#57606a", "#9aa4af"),
+    "grid": ("#dfe3e8", "#2c333b"),
+    "good-cell": ("#d6e9f8", "#123a57"),
+    "good-ink": ("#0b3a5c", "#cfe8fa"),
+    "fair-cell": ("#ffe2a8", "#5c4300"),
+    "fair-ink": ("#4a3200", "#ffe9bd"),
+    "bad-cell": ("#c64f00", "#e8742a"),
+    "bad-ink": ("#fffffe", "#140a02"),
+    "none-cell": ("#eef0f2", "#232a31"),
+    "none-ink": ("#1b1f24", "#e6e9ed"),
+    "series-0": ("#6e7781", "#aab3bd"),
+    "series-1": ("#d55e00", "#f0802f"),
+    "series-2": ("#cc79a7", "#d994ba"),
+    "series-3": ("#0072b2", "#56b4e9"),
+    "series-4": ("#8c959f", "#7d8790"),
+    "series-5": ("#009e73", "#1fc295"),
+    "series-6": ("#e69f00", "#e6a91f"),
+    "series-7": ("#56b4e9", "#8fd0f5"),
+}
+SERIES = sum(name.startswith("series-") for name in COLOURS)
+LIGHT, DARK = ({name: pair[place] for name, pair in COLOURS.items()} for place in (0, 1))
+# Charts are drawn in these, which no theme has. Each stands for one colour of the themes.
+PAINT = {name: f"#0100{number:02x}" for number, name in enumerate(COLOURS)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +63,7 @@ class Chart:
     caption: str
     alt: str
     height_inches: float
-    draw: Callable[[Canvas, Theme], None]
+    draw: Callable[[Canvas], None]
     width_inches: float = WIDTH_INCHES
 
 
@@ -109,21 +84,25 @@ def cases_of(result: ExperimentResult) -> list[str]:
 
 
 def place_of(strategy: str, strategies: Sequence[str]) -> int:
-    """The index of its colour in ``Theme.series``. A user's strategy gets a spare one."""
+    """The number of its colour. A user's strategy gets a spare one."""
     if strategy in PLACES:
         return PLACES[strategy]
     others = [name for name in strategies if name not in PLACES]
-    return FIRST_SPARE_PLACE + others.index(strategy) % (len(LIGHT.series) - FIRST_SPARE_PLACE)
+    return FIRST_SPARE_PLACE + others.index(strategy) % (SERIES - FIRST_SPARE_PLACE)
 
 
-def line_style(strategy: str, strategies: Sequence[str], theme: Theme) -> Mapping[str, Any]:
+def colour_of(strategy: str, strategies: Sequence[str]) -> str:
+    return PAINT[f"series-{place_of(strategy, strategies)}"]
+
+
+def line_style(strategy: str, strategies: Sequence[str]) -> Mapping[str, Any]:
     """Keyword arguments for ``Axes.plot``: colour, marker and dashes."""
-    place = place_of(strategy, strategies)
+    colour = colour_of(strategy, strategies)
     return {
-        "color": theme.series[place],
-        "marker": MARKERS[place],
+        "color": colour,
+        "marker": MARKERS[place_of(strategy, strategies)],
         # The two floors have the same colour, so the markers of one of them are hollow.
-        "markerfacecolor": theme.background if strategy == names.FLOOR_WITH_GET else theme.series[place],
+        "markerfacecolor": PAINT["background"] if strategy == names.FLOOR_WITH_GET else colour,
         "markersize": 5,
         "linewidth": 1.8,
         "linestyle": LINE_STYLES.get(strategy, "-"),

@@ -13,9 +13,9 @@ from matplotlib.text import Text
 
 from catalog.benchmarks.figures.results import ExperimentResult, Figure
 from catalog.benchmarks.report.charts import charts_of, draw_charts
-from catalog.benchmarks.report.charts.drawing import PLACEHOLDERS, draw
+from catalog.benchmarks.report.charts.drawing import draw
 from catalog.benchmarks.report.charts.overview import overview_charts
-from catalog.benchmarks.report.charts.style import DARK, LIGHT, place_of, say_tick
+from catalog.benchmarks.report.charts.style import DARK, LIGHT, PAINT, place_of, say_tick
 from catalog.tests.benchmarks.report.example import (
     MEDIANS,
     example_run,
@@ -90,9 +90,10 @@ def test_a_file_has_the_colours_of_its_theme_and_no_others() -> None:
 
     for theme in (LIGHT, DARK):
         svg = drawn.coloured(theme)
-        assert f"fill: {theme.background}" in svg
-        assert set(re.findall(r"#[0-9a-f]{6}\b", svg)) <= set(theme.colours().values())
-    assert not set(LIGHT.colours().values()) & set(PLACEHOLDERS.colours().values())
+        assert f"fill: {theme['background']}" in svg
+        assert set(re.findall(r"#[0-9a-f]{6}\b", svg)) <= set(theme.values())
+    assert not {*LIGHT.values(), *DARK.values()} & {*PAINT.values()}
+    assert len(set(PAINT.values())) == len(PAINT)
 
 
 def test_charts_that_were_drawn_before_are_not_drawn_again() -> None:
