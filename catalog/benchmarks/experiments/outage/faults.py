@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 
 import psutil
 from redis import Redis
 
 from catalog.benchmarks.errors import BenchmarkError
-from readcache.testing import SERVER_NAMES, PrivateRedis, find_program
+from readcache.testing import PrivateRedis
 
 POLL_SECONDS = 0.002
 # A number other than 0, so that a site that forgets it shows.
 DATABASE = 1
-
-
-def find_server() -> Path | None:
-    """The program of a Redis server; ``None`` where none can be used."""
-    return find_program(SERVER_NAMES) if hasattr(socket, "AF_UNIX") else None
 
 
 def empty(redis: PrivateRedis) -> None:

@@ -246,7 +246,7 @@ def growth() -> ExperimentResult:
         figures.append(
             Figure(strategy=strategy, case="slope_keys", name="invalidation", value=rise, unit="ratio")
         )
-    parameters = {"path": "/products/", "without_invalidation": ["builtin"], "memory_is": "used_memory"}
+    parameters = {"path": "/products/", "without_invalidation": ["builtin"]}
     return _result("growth", tuple(figures), **parameters)
 
 

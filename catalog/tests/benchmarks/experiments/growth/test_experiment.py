@@ -132,7 +132,6 @@ def test_the_report_names_the_parts_that_were_left_out(monkeypatch: pytest.Monke
     without_keys = KeyResult(
         findings={},
         invalidates={name: name != "textbook" for name in STRATEGIES},
-        from_server=False,
         warnings=("No memory.",),
     )
     monkeypatch.setattr(experiment, "measure_products", lambda *args, **kwargs: without_products)
@@ -150,4 +149,3 @@ def test_the_report_names_the_parts_that_were_left_out(monkeypatch: pytest.Monke
         "readcache: a hit was not measured with more products; "
         "an invalidation was not measured with more keys."
     )
-    assert "MEMORY USAGE" in experiment.tables(result)[1].legend

