@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from catalog.benchmarks.experiments.freshness import FreshnessResult, measure_freshness
+from catalog.benchmarks.experiments.freshness.soak import READERS, WORKERS, WRITERS, FreshnessResult, soak
 from catalog.benchmarks.figures.results import ExperimentResult, Figure, Table
 from catalog.benchmarks.figures.tables import tabulate
 from catalog.benchmarks.figures.units import say
@@ -36,15 +36,13 @@ def estimate_seconds(options: Options) -> float:
 
 def measure(options: Options) -> ExperimentResult:
     seconds = SECONDS.at(options.effort)
-    results = measure_freshness(
-        strategies=options.strategies,
-        seconds=seconds,
-        seed=options.seed,
-        on_progress=lambda done: options.on_progress(done * (seconds + STARTING_SECONDS)),
-    )
+    results = []
+    for strategy in options.strategies:
+        results.append(soak(strategy, seconds=seconds, seed=options.seed))
+        options.on_progress(seconds + STARTING_SECONDS)
     return ExperimentResult(
         experiment="freshness",
-        parameters={"seconds": seconds, "readers": 4, "writers": 2, "workers": 2},
+        parameters={"seconds": seconds, "readers": READERS, "writers": WRITERS, "workers": WORKERS},
         figures=tuple(figure for result in results for figure in _figures(result)),
         verdicts=tuple(_verdict(result) for result in results),
     )

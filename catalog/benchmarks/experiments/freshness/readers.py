@@ -6,18 +6,19 @@ import contextlib
 import json
 import random
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from catalog.benchmarks.clients.http import HTTPClient, Response
 from catalog.benchmarks.errors import BenchmarkError
-from catalog.benchmarks.experiments.freshness.results import FactVersion, ReadReport
 from catalog.benchmarks.experiments.freshness.shelves import (
     PRICE,
     ROLLED_BACK,
     STOCK,
     TAGS,
+    FactVersion,
     Page,
     Shelf,
     Task,
@@ -29,6 +30,20 @@ from catalog.benchmarks.strategies.registry import Strategy, find_strategy
 LIST_SHARE = 0.3
 # The version of a fact that a response lacks although it should show it. It is older than any other.
 MISSING = -1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadReport:
+    """``stale`` maps each outdated version that was shown to the last time at which it was asked for.
+
+    Times are nanoseconds of ``time.monotonic_ns()``, which all processes share.
+    """
+
+    reads: int
+    hits: int
+    stale_reads: int
+    uncommitted_reads: int
+    stale: Mapping[FactVersion, int]
 
 
 def read(board: memoryview[int], task: Task) -> ReadReport:

@@ -15,6 +15,9 @@ from django.db import transaction
 from catalog.benchmarks.sandbox.rows import SOAK_LABEL, scratch_label
 from catalog.models import Category, Product, Tag
 
+# The place of a fact on the board, and one of its versions.
+FactVersion = tuple[int, int]
+
 PRODUCTS_PER_WRITER = 2
 # Versions from here on belong to writes that are rolled back.
 ROLLED_BACK = 1_000_000

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 
 from catalog.benchmarks.clients.http import wait_until_ready
 from catalog.benchmarks.errors import BenchmarkError
-from catalog.benchmarks.experiments.freshness.readers import read
-from catalog.benchmarks.experiments.freshness.results import (
-    FactVersion,
-    FreshnessResult,
-    ReadReport,
-    WriteReport,
-)
+from catalog.benchmarks.experiments.freshness.readers import ReadReport, read
 from catalog.benchmarks.experiments.freshness.shelves import (
+    FactVersion,
     Shelf,
     Task,
     made_board,
@@ -23,45 +19,63 @@ from catalog.benchmarks.experiments.freshness.shelves import (
     pages,
     stocked_shelves,
 )
-from catalog.benchmarks.experiments.freshness.writers import write
+from catalog.benchmarks.experiments.freshness.writers import WriteReport, write
 from catalog.benchmarks.figures.statistics import NANOSECONDS
 from catalog.benchmarks.processes.children import EXIT_PATIENCE_SECONDS, running_child
 from catalog.benchmarks.processes.servers import Server, running_server
-from catalog.benchmarks.strategies.registry import READ_CACHE, TEXTBOOK, Strategy
+from catalog.benchmarks.strategies.registry import Strategy
 
-THREADS_PER_WORKER = 2
+READERS, WRITERS = 4, 2
+WORKERS, THREADS_PER_WORKER = 2, 2
 
 
-def measure_freshness(
-    *,
-    strategies: Sequence[Strategy] = (TEXTBOOK, READ_CACHE),
-    seconds: float = 5,
-    readers: int = 4,
-    writers: int = 2,
-    workers: int = 2,
-    seed: int = 0,
-    on_progress: Callable[[int], None] = lambda _: None,
-) -> list[FreshnessResult]:
-    """One strategy after the other, each with servers and scratch rows of its own.
+@dataclass(frozen=True, kw_only=True)
+class FreshnessResult:
+    """``stale_reads`` and ``uncommitted_reads`` count responses. A hit is a response that took no query.
 
-    Call it within ``isolated_cache()``. ``on_progress`` is called with 1 after each strategy. Raises
-    ``BenchmarkError``.
+    ``oldest_stale_seconds`` is the longest time between the acknowledgement of a write and a request
+    whose response did not show it.
     """
-    results = []
-    for strategy in strategies:
-        with (
-            stocked_shelves(writers) as shelves,
-            running_server(
-                workers=workers,
-                threads=THREADS_PER_WORKER,
-                seconds=seconds,
-                counts_queries=True,
-                strategy=strategy,
-            ) as server,
-        ):
-            results.append(_soak(strategy, shelves, server, seconds=seconds, readers=readers, seed=seed))
-        on_progress(1)
-    return results
+
+    strategy: str
+    reads: int
+    hits: int
+    writes: int
+    rollbacks: int
+    stale_reads: int
+    uncommitted_reads: int
+    oldest_stale_seconds: float
+
+    @property
+    def hit_share(self) -> float:
+        return self.hits / self.reads
+
+    @property
+    def is_fresh(self) -> bool:
+        return not self.stale_reads and not self.uncommitted_reads
+
+
+def soak(
+    strategy: Strategy,
+    *,
+    seconds: float,
+    seed: int,
+    readers: int = READERS,
+    writers: int = WRITERS,
+    workers: int = WORKERS,
+) -> FreshnessResult:
+    """Call it within ``isolated_cache()``. Raises ``BenchmarkError``."""
+    with (
+        stocked_shelves(writers) as shelves,
+        running_server(
+            workers=workers,
+            threads=THREADS_PER_WORKER,
+            seconds=seconds,
+            counts_queries=True,
+            strategy=strategy,
+        ) as server,
+    ):
+        return _soak(strategy, shelves, server, seconds=seconds, readers=readers, seed=seed)
 
 
 def _soak(
@@ -105,10 +119,12 @@ def sum_up(
     """Raises ``BenchmarkError`` if nothing was read, or nothing was written that could be stale."""
     reads = sum(report.reads for report in reading)
     if not reads:
-        raise BenchmarkError("No response was read. Try more --seconds.")
+        raise BenchmarkError("No response was read. Measure with --thorough.")
     acknowledged_ns = {key: ns for report in writing for key, ns in report.acknowledged.items()}
     if not acknowledged_ns:
-        raise BenchmarkError("No write was acknowledged, so no response could be stale. Try more --seconds.")
+        raise BenchmarkError(
+            "No write was acknowledged, so no response could be stale. Measure with --thorough."
+        )
     return FreshnessResult(
         strategy=strategy.name,
         reads=reads,

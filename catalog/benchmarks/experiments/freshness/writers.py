@@ -5,20 +5,21 @@ from __future__ import annotations
 import contextlib
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import F
 
-from catalog.benchmarks.experiments.freshness.results import FactVersion, WriteReport
 from catalog.benchmarks.experiments.freshness.shelves import (
     PRICE,
     PRODUCTS_PER_WRITER,
     ROLLED_BACK,
     STOCK,
     TAGS,
+    FactVersion,
     Shelf,
     Task,
     gray,
@@ -28,6 +29,15 @@ from catalog.models import Category, Product, Tag
 
 MAX_WRITES = 50_000
 POLL_SECONDS = 0.001
+
+
+@dataclass(frozen=True, kw_only=True)
+class WriteReport:
+    """``acknowledged`` maps each version to the time at which its write had returned."""
+
+    writes: int
+    rollbacks: int
+    acknowledged: Mapping[FactVersion, int]
 
 
 class _Undo(Exception):

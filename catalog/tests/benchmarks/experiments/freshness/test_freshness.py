@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from catalog.benchmarks.errors import BenchmarkError
-from catalog.benchmarks.experiments.freshness import FreshnessResult, experiment, measure_freshness, soak
+from catalog.benchmarks.experiments.freshness import experiment, soak
 from catalog.benchmarks.experiments.freshness.readers import shown_versions
 from catalog.benchmarks.experiments.freshness.shelves import ROLLED_BACK, Shelf, gray, ungray
+from catalog.benchmarks.experiments.freshness.soak import FreshnessResult
 from catalog.benchmarks.options import Options, Scale
 from catalog.benchmarks.sandbox.isolation import isolated_cache
-from catalog.benchmarks.strategies.registry import READ_CACHE, find_strategy
+from catalog.benchmarks.strategies.registry import READ_CACHE, TEXTBOOK, find_strategy
 from catalog.factories import ProductFactory, TagFactory
 from catalog.models import Category, Product, Tag
 from catalog.tests.benchmarks.conftest import children
@@ -30,11 +31,14 @@ def stored(redis: Any) -> set[bytes]:
     return {key for key in redis.scan_iter() if b":token:" not in key}
 
 
-def measure_long_enough(**options: Any) -> list[FreshnessResult]:
+def soak_long_enough() -> list[FreshnessResult]:
     """Repeat for longer until there are enough reads and writes for a count of 0 to be meaningful."""
     for factor in (1, 2, 4, 8):
         with isolated_cache():
-            results = measure_freshness(seconds=factor * SECONDS, **options)
+            results = [
+                soak.soak(strategy, seconds=factor * SECONDS, seed=0, readers=3)
+                for strategy in (TEXTBOOK, READ_CACHE)
+            ]
         if all(each.reads >= ENOUGH_READS and each.writes >= ENOUGH_WRITES for each in results):
             return results
     pytest.fail(f"This machine is too busy for {ENOUGH_READS} reads and {ENOUGH_WRITES} writes.")
@@ -45,7 +49,7 @@ def test_the_read_cache_is_always_fresh_and_the_textbook_is_not(redis: Any, read
     bystander = ProductFactory.create(tags=[TagFactory.create()])
     before = children()
 
-    textbook, read_cache = measure_long_enough(readers=3, writers=2, workers=2)
+    textbook, read_cache = soak_long_enough()
 
     assert (textbook.strategy, read_cache.strategy) == ("textbook", "readcache")
     assert (read_cache.stale_reads, read_cache.uncommitted_reads) == (0, 0)
@@ -76,20 +80,22 @@ def test_the_read_cache_is_always_fresh_and_the_textbook_is_not(redis: Any, read
 def test_a_planted_fault_is_counted_and_named(
     planted: str, fault: str, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = partial(measure_freshness, readers=2, writers=1, workers=1)
-    monkeypatch.setattr(experiment, "measure_freshness", small)
+    monkeypatch.setattr(experiment, "soak", partial(soak.soak, readers=2, writers=1, workers=1))
     monkeypatch.setattr(experiment, "SECONDS", Scale(quick=1, normal=1, thorough=1))
     strategy = find_strategy(f"{PLANTED}:{planted}")
+    done: list[float] = []
 
     with isolated_cache():
         # With this seed the first write is an update and the second one is rolled back.
-        result = experiment.measure(Options(strategies=(strategy,), seed=4))
+        result = experiment.measure(Options(strategies=(strategy,), seed=4, on_progress=done.append))
 
     figure = result.figure(strategy.name, "freshness", fault)
     assert figure is not None
     assert figure.value
     [verdict] = result.verdicts
     assert re.match(words, verdict)
+    assert result.parameters == {"seconds": 1, "readers": 4, "writers": 2, "workers": 2}
+    assert sum(done) == experiment.estimate_seconds(Options(strategies=(strategy,)))
 
 
 @pytest.mark.django_db(transaction=True)
@@ -98,7 +104,7 @@ def test_a_soak_that_fails_leaves_no_process_and_no_row_behind(monkeypatch: pyte
     monkeypatch.setattr(soak, "opened_board", failing)
 
     with isolated_cache(), pytest.raises(BenchmarkError, match=r"No more ink\."):
-        measure_freshness(strategies=[READ_CACHE], seconds=SECONDS, readers=1, writers=1, workers=1)
+        soak.soak(READ_CACHE, seconds=SECONDS, seed=0, readers=1, writers=1, workers=1)
 
     assert not Product.objects.exists()
     assert not Category.objects.exists()

@@ -14,8 +14,7 @@ import pytest
 
 from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.experiments.freshness import readers
-from catalog.benchmarks.experiments.freshness.readers import MISSING, read
-from catalog.benchmarks.experiments.freshness.results import ReadReport
+from catalog.benchmarks.experiments.freshness.readers import MISSING, ReadReport, read
 from catalog.benchmarks.experiments.freshness.shelves import ROLLED_BACK, Shelf, Task, gray
 from catalog.tests.benchmarks.small_server import Reply, send, serving
 

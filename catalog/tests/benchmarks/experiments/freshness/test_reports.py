@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from catalog.benchmarks.errors import BenchmarkError
-from catalog.benchmarks.experiments.freshness import FreshnessResult, experiment
-from catalog.benchmarks.experiments.freshness.results import ReadReport, WriteReport
+from catalog.benchmarks.experiments.freshness import experiment
+from catalog.benchmarks.experiments.freshness.readers import ReadReport
+from catalog.benchmarks.experiments.freshness.soak import FreshnessResult
 from catalog.benchmarks.experiments.freshness.soak import sum_up as sum_up_reports
+from catalog.benchmarks.experiments.freshness.writers import WriteReport
 from catalog.benchmarks.figures.results import ExperimentResult
 from catalog.benchmarks.strategies.registry import READ_CACHE
 

@@ -13,7 +13,6 @@ from django.db import connection
 from catalog.benchmarks.clients.in_process import Requester
 from catalog.benchmarks.experiments.freshness import writers
 from catalog.benchmarks.experiments.freshness.readers import shown_versions
-from catalog.benchmarks.experiments.freshness.results import WriteReport
 from catalog.benchmarks.experiments.freshness.shelves import (
     PRODUCTS_PER_WRITER,
     ROLLED_BACK,
@@ -22,7 +21,13 @@ from catalog.benchmarks.experiments.freshness.shelves import (
     pages,
     stocked_shelves,
 )
-from catalog.benchmarks.experiments.freshness.writers import KINDS, ShelfWriter, _roll_back, write
+from catalog.benchmarks.experiments.freshness.writers import (
+    KINDS,
+    ShelfWriter,
+    WriteReport,
+    _roll_back,
+    write,
+)
 from catalog.benchmarks.strategies.registry import UNCACHED
 
 pytestmark = pytest.mark.django_db(transaction=True)
