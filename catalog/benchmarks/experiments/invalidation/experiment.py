@@ -60,19 +60,22 @@ class Finding:
     """How one strategy deals with one kind of write.
 
     ``pages`` maps each page that the write changes to whether the next answer is stale. ``stale_races``
-    counts the races that end with a stale page, and is ``None`` without races. ``seconds`` are the times
-    of the write.
+    counts the races that end with a stale page. ``seconds`` are the times of the write.
     """
 
     strategy: str
     kind: str
     pages: Mapping[Page, bool]
-    stale_races: int | None
+    stale_races: int
     seconds: tuple[float, ...]
 
     @property
-    def stale(self) -> bool:
+    def is_stale(self) -> bool:
         return any(self.pages.values())
+
+    @property
+    def is_stale_under_race(self) -> bool:
+        return self.stale_races > 0
 
 
 def estimate_seconds(options: Options) -> float:
@@ -84,21 +87,23 @@ def estimate_seconds(options: Options) -> float:
 
 def measure(options: Options) -> ExperimentResult:
     strategies = _measurable(options)
-    left_out = [each.name for each in options.strategies if each not in strategies]
-    with opened_bench(needs_process=any(kind.is_elsewhere for kind in KINDS)) as bench:
+    left_out = [each for each in options.strategies if each not in strategies]
+    with opened_bench() as bench:
         options.on_progress(STARTING_SECONDS)
-        kinds = [kind for kind in KINDS if bench.process or not kind.is_elsewhere]
-        findings = [finding for kind in kinds for finding in _examine(bench, kind, strategies, options)]
+        findings = [finding for kind in KINDS for finding in _examine(bench, kind, strategies, options)]
     return ExperimentResult(
         experiment="invalidation",
-        parameters={"kinds": len(kinds), "rounds": ROUNDS.at(options.effort), "races": len(RACES)},
+        parameters={"kinds": len(KINDS), "rounds": ROUNDS.at(options.effort), "races": len(RACES)},
         figures=tuple(_figures(findings)),
         series=tuple(
             Series(strategy=each.strategy, case=each.kind, name="write", unit="s", values=each.seconds)
             for each in findings
         ),
         verdicts=tuple(_verdicts(findings)),
-        warnings=tuple(_warnings(left_out, has_readers=bench.readers is not None)),
+        warnings=tuple(
+            f"{each.name}: its invalidation was not measured, because it needs a process of its own."
+            for each in left_out
+        ),
     )
 
 
@@ -132,9 +137,7 @@ def _examine(bench: Bench, kind: Kind, strategies: Sequence[Strategy], options: 
     ]
 
 
-def _check(
-    bench: Bench, strategy: Strategy, kind: Kind, options: Options
-) -> tuple[dict[Page, bool], int | None]:
+def _check(bench: Bench, strategy: Strategy, kind: Kind, options: Options) -> tuple[dict[Page, bool], int]:
     """Whether each page is stale after the write alone, and how many races end with a stale page."""
     if not strategy.caches:
         # It is the strategy that the others are compared with.
@@ -142,17 +145,16 @@ def _check(
     alone, *overlapped = bench.make_targets(1 + len(RACES))
     with bench.only_invalidation_of(strategy):
         pages = trials.find_stale_pages(bench, strategy, kind, alone)
-        races = zip(RACES, overlapped, strict=True) if bench.readers else ()
-        lost = [race(bench, strategy, kind, target) for race, target in races]
+        lost = [race(bench, strategy, kind, target) for race, target in zip(RACES, overlapped, strict=True)]
     options.on_progress(SECONDS_PER_CHECK)
-    return pages, sum(lost) if bench.readers else None
+    return pages, sum(lost)
 
 
 def _figures(findings: Sequence[Finding]) -> Iterator[Figure]:
     for each in findings:
         figure = partial(Figure, strategy=each.strategy, case=each.kind)
         count = partial(figure, unit="count")
-        yield count(name="stale", value=int(each.stale))
+        yield count(name="stale", value=int(each.is_stale))
         for page, is_stale in each.pages.items():
             yield count(name=f"stale_{page}", value=int(is_stale))
         yield count(name="stale_race", value=each.stale_races)
@@ -161,8 +163,8 @@ def _figures(findings: Sequence[Finding]) -> Iterator[Figure]:
         total = partial(Figure, strategy=strategy, case=CASE)
         count = partial(total, unit="count")
         yield count(name="kinds", value=len(found), better="neither")
-        yield count(name="stale", value=sum(each.stale for each in found))
-        yield count(name="stale_race", value=_count_stale_under_race(found))
+        yield count(name="stale", value=sum(each.is_stale for each in found))
+        yield count(name="stale_race", value=sum(each.is_stale_under_race for each in found))
         if strategy != names.UNCACHED:
             medians = _medians(found, findings)
             yield total(name="write_cost", unit="ratio", **vars(median_interval(_ratios(medians))))
@@ -174,12 +176,6 @@ def _by_strategy(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
     for each in findings:
         found.setdefault(each.strategy, []).append(each)
     return found
-
-
-def _count_stale_under_race(findings: Sequence[Finding]) -> int | None:
-    """The number of kinds that at least one race missed; ``None`` without races."""
-    races = [each.stale_races for each in findings if each.stale_races is not None]
-    return sum(bool(number) for number in races) if races else None
 
 
 def _medians(found: Sequence[Finding], findings: Sequence[Finding]) -> list[tuple[float, float]]:
@@ -196,28 +192,18 @@ def _extra(medians: Sequence[tuple[float, float]]) -> float:
     return median(taken - plain for taken, plain in medians)
 
 
-def _warnings(left_out: Sequence[str], *, has_readers: bool) -> Iterator[str]:
-    if not has_readers:
-        yield (
-            "The races and the second process were left out, because nobody else can read a database in "
-            "memory while it is written. Set DATABASE_URL to a file or to PostgreSQL."
-        )
-    for name in left_out:
-        yield f"{name}: its invalidation was not measured, because it needs a process of its own."
-
-
 def _verdicts(findings: Sequence[Finding]) -> Iterator[str]:
     for strategy, found in _by_strategy(findings).items():
         if strategy == names.UNCACHED:
             continue
-        stale, under_race = sum(each.stale for each in found), _count_stale_under_race(found)
+        stale = sum(each.is_stale for each in found)
+        under_race = sum(each.is_stale_under_race for each in found)
         kinds, price = counted(len(found), "kind"), _price(_medians(found, findings))
         if stale or under_race:
-            race = "" if under_race is None else f", and after {under_race} in a race"
-            yield f"{strategy}: a page is STALE after {stale} of {kinds} of write{race}; {price}."
+            words = f"a page is STALE after {stale} of {kinds} of write, and after {under_race} in a race"
         else:
-            race = "" if under_race is None else ", also in a race"
-            yield f"{strategy}: the next answer shows each of {kinds} of write{race}; {price}."
+            words = f"the next answer shows each of {kinds} of write, also in a race"
+        yield f"{strategy}: {words}; {price}."
 
 
 def _price(medians: Sequence[tuple[float, float]]) -> str:

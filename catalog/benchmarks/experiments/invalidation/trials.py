@@ -6,10 +6,8 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote
 
-from django.db import connection
 from django.test.utils import override_settings
 
 from catalog.benchmarks.clients.in_process import Page as SeenPage
@@ -32,16 +30,15 @@ ASKED: tuple[Page, ...] = ("detail", "list", "category")
 class Bench:
     """What trials need. Rows whose names start with ``label`` are removed at the end.
 
-    ``queries`` is how many fill each page. ``readers`` and ``process`` are ``None`` for a database in
-    memory, which nobody else can read or write.
+    ``queries`` is how many fill each page.
     """
 
     label: str
     admin: Browser
     requester: Requester
     queries: Mapping[Page, int]
-    readers: Readers | None = None
-    process: SecondProcess | None = None
+    readers: Readers
+    process: SecondProcess
 
     def make_targets(self, count: int) -> list[Target]:
         """No strategy invalidates anything for them: nobody has asked for their pages."""
@@ -51,14 +48,14 @@ class Bench:
     @contextmanager
     def only_invalidation_of(self, strategy: Strategy) -> Iterator[None]:
         """In the second process, too, no other invalidation is connected inside."""
-        if self.process:
-            self.process.strategy = strategy
+        self.process.strategy = strategy
         with only_invalidation_of(strategy):
             yield
 
 
 @contextmanager
-def opened_bench(*, needs_process: bool) -> Iterator[Bench]:
+def opened_bench() -> Iterator[Bench]:
+    """Raises ``BenchmarkError`` for a database in memory, which nobody else can read or write."""
     with ExitStack() as stack:
         # The simulated latency would slow down every page and change no finding.
         stack.enter_context(override_settings(SIMULATED_LATENCY_SECONDS=0))
@@ -66,13 +63,14 @@ def opened_bench(*, needs_process: bool) -> Iterator[Bench]:
         *_, account = stack.enter_context(scratch_accounts())
         admin = stack.enter_context(browsing(account, accept="text/html"))
         requester = Requester()
-        queries = _count_queries(label, admin, requester)
-        others: dict[str, Any] = {}
-        if not is_in_memory():
-            others["readers"] = stack.enter_context(readers(len(ASKED)))
-            if needs_process:
-                others["process"] = stack.enter_context(second_process())
-        yield Bench(label=label, admin=admin, requester=requester, queries=queries, **others)
+        yield Bench(
+            label=label,
+            admin=admin,
+            requester=requester,
+            queries=_count_queries(label, admin, requester),
+            readers=stack.enter_context(readers(len(ASKED))),
+            process=stack.enter_context(second_process()),
+        )
 
 
 def _count_queries(label: str, admin: Browser, requester: Requester) -> dict[Page, int]:
@@ -80,11 +78,6 @@ def _count_queries(label: str, admin: Browser, requester: Requester) -> dict[Pag
         [target] = make_targets(label, 1, admin=admin)
     paths = zip(ASKED, _paths(target, ASKED), strict=True)
     return {page: requester.ask(UNCACHED, path).queries for page, path in paths}
-
-
-def is_in_memory() -> bool:
-    """Whether no other connection can read the database while a transaction is open."""
-    return connection.vendor == "sqlite" and connection.is_in_memory_db()  # type: ignore[attr-defined]
 
 
 def time_write(bench: Bench, strategy: Strategy, kind: Kind, target: Target) -> float:
@@ -117,17 +110,17 @@ def find_stale_pages(bench: Bench, strategy: Strategy, kind: Kind, target: Targe
 
 def is_stale_after_a_read_before_commit(bench: Bench, strategy: Strategy, kind: Kind, target: Target) -> bool:
     """A reader asks for the pages, which are warm, after the write and before its COMMIT."""
-    others, paths = _require_readers(bench), _paths(target, kind.changes)
+    paths = _paths(target, kind.changes)
     _show(bench, strategy, paths)
-    kind.write_in_a_transaction(target, before_commit=lambda: others.read(strategy, paths))
+    kind.write_in_a_transaction(target, before_commit=lambda: bench.readers.read(strategy, paths))
     return _is_stale(bench, strategy, paths)
 
 
 def is_stale_after_a_late_fill(bench: Bench, strategy: Strategy, kind: Kind, target: Target) -> bool:
     """Readers find nothing cached, send their queries, and store the pages after the write."""
-    others, paths = _require_readers(bench), _paths(target, kind.changes)
+    paths = _paths(target, kind.changes)
     queries = dict(zip(paths, (bench.queries[page] for page in _asked(kind.changes)), strict=True))
-    with others.after_their_queries(strategy, queries):
+    with bench.readers.after_their_queries(strategy, queries):
         kind.write(target)
     return _is_stale(bench, strategy, paths)
 
@@ -159,9 +152,3 @@ def _show(bench: Bench, strategy: Strategy, paths: Sequence[str]) -> dict[str, S
 
 def _is_stale(bench: Bench, strategy: Strategy, paths: Sequence[str]) -> bool:
     return _show(bench, strategy, paths) != _show(bench, UNCACHED, paths)
-
-
-def _require_readers(bench: Bench) -> Readers:
-    if bench.readers is None:
-        raise BenchmarkError("Nobody else can read a database in memory while it is written. Use a file.")
-    return bench.readers

@@ -131,3 +131,11 @@ def test_changed_database_settings_change_for_the_child_only() -> None:
 
     assert changed["NAME"] == "elsewhere"
     assert json.dumps(connection.settings_dict, default=str) == before
+
+
+@pytest.mark.parametrize("name", [":memory:", "file:memorydb_default?mode=memory&cache=shared"])
+def test_a_database_in_memory_cannot_be_shared(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "vendor", "sqlite")
+
+    with pytest.raises(BenchmarkError, match=r"cannot share a database in memory\. Use a file\."):
+        database_environment(NAME=name)

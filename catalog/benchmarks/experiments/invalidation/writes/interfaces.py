@@ -125,7 +125,7 @@ def loaddata(target: Target) -> None:
 @kind("list", "detail", is_elsewhere=True)
 def second_process(target: Target) -> None:
     if target.process is None:
-        raise BenchmarkError("No other process can write to a database in memory. Use a file.")
+        raise BenchmarkError("This kind of write needs a second process.")
     target.process.rename(target.product.pk, target.new_name)
 
 

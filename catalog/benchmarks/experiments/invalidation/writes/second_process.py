@@ -30,7 +30,7 @@ class SecondProcess:
 
 @contextmanager
 def second_process() -> Iterator[SecondProcess]:
-    """Raises ``BenchmarkError`` if no other process can use the database, because it is in memory."""
+    """Raises ``BenchmarkError`` for a database in memory, which no other process can use."""
     with running_child(_open_context) as child:
         child.wait_until_ready()
         yield SecondProcess(child)

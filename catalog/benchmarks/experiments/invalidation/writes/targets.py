@@ -18,8 +18,8 @@ class Target:
     """A category, a tag and two products that have both, for one write.
 
     The names of all of them start with ``label``, and so does every name that the write sets: this is how
-    the rows are found and removed at the end. ``admin`` is logged in as an admin. ``process`` is ``None``
-    for a database in memory.
+    the rows are found and removed at the end. ``admin`` is logged in as an admin. Only kinds of write that
+    are elsewhere need a ``process``.
     """
 
     label: str

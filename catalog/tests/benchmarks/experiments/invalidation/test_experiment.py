@@ -287,23 +287,7 @@ def test_the_experiment_leaves_everything_unchanged(
     assert post_save.has_listeners(Product)
 
 
-# Strategies and databases that cannot be measured
-
-
-def test_a_database_in_memory_has_no_races_and_no_second_process(
-    choose: Callable[..., None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    choose("save", "update", "second_process")
-    monkeypatch.setattr(trials, "is_in_memory", lambda: True)
-
-    result = measure(TEXTBOOK)
-
-    assert value(result, "textbook.invalidation.kinds") == 2
-    assert value(result, "textbook.invalidation.stale") == 1
-    assert value(result, "textbook.invalidation.stale_race") is None
-    assert value(result, "textbook.save.stale_race") is None
-    assert "nobody else can read a database in memory" in result.warnings[0]
-    assert result.verdicts[0].startswith("textbook: a page is STALE after 1 of 2 kinds of write; ")
+# Strategies that cannot be measured
 
 
 class Elsewhere(Strategy):

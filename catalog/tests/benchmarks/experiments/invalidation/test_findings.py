@@ -106,24 +106,15 @@ def test_a_greater_number_of_faults_is_worse() -> None:
     }
 
 
-@pytest.mark.parametrize(("races", "count"), [([None, None], None), ([None, 0], 0), ([2, None, 1, 0], 2)])
-def test_kinds_without_races_are_not_counted(races: list[int | None], count: int | None) -> None:
-    findings = [finding("mine", str(number), stale_races=each) for number, each in enumerate(races)]
-
-    assert experiment._count_stale_under_race(findings) == count
-
-
 @pytest.mark.parametrize(
     ("pages", "races", "words"),
     [
         (FRESH, 0, "the next answer shows each of 1 kind of write, also in a race; "),
-        (FRESH, None, "the next answer shows each of 1 kind of write; "),
         (FRESH, 1, "a page is STALE after 0 of 1 kind of write, and after 1 in a race; "),
         ({"detail": True}, 0, "a page is STALE after 1 of 1 kind of write, and after 0 in a race; "),
-        ({"detail": True, "list": False}, None, "a page is STALE after 1 of 1 kind of write; "),
     ],
 )
-def test_the_verdict_names_stale_pages(pages: dict[str, bool], races: int | None, words: str) -> None:
+def test_the_verdict_names_stale_pages(pages: dict[str, bool], races: int, words: str) -> None:
     plain = finding("uncached", "save")
 
     [verdict] = experiment._verdicts([plain, finding("mine", "save", pages=pages, stale_races=races)])
@@ -166,8 +157,7 @@ def test_the_table_shows_the_worst_result_of_a_kind() -> None:
 class Bench:
     """Replaces the real bench, without requesting pages."""
 
-    def __init__(self, *, has_readers: bool = True) -> None:
-        self.readers = has_readers
+    def __init__(self) -> None:
         self.connected: list[str] = []
 
     def make_targets(self, count: int) -> list[Any]:
@@ -226,14 +216,6 @@ def test_the_races_that_end_with_a_stale_page_are_counted(planted: dict[str, Any
 
     assert (uncached.stale_races, read_cache.stale_races) == (0, sum(races))
     assert (uncached.pages, read_cache.pages) == ({}, {"detail": False})
-
-
-def test_without_readers_there_are_no_races(planted: dict[str, Any]) -> None:
-    planted["races"] = (True, True)
-
-    _, read_cache = examine(Bench(has_readers=False))
-
-    assert read_cache.stale_races is None
 
 
 def test_each_write_is_timed_on_a_fresh_target(planted: dict[str, Any]) -> None:
