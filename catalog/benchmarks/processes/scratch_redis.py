@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from catalog.benchmarks.errors import BenchmarkError
+from catalog.benchmarks.processes import LIMIT_SECONDS
 from readcache.testing import SERVER_NAMES, PrivateRedis, PrivateRedisError, find_program
 from readcache.testing.interrupts import interrupts_deferred
 
@@ -24,18 +25,14 @@ def missing_server() -> str:
 
 
 @contextmanager
-def scratch_redis(*, limit_seconds: float, **options: str) -> Iterator[PrivateRedis]:
+def scratch_redis(**options: str) -> Iterator[PrivateRedis]:
     """It runs inside, and is gone at the end with its folder. Its memory has no limit.
 
-    ``options`` are directives of redis.conf. It ends by itself after ``limit_seconds``, also where the
-    benchmark was killed. Raises ``BenchmarkError``.
+    ``options`` are directives of redis.conf. Raises ``BenchmarkError``.
     """
     with TemporaryDirectory() as folder:
-        redis = PrivateRedis(
-            Path(folder),
-            options={"maxmemory": "0", **options},
-            limit_seconds=limit_seconds,
-        )
+        options = {"maxmemory": "0", **options}
+        redis = PrivateRedis(Path(folder), options=options, limit_seconds=LIMIT_SECONDS)
         try:
             redis.ensure_running()
             yield redis

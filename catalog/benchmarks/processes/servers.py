@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from catalog.benchmarks.processes import gunicorn_conf
-from catalog.benchmarks.processes.children import EXIT_PATIENCE_SECONDS, Process, running_process
+from catalog.benchmarks.processes.children import Process, running_process
 from catalog.benchmarks.strategies.base import Strategy
 
 BACKLOG = 1024
@@ -28,12 +28,11 @@ def running_server(
     *,
     workers: int = 2,
     threads: int = 1,
-    seconds: float = 600,
     counts_queries: bool = False,
     environment: Mapping[str, str] | None = None,
     strategy: Strategy | None = None,
 ) -> Iterator[Server]:
-    """Serves the shop with all strategies on a port of 127.0.0.1, until some time after ``seconds``.
+    """Serves the shop with all strategies on a port of 127.0.0.1.
 
     A strategy that has settings of its own is served only if it is the ``strategy``. With ``threads=1``
     the workers are synchronous. ``counts_queries`` adds ``QUERIES_HEADER`` to each response, which
@@ -41,16 +40,13 @@ def running_server(
     """
     with socket.create_server(("127.0.0.1", 0), backlog=BACKLOG) as listener:
         port = listener.getsockname()[1]
-        limit_seconds = seconds + 4 * EXIT_PATIENCE_SECONDS
         with running_process(
             _command(listener.fileno(), workers, threads),
             pass_fds=[listener.fileno()],
             # SIGQUIT makes gunicorn end at once: nobody waits for a response any more.
             end_by=signal.SIGQUIT,
             environment={
-                **gunicorn_conf.server_environment(
-                    limit_seconds=limit_seconds, counts_queries=counts_queries
-                ),
+                gunicorn_conf.COUNTS_QUERIES: "yes" if counts_queries else "",
                 **(environment or {}),
             },
             strategy=strategy,

@@ -70,7 +70,6 @@ def soak(
         running_server(
             workers=workers,
             threads=THREADS_PER_WORKER,
-            seconds=seconds,
             counts_queries=True,
             strategy=strategy,
         ) as server,

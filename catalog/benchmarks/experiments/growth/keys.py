@@ -90,13 +90,12 @@ def _fill_seconds(size: int) -> float:
 
 def measure_keys(options: Options, sizes: Sequence[int]) -> KeyResult:
     """Within ``isolated_cache()``. Raises ``BenchmarkError``."""
-    seconds = sum(estimate_seconds(options, size) for size in sizes)
     if reason := missing_server():
-        options.on_progress(seconds)
+        options.on_progress(sum(estimate_seconds(options, size) for size in sizes))
         unknown = {strategy.name: True for strategy in options.strategies}
         warning = f"The growth with keys was left out: {reason}"
         return KeyResult(findings={}, invalidates=unknown, warnings=(warning,))
-    with scratch_rows(2) as rows, redis_server(seconds=20 * seconds) as server, Requester() as requester:
+    with scratch_rows(2) as rows, redis_server() as server, Requester() as requester:
         candidates = [_examine(strategy, requester, rows, server) for strategy in options.strategies]
         subjects = [each for each in candidates if _can_be_copied(each, server)]
         fitting, warnings = _fitting(subjects, sizes)

@@ -14,7 +14,6 @@ from django.conf import settings
 from django.test.utils import override_settings
 from redis import ConnectionPool, Redis
 
-from catalog.benchmarks.processes.children import EXIT_PATIENCE_SECONDS
 from catalog.benchmarks.processes.scratch_redis import scratch_redis
 from catalog.benchmarks.sandbox.isolation import cache_clients
 from readcache.testing import PrivateRedis
@@ -40,13 +39,9 @@ class RedisServer:
 
 
 @contextmanager
-def redis_server(*, seconds: float) -> Iterator[RedisServer]:
-    """Inside, every cache is on the server. It ends by itself some time after ``seconds``."""
-    with (
-        scratch_redis(limit_seconds=seconds + 4 * EXIT_PATIENCE_SECONDS) as redis,
-        _caches_on(redis),
-        _patient_clients() as clients,
-    ):
+def redis_server() -> Iterator[RedisServer]:
+    """Inside, every cache is on the server."""
+    with scratch_redis() as redis, _caches_on(redis), _patient_clients() as clients:
         yield RedisServer(clients=clients)
 
 

@@ -12,11 +12,7 @@ from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.experiments.outage import faults
 from catalog.benchmarks.experiments.outage.observations import Observation, OutageTimes
 from catalog.benchmarks.experiments.outage.requests import PATIENCE_SECONDS, Request
-from catalog.benchmarks.experiments.outage.sites import Site, running_sites
-from catalog.benchmarks.experiments.outage.writers import Save, has_recovered, save
-from catalog.benchmarks.processes.scratch_redis import scratch_redis
-from catalog.benchmarks.sandbox.rows import scratch_rows
-from catalog.benchmarks.strategies.registry import Strategy
+from catalog.benchmarks.experiments.outage.sites import Site, has_recovered, save
 from catalog.models import Product
 from readcache.testing import PrivateRedis
 
@@ -48,47 +44,20 @@ class Timing:
     longest_recovery: float
 
 
-def observe_outages(
-    strategies: Sequence[Strategy],
-    timing: Timing,
-    *,
-    cases: Sequence[str] = CASES,
-    on_start: Callable[[], None] = lambda: None,
-    on_case: Callable[[str], None] = lambda _: None,
-) -> list[Observation]:
-    """An observation of each strategy in each case. Call it within ``isolated_cache()``.
-
-    ``on_start`` is called when everything runs, and ``on_case`` after each case. Raises ``BenchmarkError``.
-    """
-    limit_seconds = 2 * PATIENCE_SECONDS + len(cases) * (
-        PATIENCE_SECONDS + timing.longest_outage + timing.longest_recovery
-    )
-    observations = []
-    with (
-        scratch_rows(len(strategies)) as rows,
-        scratch_redis(limit_seconds=2 * limit_seconds, maxmemory="64mb") as redis,
-        running_sites(
-            strategies, rows, redis_url=redis.url(database=faults.DATABASE), seconds=limit_seconds
-        ) as sites,
-    ):
-        on_start()
-        for number, case in enumerate(cases):
-            # No product has had this stock before.
-            observations += _observe(case, redis, sites, timing, stock=100 * (number + 1))
-            on_case(case)
-    return observations
-
-
-def _observe(
+def observe(
     case: str, redis: PrivateRedis, sites: Sequence[Site], timing: Timing, *, stock: int
 ) -> list[Observation]:
+    """An observation of each site in one outage. No product had this stock or the next one before.
+
+    Raises ``BenchmarkError``.
+    """
     steady_since = _reach_steady_state(redis, sites, stock)
     time.sleep(timing.steady)
     for site in sites:
         site.client.waits_for(Request.is_any, since=steady_since, until=steady_since + PATIENCE_SECONDS)
     steady = [tuple(site.client.since(steady_since)) for site in sites]
     times = _go_through(case, redis, sites, timing, stock + 1)
-    saves = [_collect(site) for site in sites]
+    saves = [site.writer.answer() for site in sites]
     _sleep_until(times.returned + timing.recovery)
     for site in sites:
         if site.strategy.caches:
@@ -197,11 +166,6 @@ def _order_saves(sites: Sequence[Site], stock: int, deadline: float) -> None:
         site.writer.has_answered(within_seconds=BETWEEN_SAVES_SECONDS)
     for site in sites:
         site.writer.has_answered(within_seconds=deadline - time.monotonic())
-
-
-def _collect(site: Site) -> Save:
-    save: Save = site.writer.answer()
-    return save
 
 
 def _shows(request: Request, *, stock: int, from_cache: bool) -> bool:

@@ -17,9 +17,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from catalog.benchmarks.experiments.outage.cases import CASES, HUNG, Timing, observe_outages
+from catalog.benchmarks.experiments.outage.cases import CASES, HUNG, Timing, observe
 from catalog.benchmarks.experiments.outage.observations import Observation
 from catalog.benchmarks.experiments.outage.requests import Request
+from catalog.benchmarks.experiments.outage.sites import running_sites
 from catalog.benchmarks.figures.results import ExperimentResult, Figure, Series, Table
 from catalog.benchmarks.figures.statistics import median_interval
 from catalog.benchmarks.figures.tables import tabulate
@@ -52,13 +53,12 @@ def measure(options: Options) -> ExperimentResult:
         warning = f"outage was skipped: {reason}"
         return ExperimentResult(experiment="outage", parameters={}, figures=(), warnings=(warning,))
     timing = TIMING.at(options.effort)
-    with garbage_collector_off():
-        observations = observe_outages(
-            options.strategies,
-            timing,
-            on_start=lambda: options.on_progress(_starting_seconds(options)),
-            on_case=lambda case: options.on_progress(_case_seconds(options, case)),
-        )
+    observations: list[Observation] = []
+    with garbage_collector_off(), running_sites(options.strategies) as (redis, sites):
+        options.on_progress(_starting_seconds(options))
+        for number, case in enumerate(CASES, start=1):
+            observations += observe(case, redis, sites, timing, stock=100 * number)
+            options.on_progress(_case_seconds(options, case))
     return sum_up(observations, timing, seed=options.seed)
 
 

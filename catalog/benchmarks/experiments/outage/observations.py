@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from catalog.benchmarks.experiments.outage.requests import Request
-from catalog.benchmarks.experiments.outage.writers import Save
+from catalog.benchmarks.experiments.outage.sites import Save
 from catalog.benchmarks.strategies.registry import Strategy
 
 

@@ -130,7 +130,6 @@ def _servers(options: Options) -> AbstractContextManager[Mapping[str, Server]]:
         options.strategies,
         workers=WORKERS,
         threads=THREADS_PER_WORKER,
-        seconds=2 * estimate_seconds(options),
         counts_queries=True,
         environment={
             "SIMULATED_LATENCY_SECONDS": str(LATENCY_SECONDS),

@@ -78,9 +78,8 @@ def measure(options: Options) -> ExperimentResult:
     strategies = _strategies(options)
     require_hits(strategies, options.path)
     with ExitStack() as stack:
-        limit = 600 + 3 * estimate_seconds(options)
         servers = {
-            workers: stack.enter_context(running_servers(strategies, workers=workers, seconds=limit))
+            workers: stack.enter_context(running_servers(strategies, workers=workers))
             for workers in _worker_counts(options.effort)
         }
         # The servers and the load generator start at the same time.

@@ -6,8 +6,9 @@ import pytest
 
 from catalog.benchmarks.experiments.selection import EXPERIMENTS, select_experiments
 from catalog.benchmarks.options import Effort, Options
+from catalog.benchmarks.processes import LIMIT_SECONDS
 from catalog.benchmarks.run import writing_experiments
-from catalog.benchmarks.strategies.registry import READ_CACHE, UNCACHED
+from catalog.benchmarks.strategies.registry import READ_CACHE, STRATEGIES, UNCACHED
 from catalog.options import InvalidOption
 
 
@@ -34,6 +35,14 @@ def test_more_effort_takes_longer_and_so_do_more_strategies(name: str) -> None:
     assert (fewer == quick) is (name == "latency")
 
 
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_servers_live_longer_than_the_longest_experiment(name: str) -> None:
+    options = Options(strategies=tuple(STRATEGIES.values()), effort=Effort.THOROUGH)
+
+    # Also on a machine that is five times as slow as the one of the estimates.
+    assert 5 * EXPERIMENTS[name].estimate_seconds(options) < LIMIT_SECONDS
+
+
 @pytest.mark.parametrize(
     ("names", "chosen"),
     [
@@ -47,6 +56,6 @@ def test_experiments_are_chosen_in_their_own_order(names: list[str], chosen: lis
     assert select_experiments(names) == chosen
 
 
-def test_an_experiment_that_there_is_not_is_named() -> None:
+def test_an_unknown_experiment_is_named() -> None:
     with pytest.raises(InvalidOption, match=r"EXPERIMENT must be one of latency, .*, all, got 'speed'\."):
         select_experiments(["latency", "speed"])

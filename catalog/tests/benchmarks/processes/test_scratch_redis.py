@@ -7,6 +7,7 @@ import pytest
 from redis import Redis
 
 from catalog.benchmarks.errors import BenchmarkError
+from catalog.benchmarks.processes import scratch_redis as scratch_redis_module
 from catalog.benchmarks.processes.scratch_redis import scratch_redis
 from catalog.benchmarks.sandbox.isolation import isolated_cache
 from catalog.tests.benchmarks.conftest import children
@@ -15,7 +16,7 @@ from readcache.testing import server
 
 def test_a_scratch_redis_is_a_child_process_and_has_ended_after_the_block() -> None:
     before = children()
-    with isolated_cache(), scratch_redis(limit_seconds=60) as redis:
+    with isolated_cache(), scratch_redis() as redis:
         process = redis.process()
         assert process
         assert children() - before == {process.pid}
@@ -25,15 +26,16 @@ def test_a_scratch_redis_is_a_child_process_and_has_ended_after_the_block() -> N
 
 
 def test_a_scratch_redis_takes_directives_of_redis() -> None:
-    with isolated_cache(), scratch_redis(limit_seconds=60, maxmemory="7mb") as redis:
+    with isolated_cache(), scratch_redis(maxmemory="7mb") as redis:
         client: Any = Redis.from_url(redis.url(database=0))
         assert client.config_get("maxmemory") == {"maxmemory": str(7 * 2**20)}
         client.close()
 
 
-def test_a_scratch_redis_ends_by_itself_after_its_time_limit() -> None:
+def test_a_scratch_redis_ends_by_itself_after_its_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     before = children()
-    with isolated_cache(), scratch_redis(limit_seconds=0.5) as redis:
+    monkeypatch.setattr(scratch_redis_module, "LIMIT_SECONDS", 0.5)
+    with isolated_cache(), scratch_redis() as redis:
         process = redis.process()
         assert process
         process.wait(timeout=10)
@@ -47,7 +49,7 @@ def test_a_program_that_does_not_start_is_reported(monkeypatch: pytest.MonkeyPat
     with (
         isolated_cache(),
         pytest.raises(BenchmarkError, match=r"false did not start in .*: it gave no reason\."),
-        scratch_redis(limit_seconds=60),
+        scratch_redis(),
     ):
         pass
 
@@ -56,7 +58,7 @@ def test_a_directive_that_redis_does_not_know_is_reported(monkeypatch: pytest.Mo
     with (
         isolated_cache(),
         pytest.raises(BenchmarkError, match="did not start"),
-        scratch_redis(limit_seconds=60, nonsense="7"),
+        scratch_redis(nonsense="7"),
     ):
         pass
 
@@ -64,13 +66,13 @@ def test_a_directive_that_redis_does_not_know_is_reported(monkeypatch: pytest.Mo
 def test_a_missing_program_is_reported_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "find_program", lambda names: None)
 
-    with isolated_cache(), pytest.raises(BenchmarkError, match="install"), scratch_redis(limit_seconds=60):
+    with isolated_cache(), pytest.raises(BenchmarkError, match="install"), scratch_redis():
         pass
 
 
 def test_a_scratch_redis_that_was_stopped_has_no_process() -> None:
     before = children()
-    with isolated_cache(), scratch_redis(limit_seconds=60) as redis:
+    with isolated_cache(), scratch_redis() as redis:
         assert redis.stop()
         assert not redis.stop()
         assert redis.process() is None

@@ -29,7 +29,7 @@ def making_everything() -> Iterator[Service]:
         stocked_shelves(1),
         scratch_database(),
         running_child(serving) as child,
-        scratch_redis(limit_seconds=600) as redis,
+        scratch_redis() as redis,
         hung(redis),
     ):
         child.wait_until_ready()

@@ -88,7 +88,7 @@ def test_uncached_stores_nothing(paths: tuple[str, str], redis: Any) -> None:
 
 
 def test_every_strategy_that_caches_stores_keys_for_a_page(paths: tuple[str, str], redis: Any) -> None:
-    with redis_server(seconds=10) as server:
+    with redis_server() as server:
         for strategy in STRATEGIES.values():
             server.empty()
             assert bool(look_at_page(Requester(), strategy, *paths, server.clients).own) is strategy.caches, (

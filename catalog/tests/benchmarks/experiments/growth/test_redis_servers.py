@@ -21,7 +21,7 @@ def test_every_cache_uses_the_scratch_server_inside_the_block(
 ) -> None:
     before = children()
     with override_settings(USES_PRIVATE_REDIS=is_private), isolated_cache():
-        with redis_server(seconds=10) as server:
+        with redis_server() as server:
             assert len(children() - before) == 1
             cache.set("mine", 1)
             store().rotate(["catalog_product"])
@@ -40,7 +40,7 @@ def test_a_scratch_server_ends_when_the_experiment_is_interrupted() -> None:
     before, meanwhile = children(), set()
 
     def be_interrupted() -> None:
-        with isolated_cache(), redis_server(seconds=10):
+        with isolated_cache(), redis_server():
             meanwhile.update(children())
             raise KeyboardInterrupt
 
@@ -53,7 +53,7 @@ def test_a_scratch_server_ends_when_the_experiment_is_interrupted() -> None:
 
 def test_child_processes_use_the_scratch_server(redis: Any) -> None:
     redis.set("precious", 1)
-    with isolated_cache(), redis_server(seconds=10) as server:
+    with isolated_cache(), redis_server() as server:
         databases = [client.connection_pool.connection_kwargs["db"] for client in server.clients]
         assert not settings.USES_PRIVATE_REDIS
         assert databases == [parse_url(url)["db"] for url in (settings.REDIS_URL, settings.READ_REDIS_URL)]
@@ -64,7 +64,7 @@ def test_child_processes_use_the_scratch_server(redis: Any) -> None:
 
 
 def test_the_clients_of_the_experiment_wait_longer_for_redis_than_the_caches() -> None:
-    with isolated_cache(), redis_server(seconds=10) as server:
+    with isolated_cache(), redis_server() as server:
         timeouts = [client.connection_pool.connection_kwargs["socket_timeout"] for client in server.clients]
         of_caches = redis_client().connection_pool.connection_kwargs["socket_timeout"]
 

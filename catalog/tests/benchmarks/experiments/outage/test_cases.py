@@ -14,7 +14,7 @@ from catalog.benchmarks.experiments.outage import cases, faults
 from catalog.benchmarks.experiments.outage.cases import HUNG, REFUSED, RESTARTED, Timing
 from catalog.benchmarks.experiments.outage.observations import Observation
 from catalog.benchmarks.experiments.outage.requests import PATIENCE_SECONDS, Request
-from catalog.benchmarks.experiments.outage.writers import Save, has_recovered
+from catalog.benchmarks.experiments.outage.sites import Save, has_recovered
 from catalog.benchmarks.strategies.registry import READ_CACHE, UNCACHED, Strategy
 from catalog.factories import ProductFactory
 from catalog.models import Product
@@ -171,7 +171,7 @@ def site(world: World, strategy: Strategy = READ_CACHE) -> Any:
 
 def observe(case: str, *sites: Any) -> list[Observation]:
     redis: Any = None
-    return cases._observe(case, redis, sites, TIMING, stock=STOCK)
+    return cases.observe(case, redis, sites, TIMING, stock=STOCK)
 
 
 @pytest.mark.parametrize("case", [REFUSED, HUNG])
@@ -320,50 +320,6 @@ def test_a_strategy_that_caches_nothing_is_not_waited_for(world: World) -> None:
     [seen] = observe(REFUSED, site(world, UNCACHED))
 
     assert seen.requests[-1].asked == pytest.approx(seen.times.returned + TIMING.recovery)
-
-
-@pytest.mark.parametrize("chosen", [(HUNG,), cases.CASES])
-def test_each_case_is_observed_with_a_stock_of_its_own(
-    world: World, chosen: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sites = [site(world)]
-    limits: list[float] = []
-    seen: list[tuple[str, int]] = []
-
-    def start(*arguments: Any, **options: Any) -> Any:
-        limits.append(options.get("seconds", options.get("limit_seconds", 0)))
-        return nullcontext(sites if "seconds" in options else SimpleNamespace(url=lambda database: "redis"))
-
-    def observe_one(case: str, redis: Any, given: Any, timing: Timing, *, stock: int) -> list[str]:
-        assert (given, timing) == (sites, TIMING)
-        world.note(case)
-        seen.append((case, stock))
-        return [f"seen {case}"]
-
-    for name in ("scratch_rows", "scratch_redis", "running_sites"):
-        monkeypatch.setattr(cases, name, start)
-    monkeypatch.setattr(cases, "_observe", observe_one)
-
-    found: Any = cases.observe_outages(
-        [READ_CACHE],
-        TIMING,
-        cases=chosen,
-        on_start=lambda: world.note("started"),
-        on_case=lambda case: world.note(f"done {case}"),
-    )
-
-    assert found == [f"seen {case}" for case in chosen]
-    assert [event for _, event in world.events] == [
-        "started",
-        *(each for case in chosen for each in (case, f"done {case}")),
-    ]
-    # Each case saves two stocks, and the products begin with 10.
-    stocks = {10} | {stock + each for _, stock in seen for each in (0, 1)}
-    assert len(stocks) == 1 + 2 * len(chosen)
-    # The limits after which the servers end by themselves are longer than the longest run.
-    longest = len(chosen) * (TIMING.longest_outage + TIMING.longest_recovery)
-    _, redis_seconds, site_seconds = limits
-    assert redis_seconds > site_seconds > longest + PATIENCE_SECONDS
 
 
 # Errors that end the experiment

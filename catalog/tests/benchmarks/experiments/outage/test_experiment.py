@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gc
 import threading
+from contextlib import nullcontext
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from catalog.benchmarks.experiments.outage import cases, experiment
 from catalog.benchmarks.experiments.outage.cases import CASES, Timing
 from catalog.benchmarks.experiments.outage.observations import Observation, OutageTimes
 from catalog.benchmarks.experiments.outage.requests import NO_RESPONSE, THREAD_NAME, Request
-from catalog.benchmarks.experiments.outage.writers import Save
+from catalog.benchmarks.experiments.outage.sites import Save
 from catalog.benchmarks.figures.results import ExperimentResult
 from catalog.benchmarks.options import Effort, Options, Scale
 from catalog.benchmarks.processes import scratch_redis
@@ -127,7 +127,7 @@ def test_an_interrupt_during_a_hang_leaves_nothing_behind(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(cases, "_order_saves", interrupt)
-    monkeypatch.setattr(experiment, "observe_outages", partial(cases.observe_outages, cases=["hung"]))
+    monkeypatch.setattr(experiment, "CASES", ["hung"])
 
     with isolated_cache(), pytest.raises(KeyboardInterrupt):
         experiment.measure(Options(strategies=(UNCACHED,)))
@@ -376,21 +376,29 @@ def test_the_verdict_gives_the_longest_wait_if_every_request_was_answered() -> N
     assert result.warnings == ()
 
 
-def test_an_outage_is_observed_without_garbage_collection_and_within_the_estimate(
+def test_each_case_is_observed_without_garbage_collection_and_with_a_stock_of_its_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     options = Options(strategies=(UNCACHED, READ_CACHE), seed=7)
+    redis, sites = object(), object()
     done: list[float] = []
+    seen: list[tuple[str, int]] = []
 
-    def observe_outages(strategies: Any, timing: Any, *, on_start: Any, on_case: Any) -> Any:
+    def observe_one(case: str, *given: Any, stock: int) -> list[Observation]:
         assert not gc.isenabled()
-        assert (strategies, timing) == (options.strategies, experiment.TIMING.normal)
-        on_start()
-        for case in CASES:
-            on_case(case)
-        return [observe(request(101))]
+        assert given == (redis, sites, experiment.TIMING.normal)
+        # The estimate of the start and of each earlier case has passed.
+        assert len(done) == 1 + len(seen)
+        seen.append((case, stock))
+        return [observe(request(101), case=case)]
 
-    monkeypatch.setattr(experiment, "observe_outages", observe_outages)
+    def running_sites(strategies: Any) -> Any:
+        assert strategies == options.strategies
+        assert not done
+        return nullcontext((redis, sites))
+
+    monkeypatch.setattr(experiment, "running_sites", running_sites)
+    monkeypatch.setattr(experiment, "observe", observe_one)
 
     result = experiment.measure(replace(options, on_progress=done.append))
 
@@ -400,7 +408,11 @@ def test_an_outage_is_observed_without_garbage_collection_and_within_the_estimat
     refused, hung = around + timing.outage, around + timing.longest_outage
     assert done == pytest.approx([2 * experiment.STARTING_SECONDS_PER_STRATEGY, refused, hung, refused])
     assert sum(done) == pytest.approx(experiment.estimate_seconds(options))
-    assert value(result, "readcache.refused.requests") == 1
+    assert [case for case, _ in seen] == list(CASES)
+    # Each case saves two stocks, and the products begin with 10.
+    assert len({10} | {stock + each for _, stock in seen for each in (0, 1)}) == 1 + 2 * len(CASES)
+    for case in CASES:
+        assert value(result, f"readcache.{case}.requests") == 1
 
 
 def test_the_verdict_names_the_faults() -> None:

@@ -20,7 +20,7 @@ from readcache.testing import PrivateRedis
 
 @pytest.fixture
 def server() -> Iterator[PrivateRedis]:
-    with isolated_cache(), scratch_redis(limit_seconds=60) as server:
+    with isolated_cache(), scratch_redis() as server:
         yield server
 
 

@@ -9,7 +9,7 @@ import pytest
 from django.core.cache import caches
 from django.db.models.signals import post_save
 
-from catalog.benchmarks.experiments.outage.writers import product_of, save
+from catalog.benchmarks.experiments.outage.sites import product_of, save
 from catalog.factories import ProductFactory
 from catalog.models import Product
 
