@@ -49,7 +49,7 @@ def _seeding(*, count: int, batch_size: int, rounds: int) -> None:
 
 
 def _page(*, run: Path, seeding: Path, docs: Path) -> None:
-    from catalog.benchmarks.report.stored import read_run, read_stored
+    from catalog.benchmarks.report.export import read_run, read_stored
     from tools.measurements.page import write_measurements
     from tools.measurements.seeding import from_json
 

@@ -34,25 +34,21 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import asdict
-from typing import Any, get_args
+from collections.abc import Callable
+from dataclasses import asdict, is_dataclass
+from functools import cache
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from catalog.benchmarks.figures.results import (
-    Cell,
-    Change,
-    Environment,
-    ExperimentResult,
-    Figure,
-    MeasuredStrategy,
-    Run,
-    Series,
-    Table,
-    Unit,
-)
+from catalog.benchmarks.figures.results import Cell, Run
+from catalog.options import InvalidOption
 
 SCHEMA_VERSION = 3
-NUMBERS = (int, float, type(None))
 CSV_FIELDS = ("strategy", "case", "name", "value", "unit", "low", "high")
+BENCH_CACHE = "python manage.py bench_cache --format json"
+
+T = TypeVar("T")
 
 
 def to_json(run: Run) -> str:
@@ -67,18 +63,30 @@ def from_json(text: str) -> Run:
         found = f"has schema version {version}" if version else "has no schema version"
         raise ValueError(f"it {found}, but only version {SCHEMA_VERSION} can be read")
     try:
-        changes = document.pop("changes", None)
-        parts: dict[str, Any] = {
-            "experiments": tuple(map(_experiment, document.pop("experiments"))),
-            "environment": Environment(**document.pop("environment")),
-            "strategies": tuple(MeasuredStrategy(**each) for each in document.pop("strategies")),
-            "changes": None if changes is None else tuple(Change(**each) for each in changes),
-        }
-        if document["seed"] < 0:
-            raise ValueError(f"it is not a whole run: its seed is {document['seed']}")
-        return Run(**document, **parts)
+        run: Run = _rebuilt(Run, document)
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"it is not a whole run: {error}") from None
+    if run.seed < 0:
+        raise ValueError(f"it is not a whole run: its seed is {run.seed}")
+    return run
+
+
+def read_run(path: Path, *, option: str) -> Run:
+    """Raises ``InvalidOption``, which names the option that the path was given with."""
+    return read_stored(path, from_json, option=option, made_by=BENCH_CACHE)
+
+
+def read_stored(path: Path, parse: Callable[[str], T], *, option: str, made_by: str) -> T:
+    """``parse`` raises ``ValueError`` for what it does not understand. Raises ``InvalidOption``."""
+    try:
+        return parse(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        reason = error.strerror or str(error)
+    except ValueError as error:
+        reason = str(error)
+    raise InvalidOption(
+        f"{option} must name results stored as JSON, got {path}: {reason}. Store some with: {made_by} > FILE"
+    )
 
 
 def to_csv(run: Run) -> str:
@@ -98,27 +106,25 @@ def to_csv(run: Run) -> str:
     return output.getvalue()
 
 
-def _experiment(fields: dict[str, Any]) -> ExperimentResult:
-    sequences = {name: tuple(fields[name]) for name in ("method", "verdicts", "warnings")}
-    return ExperimentResult(
-        **{
-            **fields,
-            **sequences,
-            "figures": tuple(map(_figure, fields["figures"])),
-            "series": tuple(Series(**{**each, "values": tuple(each["values"])}) for each in fields["series"]),
-            "tables": tuple(map(_table, fields["tables"])),
-        }
-    )
+def _rebuilt(kind: Any, value: Any) -> Any:
+    """The object of this type that was stored as ``value``. Raises ``TypeError`` and ``KeyError``."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if isinstance(kind, type) and is_dataclass(kind):
+        hints = _hints_of(kind)
+        fields: dict[str, Any] = {name: _rebuilt(hints[name], each) for name, each in value.items()}
+        return kind(**fields)
+    if kind is Cell:
+        return Cell(*value)
+    if origin is tuple:
+        return tuple(_rebuilt(arguments[0], each) for each in value)
+    if origin is UnionType:
+        # An optional value.
+        return None if value is None else _rebuilt(arguments[0], value)
+    # JSON may store a float without a fraction.
+    types = (float, int) if kind is float else origin or kind
+    if not (value in arguments if origin is Literal else isinstance(value, types)):
+        raise TypeError(f"{value!r} is not of the type {kind}")
+    return value
 
 
-def _figure(fields: dict[str, Any]) -> Figure:
-    figure = Figure(**fields)
-    numbers = (figure.value, figure.low, figure.high)
-    if figure.unit not in get_args(Unit) or not all(isinstance(each, NUMBERS) for each in numbers):
-        raise TypeError(f"{figure.path} is {figure.value!r} {figure.unit}")
-    return figure
-
-
-def _table(fields: dict[str, Any]) -> Table:
-    rows = tuple(tuple(Cell(*cell) for cell in row) for row in fields["rows"])
-    return Table(**{**fields, "heads": tuple(fields["heads"]), "rows": rows})
+_hints_of = cache(get_type_hints)

@@ -15,11 +15,9 @@ from catalog.benchmarks.figures.comparison import compare_runs, differences
 from catalog.benchmarks.figures.gates import Gate, missed_gates, parse_gate, require_strategies
 from catalog.benchmarks.figures.results import Run
 from catalog.benchmarks.options import Effort, Options
-from catalog.benchmarks.report.export import to_csv, to_json
-from catalog.benchmarks.report.folder import report_folder
+from catalog.benchmarks.report.destinations import output_file, report_folder
+from catalog.benchmarks.report.export import read_run, to_csv, to_json
 from catalog.benchmarks.report.markdown import render_markdown
-from catalog.benchmarks.report.output import output_file
-from catalog.benchmarks.report.stored import read_run
 from catalog.benchmarks.report.text import render_text
 from catalog.benchmarks.run import estimate_seconds, require_measurable, run_benchmark, writing_experiments
 from catalog.benchmarks.sandbox.leftovers import remove_leftovers

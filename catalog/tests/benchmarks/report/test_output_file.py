@@ -6,11 +6,10 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from catalog.benchmarks.report.output import output_file
+from catalog.benchmarks.report.destinations import output_file
 from catalog.options import InvalidOption
 
 
@@ -36,13 +35,13 @@ def test_a_failure_before_the_first_text_leaves_the_old_file(tmp_path: Path) -> 
 def test_an_interrupt_right_after_the_draft_was_created_removes_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    really_open = Path.open
+    really_touch = Path.touch
 
-    def open_and_interrupt(self: Path, *args: Any, **kwargs: Any) -> None:
-        really_open(self, *args, **kwargs).close()
+    def touch_and_interrupt(self: Path) -> None:
+        really_touch(self)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Path, "open", open_and_interrupt)
+    monkeypatch.setattr(Path, "touch", touch_and_interrupt)
     with pytest.raises(KeyboardInterrupt), output_file(tmp_path / "results"):
         pass
 
