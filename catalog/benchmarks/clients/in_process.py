@@ -1,4 +1,9 @@
-"""Requests for pages of every strategy, each in the process in which it is to be measured."""
+"""Requests for pages of every strategy with Django's test client: the whole of Django, without a network.
+
+A strategy that changes Django itself, such as a cache that patches the ORM, would change every strategy's
+figures. So it has a child process with settings of its own, in which the same test client sends the
+requests and times them. Strategies can take turns, and their times are of the same span.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +11,29 @@ import gc
 import gzip
 import json
 import shlex
-from collections.abc import Callable
-from contextlib import ExitStack, nullcontext
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, TypeVar
 
+from django.conf import settings
+from django.test import Client
 from django.utils.encoding import iri_to_uri
 
-from catalog.benchmarks.clients.local_site import LocalSite, serving_own_strategy
 from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.processes.children import Child, running_child
+from catalog.benchmarks.processes.query_counting import counted_queries
 from catalog.benchmarks.strategies import floors, plug_ins
-from catalog.benchmarks.strategies.registry import UNCACHED, Strategy, only_invalidation_of
+from catalog.benchmarks.strategies.registry import UNCACHED, Strategy, find_strategy, only_invalidation_of
 from catalog.options import InvalidOption
 
 # Longer than the longest latency that can be simulated.
 ANSWER_PATIENCE_SECONDS = 120.0
 
 HOST = "testserver"
+WARMING_URL = "/floor-get/nothing"
 
 R = TypeVar("R")
 
@@ -36,6 +45,52 @@ class Page:
     status: int
     queries: int = field(compare=False)
     body: Any
+
+
+class LocalSite:
+    """The shop in this process, and a client that accepts compressed JSON."""
+
+    def __init__(self) -> None:
+        # Browsers and HTTP libraries accept compressed responses, too.
+        self._client = Client(headers={"accept": "application/json", "accept-encoding": "gzip"})
+
+    def time(self, url: str) -> int:
+        """How many nanoseconds one request takes. Nothing but the request is inside the span."""
+        started = time.perf_counter_ns()
+        self._client.get(url)
+        return time.perf_counter_ns() - started
+
+    def fetch(self, url: str) -> tuple[int, int, bytes]:
+        """The status, the number of queries, and the content, decompressed."""
+        with counted_queries() as count:
+            response = self._client.get(url)
+        is_gzipped = response.headers.get("Content-Encoding") == "gzip"
+        content = gzip.decompress(response.content) if is_gzipped else response.content
+        return response.status_code, count.queries, content
+
+    def run(self, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+        return function(**arguments)
+
+    def in_child(self, collects_garbage: bool, method: Callable[..., Any], *arguments: Any) -> Any:
+        """Call the method as the benchmark's own process would."""
+        # Garbage collections must be counted here where they are counted there, and only then.
+        if gc.isenabled() and not collects_garbage:
+            gc.collect()
+            gc.disable()
+        elif collects_garbage:
+            gc.enable()
+        # There, another strategy has just answered a request. Without one here, the time of waking up would
+        # be counted: a third of a millisecond.
+        self._client.get(WARMING_URL)
+        return method(self, *arguments)
+
+
+@contextmanager
+def serving_own_strategy() -> Iterator[LocalSite]:
+    """Only the invalidation of the process's own strategy is connected inside."""
+    # Only the settings of child processes have it, and the type checker does not read those.
+    with only_invalidation_of(find_strategy(getattr(settings, "BENCH_PROCESS_OF"))):  # noqa: B009
+        yield LocalSite()
 
 
 class Requester:
@@ -81,6 +136,26 @@ class Requester:
             )
         return _page(strategy, status, queries, content)
 
+    def check(
+        self, strategies: Sequence[Strategy], path: str, *, must_hit: bool = True
+    ) -> dict[str, tuple[Page, Page]]:
+        """A first page of each strategy and a repeat, by name. The floors answer what ``UNCACHED`` does.
+
+        Raises ``InvalidOption`` unless the status is 200, and ``BenchmarkError`` for a body that differs
+        from that of ``UNCACHED`` or, with ``must_hit``, for a repeat with queries.
+        """
+        expected = self.ask(UNCACHED, path).body
+        self.prepare_floor(path)
+        pages = {}
+        for strategy in strategies:
+            first, repeat = self.ask(strategy, path), self.ask(strategy, path)
+            if not first.body == repeat.body == expected:
+                raise other_body(strategy, path, has_changed=self.ask(UNCACHED, path).body != expected)
+            if must_hit:
+                require_hit(strategy, path, repeat)
+            pages[strategy.name] = first, repeat
+        return pages
+
     def prepare_floor(self, path: str) -> None:
         """Make the floors answer the bytes that the uncached view answers now."""
         _, _, content = self._here.fetch(UNCACHED.url(path))
@@ -92,12 +167,8 @@ class Requester:
 
         For writes: ``seconds = requester.run(strategy, save_product, pk=7, stock=3)``. The function may
         have to run in another process: a module must contain it, arguments and result must be picklable,
-        and it times itself what is to be timed. Raises ``ValueError`` for a function that no module contains.
+        and it times itself what is to be timed.
         """
-        if "<" in function.__qualname__:
-            raise ValueError(
-                f"{function.__qualname__} must be a function of a module, which can be imported."
-            )
         with nullcontext() if plug_ins.is_elsewhere(strategy) else only_invalidation_of(strategy):
             return self._call(strategy, LocalSite.run, function, arguments)
 

@@ -2,6 +2,7 @@
 
 UNCACHED = "uncached"
 TEXTBOOK = "textbook"
+# Also the alias of its cache.
 BUILTIN = "builtin"
 READ_CACHE = "readcache"
 FLOOR = "floor"

@@ -11,9 +11,9 @@ from django.conf import settings
 from django.test.utils import override_settings
 from django_redis.client.default import glob_escape
 
+from catalog.benchmarks.figures.names import BUILTIN
 from catalog.benchmarks.sandbox.overrides import overrides
 from catalog.benchmarks.sandbox.run_lock import PREFIX, locked_run, new_suffix
-from catalog.benchmarks.strategies.builtin_cache import BUILTIN_ALIAS
 from catalog.cached_pages import redis_client, scan_batches
 from readcache.testing.interrupts import interrupts_deferred
 
@@ -64,7 +64,7 @@ def cache_clients() -> list[Any]:
         config["LOCATION"]: alias
         for alias, config in settings.CACHES.items()
         # Django's own backend does not reveal its client. It uses the database of "default".
-        if alias != BUILTIN_ALIAS
+        if alias != BUILTIN
     }
     return [redis_client(alias) for alias in aliases.values()]
 

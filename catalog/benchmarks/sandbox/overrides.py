@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from catalog.benchmarks.strategies.builtin_cache import BUILTIN_ALIAS, builtin_cache
+from catalog.benchmarks.figures.names import BUILTIN
 
 TEST_CLIENT_HOST = "testserver"
 URLCONF = "catalog.benchmarks.strategies.urls"
@@ -29,7 +29,7 @@ def overrides(
     shop = {alias: _patient(config) if is_patient else config for alias, config in caches.items()}
     default = shop["default"]
     additional = {alias: {**default, **config} for alias, config in (additional_caches or {}).items()}
-    all_caches = {**shop, BUILTIN_ALIAS: builtin_cache(default), **additional}
+    all_caches = {**shop, BUILTIN: _builtin_cache(default), **additional}
     patience = {
         "READ_CACHE_READ_SECONDS": REDIS_PATIENCE_SECONDS,
         "READ_CACHE_WRITE_SECONDS": REDIS_PATIENCE_SECONDS,
@@ -52,3 +52,20 @@ def _patient(cache: Mapping[str, Any]) -> dict[str, Any]:
         if limit in options:
             options[limit] = REDIS_PATIENCE_SECONDS
     return {**cache, "OPTIONS": options}
+
+
+def _builtin_cache(default: Mapping[str, Any]) -> dict[str, Any]:
+    """Django's own backend on the textbook's server, with the same timeouts and way to connect.
+
+    Django passes its options to redis-py's ``ConnectionPool.from_url`` unchanged.
+    """
+    options = default["OPTIONS"]
+    return {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": default["LOCATION"],
+        "OPTIONS": {
+            "socket_connect_timeout": options["SOCKET_CONNECT_TIMEOUT"],
+            "socket_timeout": options["SOCKET_TIMEOUT"],
+            **options["CONNECTION_POOL_KWARGS"],
+        },
+    }

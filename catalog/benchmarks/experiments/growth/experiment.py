@@ -22,7 +22,6 @@ from dataclasses import replace
 
 from catalog.benchmarks.experiments.growth import figures as forms
 from catalog.benchmarks.experiments.growth import keys, products
-from catalog.benchmarks.experiments.growth.fits import CONSTANT_UP_TO, grows
 from catalog.benchmarks.experiments.growth.keys import measure_keys
 from catalog.benchmarks.experiments.growth.products import measure_products
 from catalog.benchmarks.experiments.growth.turns import HIT, MISS, PATH, WRITE
@@ -156,7 +155,7 @@ def _is_fault(figure: Figure) -> bool:
         and figure.value is not None
         and figure.value >= FAULT_FROM
         and figure.low is not None
-        and figure.low > CONSTANT_UP_TO
+        and figure.low > forms.CONSTANT_UP_TO
     )
 
 
@@ -183,7 +182,7 @@ def _growth(result: ExperimentResult, strategy: str, name: str, what: str) -> st
     slope = result.figure(strategy, case, name)
     if slope is None or slope.value is None:
         return f"{what} was not measured with more {noun}"
-    words = grows(slope.value, slope.low)
+    words = forms.grows(slope.value, slope.low)
     size = max(result.parameters[noun])
     last = result.figure(strategy, f"{start}{size}", name)
     interval = ""

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from catalog.benchmarks.clients.in_process import Requester, other_body, require_hit
+from catalog.benchmarks.clients.in_process import Requester
 from catalog.benchmarks.experiments.latency.mix import ZIPF_EXPONENT, draw_mix
 from catalog.benchmarks.figures import names
 from catalog.benchmarks.figures.results import ExperimentResult, Figure, Series, Table
@@ -27,7 +27,7 @@ from catalog.benchmarks.figures.tables import tabulate
 from catalog.benchmarks.figures.units import say
 from catalog.benchmarks.options import Options, Scale
 from catalog.benchmarks.sandbox.isolation import empty_cache, garbage_collector_off
-from catalog.benchmarks.strategies.registry import FLOORS, UNCACHED, Strategy
+from catalog.benchmarks.strategies.registry import FLOORS, Strategy
 from readcache.wording import counted
 
 QUESTION = "How fast are repeat requests?"
@@ -59,12 +59,16 @@ def measure(options: Options) -> ExperimentResult:
     mix = draw_mix(options.seed, MIX_REQUESTS.at(options.effort))
     with Requester() as requester:
         empty_cache()
-        queries = _check(requester, strategies, options.path)
+        checked = requester.check(strategies, options.path)
         for page in set(mix) - {options.path}:
             # A strategy need not cache every page of the mix.
-            _check(requester, strategies, page, must_hit=False)
+            requester.check(strategies, page, must_hit=False)
         with garbage_collector_off():
             times = _time_cases(requester, strategies, mix, options)
+    queries = {
+        case: {name: pages[place].queries for name, pages in checked.items()}
+        for place, case in enumerate((COLD, HIT))
+    }
     figures = [figure for case in times for figure in _figures(case, times[case], queries, options.seed)]
     return ExperimentResult(
         experiment="latency",
@@ -118,24 +122,6 @@ LEGEND = (
     "times faster: the median of uncached divided by this median. floors: this median divided by the median "
     "of floor-get."
 )
-
-
-def _check(
-    requester: Requester, strategies: Sequence[Strategy], path: str, *, must_hit: bool = True
-) -> dict[str, dict[str, int]]:
-    """Compare the bodies of all strategies. Return the queries of a cold request and of a repeat, by case."""
-    expected = requester.ask(UNCACHED, path).body
-    requester.prepare_floor(path)
-    queries: dict[str, dict[str, int]] = {COLD: {}, HIT: {}}
-    for strategy in strategies:
-        cold, repeat = requester.ask(strategy, path), requester.ask(strategy, path)
-        if not cold.body == repeat.body == expected:
-            raise other_body(strategy, path, has_changed=requester.ask(UNCACHED, path).body != expected)
-        if must_hit:
-            require_hit(strategy, path, repeat)
-        queries[COLD][strategy.name] = cold.queries
-        queries[HIT][strategy.name] = repeat.queries
-    return queries
 
 
 def _time_cases(

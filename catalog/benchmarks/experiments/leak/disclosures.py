@@ -1,14 +1,18 @@
-"""What a response discloses about accounts, which of it is a fault, and whether shared caches may keep it."""
+"""Two accounts request the same pages, and what their responses disclose.
+
+The requests are sent in the process of the strategy.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from catalog.benchmarks.sandbox.accounts import Account
+from catalog.benchmarks.sandbox.accounts import Account, Browser, browsing
 
 FAULTS = {
     "names": "another's name",
@@ -44,6 +48,41 @@ class Disclosure:
     @property
     def is_shareable(self) -> bool:
         return bool(self.usernames) and self.may_be_shared
+
+
+# By URL, without pages whose status was not 200.
+Disclosures = dict[str, Disclosure]
+
+
+def ask_in_turn(
+    *,
+    first: Account,
+    then: Account | None,
+    accept: str,
+    urls: Sequence[str],
+    usernames: Collection[str],
+) -> tuple[Disclosures, Disclosures]:
+    """What the pages disclose to the first account, and then to the second.
+
+    With ``then=None``, the same browser asks again after the first account has logged out.
+    """
+    with ExitStack() as stack:
+        browser = stack.enter_context(browsing(first, accept=accept))
+        to_first = _ask_all(browser, urls, usernames)
+        if then:
+            browser = stack.enter_context(browsing(then, accept=accept))
+        else:
+            browser.log_out()
+        return to_first, _ask_all(browser, urls, usernames)
+
+
+def _ask_all(browser: Browser, urls: Sequence[str], usernames: Collection[str]) -> Disclosures:
+    responses = {url: browser.client.get(url) for url in urls}
+    return {
+        url: disclosure_of(response, path=url, usernames=usernames)
+        for url, response in responses.items()
+        if response.status_code == 200
+    }
 
 
 def disclosure_of(response: Any, *, path: str, usernames: Collection[str]) -> Disclosure:

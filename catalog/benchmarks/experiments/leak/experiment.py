@@ -23,8 +23,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from catalog.benchmarks.clients.in_process import Requester
-from catalog.benchmarks.experiments.leak.disclosures import FAULTS, Disclosure, faults_of
-from catalog.benchmarks.experiments.leak.visits import ask_in_turn
+from catalog.benchmarks.experiments.leak.disclosures import FAULTS, Disclosure, ask_in_turn, faults_of
 from catalog.benchmarks.figures.results import Cell, ExperimentResult, Figure, Table
 from catalog.benchmarks.figures.tables import tabulate
 from catalog.benchmarks.options import Options

@@ -22,12 +22,15 @@ warning says if the clients take too much of it.
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from statistics import median
+from typing import Any
 
-from catalog.benchmarks.experiments.throughput.checks import require_equal_answers, require_hits
+from catalog.benchmarks.clients.http import HTTPClient, get_ok, wait_until_ready
+from catalog.benchmarks.clients.in_process import Requester, other_body, with_common_links
 from catalog.benchmarks.experiments.throughput.generator import running_load_generator
 from catalog.benchmarks.experiments.throughput.rounds import WARM_UP_SECONDS, Rounds, Setting, turn_seconds
 from catalog.benchmarks.experiments.throughput.summary import (
@@ -47,8 +50,8 @@ from catalog.benchmarks.figures import names
 from catalog.benchmarks.figures.results import ExperimentResult, Table
 from catalog.benchmarks.figures.tables import tabulate
 from catalog.benchmarks.options import Effort, Options, Scale
-from catalog.benchmarks.processes.servers import running_servers
-from catalog.benchmarks.strategies.registry import FLOOR, FLOORS, Strategy
+from catalog.benchmarks.processes.servers import Server, running_servers
+from catalog.benchmarks.strategies.registry import FLOOR, FLOORS, UNCACHED, Strategy
 
 QUESTION = "How many requests does a real server answer?"
 WRITES = False
@@ -76,7 +79,8 @@ def estimate_seconds(options: Options) -> float:
 
 def measure(options: Options) -> ExperimentResult:
     strategies = _strategies(options)
-    require_hits(strategies, options.path)
+    with Requester() as requester:
+        requester.check(strategies, options.path)
     with ExitStack() as stack:
         servers = {
             workers: stack.enter_context(running_servers(strategies, workers=workers))
@@ -151,6 +155,28 @@ def _settings(effort: Effort) -> list[Setting]:
 
 def _strategies(options: Options) -> tuple[Strategy, ...]:
     return (*options.strategies, *FLOORS)
+
+
+def require_equal_answers(servers: Mapping[str, Server], strategies: Sequence[Strategy], path: str) -> None:
+    """Each strategy's server, by its name, answers what that of ``UNCACHED`` does.
+
+    Raises ``BenchmarkError``.
+    """
+    wait_until_ready(servers[UNCACHED.name], UNCACHED.url(path))
+    expected = _content(servers[UNCACHED.name], UNCACHED, path)
+    for strategy in strategies:
+        server = servers[strategy.name]
+        wait_until_ready(server, strategy.url(path))
+        if _content(server, strategy, path) != expected:
+            has_changed = _content(servers[UNCACHED.name], UNCACHED, path) != expected
+            raise other_body(strategy, path, has_changed=has_changed)
+
+
+def _content(server: Server, strategy: Strategy, path: str) -> Any:
+    """The JSON, asked for as the load generator does."""
+    response = get_ok(server, HTTPClient(server.port, accept_encoding="gzip"), strategy.url(path))
+    origin = f"127.0.0.1:{server.port}{strategy.url_prefix}"
+    return json.loads(with_common_links(response.content, origin))
 
 
 def _load(rounds: Rounds, options: Options) -> list[Turns]:

@@ -175,11 +175,6 @@ def test_a_strategy_with_a_separate_process_cannot_be_measured_in_this_one() -> 
         pass
 
 
-def test_only_an_importable_function_can_run_in_another_process() -> None:
-    with pytest.raises(ValueError, match="must be a function of a module"):
-        Requester().run(UNCACHED, lambda: None)
-
-
 @pytest.mark.parametrize(
     ("reference", "message"),
     [

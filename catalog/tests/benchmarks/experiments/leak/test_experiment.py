@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.test import Client
 
-from catalog.benchmarks.experiments.leak import experiment, visits
+from catalog.benchmarks.experiments.leak import disclosures, experiment
 from catalog.benchmarks.experiments.leak.disclosures import FAULTS
 from catalog.benchmarks.figures.results import ExperimentResult, Figure
 from catalog.benchmarks.options import Options
@@ -210,7 +210,7 @@ def test_an_interrupt_removes_accounts_and_sessions(monkeypatch: pytest.MonkeyPa
             assert User.objects.count() == 2
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(visits, "disclosure_of", interrupt)
+    monkeypatch.setattr(disclosures, "disclosure_of", interrupt)
     with pytest.raises(KeyboardInterrupt):
         measure(UNCACHED)
 

@@ -10,9 +10,8 @@ from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 
 from catalog.benchmarks.experiments.leak import experiment
-from catalog.benchmarks.experiments.leak.disclosures import FAULTS, Disclosure
+from catalog.benchmarks.experiments.leak.disclosures import FAULTS, Disclosure, ask_in_turn
 from catalog.benchmarks.experiments.leak.experiment import Leak, Order, Visit, find_leaks, orders
-from catalog.benchmarks.experiments.leak.visits import ask_in_turn
 from catalog.benchmarks.options import Options
 from catalog.benchmarks.sandbox.accounts import VISITOR, Account
 from catalog.benchmarks.strategies.registry import TEXTBOOK, UNCACHED

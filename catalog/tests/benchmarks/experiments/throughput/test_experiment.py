@@ -11,7 +11,7 @@ import pytest
 from catalog import textbook, views
 from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.experiments.throughput import experiment
-from catalog.benchmarks.experiments.throughput.checks import require_equal_answers
+from catalog.benchmarks.experiments.throughput.experiment import require_equal_answers
 from catalog.benchmarks.figures.results import ExperimentResult
 from catalog.benchmarks.options import Effort, Options, Scale
 from catalog.benchmarks.processes.servers import running_server

@@ -6,7 +6,7 @@ import random
 import pytest
 from scipy.stats import theilslopes
 
-from catalog.benchmarks.experiments.growth.fits import fit_slope, grows
+from catalog.benchmarks.experiments.growth.figures import fit_slope, grows
 from catalog.benchmarks.figures.statistics import Interval
 
 SIZES = (1_000, 10_000, 100_000)
