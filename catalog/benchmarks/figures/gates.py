@@ -1,19 +1,9 @@
 """Conditions on figures, for continuous integration: ``readcache.hit.p50 < 1.3 * floor-get``.
 
-The grammar::
+docs/laboratory.md has the grammar. A strategy alone stands for its figure with the case and name of the
+figure on the other side. ``floor`` and ``floor-get`` count as strategies. Further examples::
 
-    gate     = operand, comparison, operand
-    operand  = number, [unit] | [number, "*"], figure
-    figure   = strategy, ".", case, ".", name | strategy
-    comparison = "<" | "<=" | ">" | ">=" | "=" | "!="
-    unit     = "s" | "ms" | "us" | "%" | "KiB" | "MiB"
-
-A strategy alone stands for its figure with the case and name of the figure on the other side. ``floor``
-and ``floor-get`` count as strategies. The JSON and the CSV of a run list all its figures. Examples::
-
-    readcache.hit.p50 < 1.3 * floor-get
     readcache.hit.p50 < 2 ms
-    readcache.freshness.stale = 0
     readcache.freshness.hit_share > 50%
     readcache.hit.times_faster >= 2 * textbook
 """

@@ -8,6 +8,7 @@ the process lives. Another run that can lock the record knows that the process w
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import stat
@@ -27,11 +28,6 @@ from django.utils import timezone
 
 from readcache.testing.interrupts import interrupts_deferred
 from shop.environment import mask_password
-
-try:
-    import fcntl
-except ImportError:  # Windows has no locks of this kind, and killed runs are not noticed there.
-    fcntl = None  # type: ignore[assignment]
 
 PREFIX = "bench_cache"
 RUN_ID = uuid.uuid4().hex[:8]
@@ -102,8 +98,6 @@ def _examine(folder: Path, records: list[IO[str]]) -> tuple[Path, str, datetime]
 
 def _folders() -> list[Path]:
     """The folders of runs of this user. A folder of another user is not trusted."""
-    if fcntl is None:
-        return []
     found = []
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}.*"):
         with suppress(FileNotFoundError):  # The run has ended since.
@@ -124,5 +118,4 @@ def _targets() -> dict[str, Any]:
 
 def _lock(record: IO[str]) -> None:
     """Raises ``OSError`` if the record is locked through another open file."""
-    if fcntl is not None:
-        fcntl.flock(record, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    fcntl.flock(record, fcntl.LOCK_EX | fcntl.LOCK_NB)

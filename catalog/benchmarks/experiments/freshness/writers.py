@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -38,10 +37,6 @@ class WriteReport:
     writes: int
     rollbacks: int
     acknowledged: Mapping[FactVersion, int]
-
-
-class _Undo(Exception):
-    """Rolls back the transaction that it leaves."""
 
 
 class ShelfWriter:
@@ -167,12 +162,12 @@ def _roll_back_savepoint_last(writer: ShelfWriter, place: int) -> None:
 def _roll_back(writer: ShelfWriter, place: int) -> None:
     """A transaction, or a savepoint inside of one, that writes to every table and is rolled back."""
     shelf, row = writer.shelf, writer.row(place)
-    with contextlib.suppress(_Undo), transaction.atomic():
+    with transaction.atomic():
         row.update(price=ROLLED_BACK, stock=F("stock") + ROLLED_BACK)
         row.get().tags.add(shelf.rolled_back_tag)
         Category.objects.filter(pk=shelf.category).update(slug=shelf.name("category", ROLLED_BACK))
         Tag.objects.filter(pk=shelf.name_tag).update(name=shelf.name("label", ROLLED_BACK))
-        raise _Undo
+        transaction.set_rollback(True)
 
 
 KINDS: tuple[Callable[[ShelfWriter, int], None], ...] = (

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django_redis.client.default import glob_escape
 from redis import Redis
 
 from catalog.benchmarks.clients.in_process import Requester
@@ -93,20 +92,13 @@ def look_at_page(
     others: list[Original] = []
     for client, key in _keys(clients):
         ttl_ms = max(0, int(client.pttl(key)))
-        original = Original(client=client, key=key, dump=_dump(client, key), ttl_ms=ttl_ms)
+        original = Original(client=client, key=key, dump=client.dump(key), ttl_ms=ttl_ms)
         (others if (client, key) in before else own).append(original)
     return StoredPage(own=tuple(own), others=tuple(others))
 
 
-def _dump(client: Any, key: bytes) -> bytes:
-    return bytes(client.dump(key))
-
-
-def _keys(clients: Sequence[Redis]) -> Iterator[tuple[Redis, bytes]]:
-    """The keys of the isolated cache."""
-    for client in clients:
-        for batch in scan_batches(client, f"{glob_escape(key_prefix())}:*"):
-            yield from ((client, key) for key in batch)
+def _keys(clients: Sequence[Any]) -> Iterator[tuple[Any, bytes]]:
+    return ((client, key) for client in clients for batch in scan_batches(client, "*") for key in batch)
 
 
 def _split(key: bytes) -> tuple[bytes, bytes, bytes]:

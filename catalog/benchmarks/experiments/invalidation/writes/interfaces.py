@@ -16,8 +16,7 @@ from django.urls import reverse
 from rest_framework.test import APIClient
 
 from catalog.benchmarks.errors import BenchmarkError
-from catalog.benchmarks.experiments.invalidation.writes.kinds import kind
-from catalog.benchmarks.experiments.invalidation.writes.targets import Target
+from catalog.benchmarks.experiments.invalidation.writes.kinds import Target, kind
 
 
 def _execute(sql: str, parameters: Sequence[str | int]) -> None:

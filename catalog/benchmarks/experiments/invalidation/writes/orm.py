@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from django.db.models import F
 
-from catalog.benchmarks.experiments.invalidation.writes.kinds import kind
-from catalog.benchmarks.experiments.invalidation.writes.targets import Target
+from catalog.benchmarks.experiments.invalidation.writes.kinds import Target, kind
 from catalog.models import Category, Product, Tag
 
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from catalog.benchmarks.clients.in_process import Requester
 from catalog.benchmarks.experiments.freshness import writers
@@ -107,12 +107,14 @@ def test_every_fact_of_a_product_is_recognised_as_uncommitted_before_its_rollbac
 ) -> None:
     seen: list[dict[int, int]] = []
 
-    class Undo(Exception):
-        def __init__(self) -> None:
-            """Look at the database within the transaction, right before it is rolled back."""
-            seen.append(shown(shelf))
+    roll_back = transaction.set_rollback
 
-    monkeypatch.setattr(writers, "_Undo", Undo)
+    def look_and_roll_back(rollback: bool) -> None:
+        """Look at the database within the transaction, right before it is rolled back."""
+        seen.append(shown(shelf))
+        roll_back(rollback)
+
+    monkeypatch.setattr(transaction, "set_rollback", look_and_roll_back)
     _roll_back(ShelfWriter(shelf), place)
 
     [inside] = seen

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from catalog.benchmarks.experiments.throughput.load import Window, load
+from catalog.benchmarks.experiments.throughput.generator import Window, load
 from catalog.benchmarks.figures.statistics import NANOSECONDS
 from catalog.tests.benchmarks.clients.scripted_server import KEPT, OK, Serve
 

@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from catalog.benchmarks.experiments.throughput import generator, load
-from catalog.benchmarks.experiments.throughput.generator import LoadGenerator
-from catalog.benchmarks.experiments.throughput.load import Tally, Window, ask
+from catalog.benchmarks.experiments.throughput import generator
+from catalog.benchmarks.experiments.throughput.generator import LoadGenerator, Tally, Window, ask
 
 MS = 1_000_000
 # Ten requests a window: one is due every ten milliseconds.
@@ -63,8 +62,8 @@ class Site:
 
 def asked(monkeypatch: pytest.MonkeyPatch, milliseconds: Iterable[Any], **fields: Any) -> tuple[Site, Tally]:
     site, tally = Site(milliseconds), Tally()
-    monkeypatch.setattr(load, "time", site)
-    monkeypatch.setattr(load, "HTTPClient", site.client)
+    monkeypatch.setattr(generator, "time", site)
+    monkeypatch.setattr(generator, "HTTPClient", site.client)
     ask(replace(WINDOW, **fields), fields.get("first", 0), tally)
     assert not site.is_open
     return site, tally
@@ -172,7 +171,7 @@ class Child:
         self.windows: list[Window] = []
 
     def order(self, method: Any, window: Window) -> None:
-        assert method is load.load
+        assert method is generator.load
         self.windows.append(window)
 
     def answer(self) -> Tally:
