@@ -39,7 +39,7 @@ class Options:
     """``strategies`` starts with ``uncached`` and has no floors.
 
     ``requests`` and ``warmup`` replace the numbers that the effort implies. An experiment calls
-    ``on_progress`` with each part of its estimated seconds that has passed.
+    ``on_progress`` with each share of its work that is done. The shares add up to 1.
     """
 
     strategies: tuple[Strategy, ...]

@@ -12,7 +12,12 @@ from redis.exceptions import RedisError
 from catalog.benchmarks.clients.in_process import require_path
 from catalog.benchmarks.environment import describe_environment, disturbances
 from catalog.benchmarks.errors import BenchmarkError
-from catalog.benchmarks.experiments.selection import EXPERIMENTS, measure, select_experiments
+from catalog.benchmarks.experiments.selection import (
+    EXPERIMENTS,
+    estimate_seconds,
+    measure,
+    select_experiments,
+)
 from catalog.benchmarks.figures.results import ExperimentResult, Run
 from catalog.benchmarks.options import Options
 from catalog.benchmarks.sandbox.isolation import empty_cache, isolated_cache, require_permissions
@@ -38,9 +43,9 @@ def run_benchmark(
 ) -> Run:
     """Measure, and leave the catalogue and the cache as they were, also after Ctrl-C.
 
-    Calls ``on_result`` after each experiment with the run so far. With ``on_failure``, an experiment
-    that fails after others is left out, and ``on_failure`` gets its name and its error. Raises
-    ``InvalidOption`` and ``BenchmarkError``.
+    Calls ``options.on_progress`` with parts of ``estimate_run_seconds()``, and ``on_result`` after each
+    experiment with the run so far. With ``on_failure``, an experiment that fails after others is left out,
+    and ``on_failure`` gets its name and its error. Raises ``InvalidOption`` and ``BenchmarkError``.
     """
     require_measurable(
         options,
@@ -117,8 +122,8 @@ def writing_experiments(experiments: Sequence[str]) -> list[str]:
     return [name for name in select_experiments(experiments) if EXPERIMENTS[name].WRITES]
 
 
-def estimate_seconds(options: Options, experiments: Sequence[str]) -> float:
-    return sum(EXPERIMENTS[name].estimate_seconds(options) for name in select_experiments(experiments))
+def estimate_run_seconds(options: Options, experiments: Sequence[str]) -> float:
+    return sum(estimate_seconds(name, options) for name in select_experiments(experiments))
 
 
 def require_own_database(*, may_write_anywhere: bool) -> None:

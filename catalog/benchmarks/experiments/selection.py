@@ -16,7 +16,7 @@ from catalog.benchmarks.experiments.stampede import experiment as stampede
 from catalog.benchmarks.experiments.throughput import experiment as throughput
 from catalog.benchmarks.figures.results import ExperimentResult, Table
 from catalog.benchmarks.figures.sentences import group_warnings, method_of
-from catalog.benchmarks.options import Options
+from catalog.benchmarks.options import Options, Scale
 from catalog.options import InvalidOption
 
 
@@ -26,9 +26,8 @@ class Experiment(Protocol):
     QUESTION: str
     # Whether it writes scratch rows to the database.
     WRITES: bool
-
-    def estimate_seconds(self, options: Options) -> float:
-        """About how long it takes, for the progress bar."""
+    # About how long it takes, for the progress bar.
+    SECONDS_PER_STRATEGY: Scale[float]
 
     def measure(self, options: Options) -> ExperimentResult:
         """Leaves the database and Redis as it found them. Raises ``BenchmarkError``."""
@@ -62,9 +61,15 @@ def select_experiments(names: Sequence[str]) -> list[str]:
     return [name for name in EXPERIMENTS if name in wanted]
 
 
+def estimate_seconds(name: str, options: Options) -> float:
+    return EXPERIMENTS[name].SECONDS_PER_STRATEGY.at(options.effort) * len(options.strategies)
+
+
 def measure(name: str, options: Options) -> ExperimentResult:
-    """Raises ``BenchmarkError``."""
-    return presented(EXPERIMENTS[name].measure(options))
+    """Calls ``on_progress`` with parts of the estimated seconds. Raises ``BenchmarkError``."""
+    seconds = estimate_seconds(name, options)
+    given = options.reporting_to(lambda share: options.on_progress(share * seconds))
+    return presented(EXPERIMENTS[name].measure(given))
 
 
 def presented(result: ExperimentResult) -> ExperimentResult:

@@ -19,7 +19,12 @@ from catalog.benchmarks.report.destinations import output_file, report_folder
 from catalog.benchmarks.report.export import read_run, to_csv, to_json
 from catalog.benchmarks.report.markdown import render_markdown
 from catalog.benchmarks.report.text import render_text
-from catalog.benchmarks.run import estimate_seconds, require_measurable, run_benchmark, writing_experiments
+from catalog.benchmarks.run import (
+    estimate_run_seconds,
+    require_measurable,
+    run_benchmark,
+    writing_experiments,
+)
 from catalog.benchmarks.sandbox.leftovers import remove_leftovers
 from catalog.benchmarks.sandbox.run_lock import PREFIX
 from catalog.benchmarks.strategies.registry import select_strategies
@@ -140,7 +145,7 @@ class Command(CatalogCommand):
             for line in removed:
                 self.stderr.write(line, style_func=str)
             self._announce(experiments)
-        total = estimate_seconds(options, experiments)
+        total = estimate_run_seconds(options, experiments)
         with self.progress("Measuring", total, verbosity=verbosity, counts=False) as advance:
             options = options.reporting_to(advance)
             try:

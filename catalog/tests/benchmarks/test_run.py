@@ -21,7 +21,7 @@ from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.experiments.selection import DEFAULT_EXPERIMENTS, EXPERIMENTS, select_experiments
 from catalog.benchmarks.figures.results import Run
 from catalog.benchmarks.options import Effort, Options
-from catalog.benchmarks.run import LOCAL_HOSTS, estimate_seconds, require_own_database, run_benchmark
+from catalog.benchmarks.run import LOCAL_HOSTS, estimate_run_seconds, require_own_database, run_benchmark
 from catalog.benchmarks.sandbox.isolation import empty_cache
 from catalog.benchmarks.strategies.registry import (
     READ_CACHE,
@@ -174,7 +174,7 @@ def test_progress_adds_up_to_the_estimate() -> None:
 
     bench(*DEFAULT_EXPERIMENTS, on_progress=done.append)
 
-    assert sum(done) == pytest.approx(estimate_seconds(quick(), DEFAULT_EXPERIMENTS))
+    assert sum(done) == pytest.approx(estimate_run_seconds(quick(), DEFAULT_EXPERIMENTS))
 
 
 def test_uncached_is_part_of_every_selection() -> None:

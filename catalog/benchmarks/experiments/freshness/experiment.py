@@ -23,15 +23,11 @@ from catalog.benchmarks.strategies.registry import UNCACHED
 
 QUESTION = "How often is an answer stale?"
 WRITES = True
+SECONDS_PER_STRATEGY = Scale(quick=7.0, normal=14.0, thorough=34.0)
 
 SECONDS = Scale(quick=3.0, normal=10.0, thorough=30.0)
-STARTING_SECONDS = 4.0
 CASE = "freshness"
 MILLION = 1_000_000
-
-
-def estimate_seconds(options: Options) -> float:
-    return len(options.strategies) * (SECONDS.at(options.effort) + STARTING_SECONDS)
 
 
 def measure(options: Options) -> ExperimentResult:
@@ -39,7 +35,7 @@ def measure(options: Options) -> ExperimentResult:
     results = []
     for strategy in options.strategies:
         results.append(soak(strategy, seconds=seconds, seed=options.seed))
-        options.on_progress(seconds + STARTING_SECONDS)
+        options.on_progress(1 / len(options.strategies))
     return ExperimentResult(
         experiment="freshness",
         parameters={"seconds": seconds, "readers": READERS, "writers": WRITERS, "workers": WORKERS},

@@ -27,8 +27,6 @@ from catalog.models import Product
 ROUNDS = Scale(quick=4, normal=5, thorough=3)
 # Several saves for one fill, as long as a save keeps the keys, because filling takes longer than saving.
 SAVES_PER_ROUND = 5
-SECONDS_PER_KEY = 12e-6
-SECONDS_PER_ROUND = 0.04
 # An entry in Redis's hash tables of the keys and of their expiry times.
 BYTES_OF_TABLES_PER_KEY = 100
 # How much of the machine's free memory the keys may take.
@@ -80,18 +78,10 @@ class KeyResult:
     warnings: tuple[str, ...]
 
 
-def estimate_seconds(options: Options, size: int) -> float:
-    return len(options.strategies) * ROUNDS.at(options.effort) * _fill_seconds(size)
-
-
-def _fill_seconds(size: int) -> float:
-    return SECONDS_PER_ROUND + size * SECONDS_PER_KEY
-
-
 def measure_keys(options: Options, sizes: Sequence[int]) -> KeyResult:
     """Within ``isolated_cache()``. Raises ``BenchmarkError``."""
     if reason := missing_server():
-        options.on_progress(sum(estimate_seconds(options, size) for size in sizes))
+        options.on_progress(1)
         unknown = {strategy.name: True for strategy in options.strategies}
         warning = f"The growth with keys was left out: {reason}"
         return KeyResult(findings={}, invalidates=unknown, warnings=(warning,))
@@ -102,10 +92,11 @@ def measure_keys(options: Options, sizes: Sequence[int]) -> KeyResult:
         warnings += [_not_copied(each) for each in candidates if each not in subjects]
         findings = {size: {each.strategy.name: KeyFindings() for each in subjects} for size in fitting}
         pairs = [(size, subject) for size in fitting for subject in subjects]
-        for order in options.shuffled(pairs, rounds=ROUNDS.at(options.effort)):
+        rounds = ROUNDS.at(options.effort)
+        for order in options.shuffled(pairs, rounds=rounds):
             for size, subject in order:
                 _measure_once(subject, size, server, findings[size][subject.strategy.name])
-                options.on_progress(_fill_seconds(size))
+                options.on_progress(size / (rounds * len(subjects) * sum(fitting)))
     return KeyResult(
         findings=findings,
         invalidates={each.strategy.name: each.invalidates for each in candidates},

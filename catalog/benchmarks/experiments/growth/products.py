@@ -16,10 +16,8 @@ from catalog.benchmarks.experiments.growth.databases import (
 )
 from catalog.benchmarks.experiments.growth.turns import (
     HIT,
-    HITS_PER_TURN,
     MISS,
     WRITE,
-    WRITES_PER_TURN,
     Task,
     Times,
     Turns,
@@ -27,18 +25,14 @@ from catalog.benchmarks.experiments.growth.turns import (
 )
 from catalog.benchmarks.figures.units import say
 from catalog.benchmarks.options import Options, Scale
-from catalog.benchmarks.processes.children import STARTING_PATIENCE_SECONDS, Child, running_child
+from catalog.benchmarks.processes.children import Child, running_child
 
 TURNS = Scale(quick=8, normal=20, thorough=40)
-STARTING_SECONDS = 1.5
-SECONDS_PER_PRODUCT = 90e-6
-SECONDS_PER_REQUEST = 0.0025
-# A miss counts all products, so its time depends on their number.
-SECONDS_PER_REQUEST_AND_PRODUCT = 30e-9
 # The size of a product with its tags and index entries, plus half of it for the write-ahead log.
 BYTES_PER_PRODUCT = 1_000
-# A process that takes this many times its estimate counts as hanging.
-PATIENCE_TIMES = 20
+# A process that takes longer to fill its database, or for a turn, counts as hanging.
+FILLING_PATIENCE_SECONDS = 3600
+TURN_PATIENCE_SECONDS = 600
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +43,6 @@ class ProductTimes:
     warnings: tuple[str, ...] = ()
 
 
-def estimate_seconds(options: Options, sizes: Sequence[int]) -> float:
-    starting = sum(map(_starting_seconds, sizes))
-    return starting + (1 + TURNS.at(options.effort)) * sum(_turn_seconds(options, size) for size in sizes)
-
-
 def measure_products(options: Options, sizes: Sequence[int]) -> ProductTimes:
     """Each size has a process and a scratch database, which take turns. Raises ``BenchmarkError``."""
     fitting, warnings = _fitting(sizes)
@@ -62,14 +51,14 @@ def measure_products(options: Options, sizes: Sequence[int]) -> ProductTimes:
             databases = {size: stack.enter_context(scratch_database()) for size in fitting}
         except NoScratchDatabase as error:
             warning = f"The growth with products was left out: no scratch schema can be used: {error}"
+            options.on_progress(1)
             return ProductTimes(warnings=(warning,))
         children = {
             size: stack.enter_context(_running_child(options, size, database))
             for size, database in databases.items()
         }
-        for size, child in children.items():
-            child.wait_until_ready(timeout_seconds=_patience_seconds(_starting_seconds(size)))
-            options.on_progress(_starting_seconds(size))
+        for child in children.values():
+            child.wait_until_ready(timeout_seconds=FILLING_PATIENCE_SECONDS)
         times = _take_turns(options, children)
     return ProductTimes(times=times, warnings=warnings)
 
@@ -80,14 +69,15 @@ def _take_turns(options: Options, children: Mapping[int, Child[Turns]]) -> dict[
     times: dict[int, dict[str, Times]] = {
         size: {what: {name: [] for name in names} for what in (HIT, MISS, WRITE)} for size in children
     }
-    for number, order in enumerate(options.shuffled(list(children), rounds=1 + TURNS.at(options.effort))):
+    rounds = 1 + TURNS.at(options.effort)
+    for number, order in enumerate(options.shuffled(list(children), rounds=rounds)):
         for size in order:
             turn = children[size].ask(Turns.take)
             # The first turn is a warm-up.
             for what, by_strategy in turn.items() if number else ():
                 for name, values in by_strategy.items():
                     times[size][what][name] += values
-            options.on_progress(_turn_seconds(options, size))
+            options.on_progress(1 / (rounds * len(order)))
     return times
 
 
@@ -101,9 +91,8 @@ def _running_child(
         # A wait that is as long in a small catalogue as in a large one would hide the growth.
         "SIMULATED_LATENCY_SECONDS": "0",
     }
-    patience_seconds = _patience_seconds(_turn_seconds(options, size))
     return running_child(
-        partial(taking_turns, task), environment=environment, patience_seconds=patience_seconds
+        partial(taking_turns, task), environment=environment, patience_seconds=TURN_PATIENCE_SECONDS
     )
 
 
@@ -118,20 +107,3 @@ def _fitting(sizes: Sequence[int]) -> tuple[list[int], tuple[str, ...]]:
         f"{say(free, 'bytes')} and they need {say(needed[len(fitting)], 'bytes')}. Set TMPDIR to another."
     )
     return fitting, (warning,)
-
-
-def _starting_seconds(size: int) -> float:
-    return STARTING_SECONDS + size * SECONDS_PER_PRODUCT
-
-
-def _patience_seconds(estimated: float) -> float:
-    """How long to wait for what takes so long on an ordinary machine. All processes start together."""
-    return STARTING_PATIENCE_SECONDS + PATIENCE_TIMES * estimated
-
-
-def _turn_seconds(options: Options, size: int) -> float:
-    """A write needs a miss before it, and the hits of ``uncached`` are misses."""
-    misses = 1 + WRITES_PER_TURN
-    requests = len(options.strategies) * (misses + HITS_PER_TURN + WRITES_PER_TURN)
-    counted = len(options.strategies) * misses + HITS_PER_TURN
-    return requests * SECONDS_PER_REQUEST + counted * size * SECONDS_PER_REQUEST_AND_PRODUCT

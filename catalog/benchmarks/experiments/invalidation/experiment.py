@@ -43,14 +43,12 @@ from readcache.wording import counted
 
 QUESTION = "Which writes does a cache notice, and at what price?"
 WRITES = True
+SECONDS_PER_STRATEGY = Scale(quick=6.0, normal=8.0, thorough=20.0)
 
 # How often each write is timed. The races end the same way each time.
 ROUNDS = Scale(quick=5, normal=8, thorough=30)
-STARTING_SECONDS = 2.0
 # For one kind and one strategy. With a million keys in Redis, each write of the textbook takes seconds.
 MOST_SECONDS = 1.0
-SECONDS_PER_ROUND = 0.015
-SECONDS_PER_CHECK = 0.1
 # The case of the totals.
 CASE = "invalidation"
 
@@ -78,19 +76,14 @@ class Finding:
         return self.stale_races > 0
 
 
-def estimate_seconds(options: Options) -> float:
-    strategies = _measurable(options)
-    caches = sum(strategy.caches for strategy in strategies)
-    timing = len(strategies) * ROUNDS.at(options.effort) * SECONDS_PER_ROUND
-    return STARTING_SECONDS + len(KINDS) * (timing + caches * SECONDS_PER_CHECK)
-
-
 def measure(options: Options) -> ExperimentResult:
     strategies = _measurable(options)
     left_out = [each for each in options.strategies if each not in strategies]
     with opened_bench() as bench:
-        options.on_progress(STARTING_SECONDS)
-        findings = [finding for kind in KINDS for finding in _examine(bench, kind, strategies, options)]
+        findings = []
+        for kind in KINDS:
+            findings += _examine(bench, kind, strategies, options)
+            options.on_progress(1 / len(KINDS))
     return ExperimentResult(
         experiment="invalidation",
         parameters={"kinds": len(KINDS), "rounds": ROUNDS.at(options.effort), "races": len(RACES)},
@@ -120,7 +113,7 @@ def _measurable(options: Options) -> list[Strategy]:
 
 def _examine(bench: Bench, kind: Kind, strategies: Sequence[Strategy], options: Options) -> list[Finding]:
     # The checks come first, so that no timed write includes the imports of a first write.
-    checked = {strategy.name: _check(bench, strategy, kind, options) for strategy in strategies}
+    checked = {strategy.name: _check(bench, strategy, kind) for strategy in strategies}
     rounds = ROUNDS.at(options.effort)
     targets = iter(bench.make_targets(rounds * len(strategies)))
     seconds: dict[str, list[float]] = {strategy.name: [] for strategy in strategies}
@@ -130,14 +123,13 @@ def _examine(bench: Bench, kind: Kind, strategies: Sequence[Strategy], options: 
             if sum(times) < MOST_SECONDS:
                 with bench.only_invalidation_of(strategy):
                     times.append(trials.time_write(bench, strategy, kind, next(targets)))
-            options.on_progress(SECONDS_PER_ROUND)
     return [
         Finding(strategy=name, kind=kind.name, pages=pages, stale_races=races, seconds=tuple(seconds[name]))
         for name, (pages, races) in checked.items()
     ]
 
 
-def _check(bench: Bench, strategy: Strategy, kind: Kind, options: Options) -> tuple[dict[Page, bool], int]:
+def _check(bench: Bench, strategy: Strategy, kind: Kind) -> tuple[dict[Page, bool], int]:
     """Whether each page is stale after the write alone, and how many races end with a stale page."""
     if not strategy.caches:
         # It is the strategy that the others are compared with.
@@ -146,7 +138,6 @@ def _check(bench: Bench, strategy: Strategy, kind: Kind, options: Options) -> tu
     with bench.only_invalidation_of(strategy):
         pages = trials.find_stale_pages(bench, strategy, kind, alone)
         lost = [race(bench, strategy, kind, target) for race, target in zip(RACES, overlapped, strict=True)]
-    options.on_progress(SECONDS_PER_CHECK)
     return pages, sum(lost)
 
 

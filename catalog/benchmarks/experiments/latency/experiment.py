@@ -32,14 +32,12 @@ from readcache.wording import counted
 
 QUESTION = "How fast are repeat requests?"
 WRITES = False
+SECONDS_PER_STRATEGY = Scale(quick=1.1, normal=2.5, thorough=12.0)
 
 REQUESTS = Scale(quick=100, normal=200, thorough=1000)
 MIX_REQUESTS = Scale(quick=150, normal=400, thorough=2000)
 WARMUP = 20
 COLD_ROUNDS = Scale(quick=6, normal=10, thorough=30)
-# One request of every strategy and floor on an ordinary machine.
-SECONDS_PER_ROUND = 0.015
-SECONDS_PER_COLD_ROUND = 0.075
 
 UNSTABLE_STDEV_SHARE = 0.1
 OUTLIER_TIMES_MEDIAN = 10
@@ -47,11 +45,6 @@ COLD, HIT, MIX = "cold", "hit", "mix"
 TIME = "time"
 
 Times = dict[str, list[float]]  # seconds by strategy
-
-
-def estimate_seconds(options: Options) -> float:
-    rounds = _warmup(options) + _requests(options) + MIX_REQUESTS.at(options.effort)
-    return rounds * SECONDS_PER_ROUND + COLD_ROUNDS.at(options.effort) * SECONDS_PER_COLD_ROUND
 
 
 def measure(options: Options) -> ExperimentResult:
@@ -152,7 +145,7 @@ def _time(
             requester.prepare_floor(path)
         for strategy in order:
             times[strategy.name].append(requester.time(strategy, path) / NANOSECONDS)
-        options.on_progress(SECONDS_PER_COLD_ROUND if is_cold else SECONDS_PER_ROUND)
+        options.on_progress(1 / _rounds(options))
     return times
 
 
@@ -219,3 +212,9 @@ def _requests(options: Options) -> int:
 
 def _warmup(options: Options) -> int:
     return WARMUP if options.warmup is None else options.warmup
+
+
+def _rounds(options: Options) -> int:
+    """How often every strategy has a turn, in all cases."""
+    effort = options.effort
+    return COLD_ROUNDS.at(effort) + _warmup(options) + _requests(options) + MIX_REQUESTS.at(effort)

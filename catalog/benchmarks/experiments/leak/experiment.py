@@ -26,16 +26,16 @@ from catalog.benchmarks.clients.in_process import Requester
 from catalog.benchmarks.experiments.leak.disclosures import FAULTS, Disclosure, ask_in_turn, faults_of
 from catalog.benchmarks.figures.results import Cell, ExperimentResult, Figure, Table
 from catalog.benchmarks.figures.tables import tabulate
-from catalog.benchmarks.options import Options
+from catalog.benchmarks.options import Options, Scale
 from catalog.benchmarks.sandbox.accounts import VISITOR, Account, scratch_accounts
 from catalog.benchmarks.sandbox.isolation import empty_cache
 from catalog.benchmarks.sandbox.rows import scratch_rows
 
 QUESTION = "Can one account see another account's page?"
 WRITES = True
+SECONDS_PER_STRATEGY = Scale(quick=1.5, normal=1.5, thorough=1.5)
 
 ACCEPT = {"html": "text/html", "json": "application/json"}
-SECONDS_PER_STRATEGY = 1.5
 # Visitor, user and admin make six ordered pairs, and two of them can log out.
 ORDERS = 8
 AFTER_LOGOUT = "logout"
@@ -71,17 +71,13 @@ class Visit:
     then: Answers
 
 
-def estimate_seconds(options: Options) -> float:
-    return len(options.strategies) * SECONDS_PER_STRATEGY
-
-
 def measure(options: Options) -> ExperimentResult:
     visits = []
     with scratch_rows(1) as rows, scratch_accounts() as accounts, Requester() as requester:
         paths = ("/products/", rows.detail_path(), "/products/stats/")
         for order in orders(accounts):
             visits.append(_visit(order, options, requester, paths, accounts))
-            options.on_progress(estimate_seconds(options) / (ORDERS * len(ACCEPT)))
+            options.on_progress(1 / (ORDERS * len(ACCEPT)))
     leaks = list(find_leaks(visits))
     figures = [figure for strategy in options.strategies for figure in _figures(strategy.name, visits, leaks)]
     return ExperimentResult(

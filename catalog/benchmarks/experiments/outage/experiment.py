@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from catalog.benchmarks.experiments.outage.cases import CASES, HUNG, Timing, observe
+from catalog.benchmarks.experiments.outage.cases import CASES, Timing, observe
 from catalog.benchmarks.experiments.outage.observations import Observation
 from catalog.benchmarks.experiments.outage.requests import Request
 from catalog.benchmarks.experiments.outage.sites import running_sites
@@ -31,34 +31,29 @@ from catalog.benchmarks.sandbox.isolation import garbage_collector_off
 
 QUESTION = "What happens when Redis refuses connections, hangs or restarts?"
 WRITES = True
+SECONDS_PER_STRATEGY = Scale(quick=4.4, normal=7.0, thorough=17.5)
 
 TIMING = Scale(
     quick=Timing(outage=1.5, longest_outage=4.5, recovery=1.6, longest_recovery=4),
     normal=Timing(outage=3, longest_outage=8, recovery=3, longest_recovery=8),
     thorough=Timing(outage=10, longest_outage=15, recovery=10, longest_recovery=15),
 )
-STARTING_SECONDS_PER_STRATEGY = 1.0
 TIME = "time"
 # Requests and saves that take longer are marked as faults. Users notice a tenth of it.
 LONG_SECONDS = 1.0
 
 
-def estimate_seconds(options: Options) -> float:
-    return _starting_seconds(options) + sum(_case_seconds(options, case) for case in CASES)
-
-
 def measure(options: Options) -> ExperimentResult:
     if reason := missing_server():
-        options.on_progress(estimate_seconds(options))
+        options.on_progress(1)
         warning = f"outage was skipped: {reason}"
         return ExperimentResult(experiment="outage", parameters={}, figures=(), warnings=(warning,))
     timing = TIMING.at(options.effort)
     observations: list[Observation] = []
     with garbage_collector_off(), running_sites(options.strategies) as (redis, sites):
-        options.on_progress(_starting_seconds(options))
         for number, case in enumerate(CASES, start=1):
             observations += observe(case, redis, sites, timing, stock=100 * number)
-            options.on_progress(_case_seconds(options, case))
+            options.on_progress(1 / len(CASES))
     return sum_up(observations, timing, seed=options.seed)
 
 
@@ -118,17 +113,6 @@ SAVES_LEGEND = (
     "to the first answer from the cache. stale answers: those to requests after the save that do not show "
     "it. last after: from the return of Redis to the last stale answer."
 )
-
-
-def _case_seconds(options: Options, case: str) -> float:
-    timing = TIMING.at(options.effort)
-    # The hang lasts until the save has ended, which may wait for Redis, or until the limit.
-    outage = timing.longest_outage if case == HUNG else timing.outage
-    return timing.steady + outage + timing.recovery
-
-
-def _starting_seconds(options: Options) -> float:
-    return len(options.strategies) * STARTING_SECONDS_PER_STRATEGY
 
 
 def _figures(seen: Observation, seed: int) -> Iterator[Figure]:

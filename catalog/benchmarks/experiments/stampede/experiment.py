@@ -39,6 +39,7 @@ from readcache.wording import counted
 
 QUESTION = "What does a cold page cost under load?"
 WRITES = False
+SECONDS_PER_STRATEGY = Scale(quick=2.8, normal=6.3, thorough=16.0)
 
 REQUESTS = 50
 WORKERS = 4
@@ -47,8 +48,6 @@ THREADS_PER_WORKER = 13
 LATENCY_SECONDS = 0.2
 ROUNDS = Scale(quick=3, normal=10, thorough=30)
 WARMUP_ROUNDS = 1
-STARTING_SECONDS = 3.0
-SECONDS_PER_ROUND = 0.5
 CASE = "stampede"
 
 
@@ -82,21 +81,15 @@ class Tally:
             self.complaints.append(complaint())
 
 
-def estimate_seconds(options: Options) -> float:
-    rounds = WARMUP_ROUNDS + ROUNDS.at(options.effort)
-    return STARTING_SECONDS + len(options.strategies) * rounds * SECONDS_PER_ROUND
-
-
 def measure(options: Options) -> ExperimentResult:
     reason = _lacks_connections(options)
     if reason:
-        options.on_progress(estimate_seconds(options))
+        options.on_progress(1)
         return ExperimentResult(experiment="stampede", parameters={}, figures=(), warnings=(reason,))
     tallies = {strategy.name: Tally() for strategy in options.strategies}
     with _servers(options) as servers, garbage_collector_off():
         for strategy in options.strategies:
             wait_until_ready(servers[strategy.name], strategy.url(options.path))
-        options.on_progress(STARTING_SECONDS)
         # In the warm-up rounds, which do not count, every worker starts up.
         rounds = WARMUP_ROUNDS + ROUNDS.at(options.effort)
         for number, order in enumerate(options.shuffled(options.strategies, rounds=rounds)):
@@ -107,7 +100,7 @@ def measure(options: Options) -> ExperimentResult:
                 burst = send_burst(server, strategy.url(options.path), REQUESTS)
                 if number >= WARMUP_ROUNDS:
                     tallies[strategy.name].add(burst, complaint=server.process.last_words)
-                options.on_progress(SECONDS_PER_ROUND)
+                options.on_progress(1 / (rounds * len(order)))
     return _result(options, tallies)
 
 

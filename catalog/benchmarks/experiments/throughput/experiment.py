@@ -32,7 +32,7 @@ from typing import Any
 from catalog.benchmarks.clients.http import HTTPClient, get_ok, wait_until_ready
 from catalog.benchmarks.clients.in_process import Requester, other_body, with_common_links
 from catalog.benchmarks.experiments.throughput.generator import running_load_generator
-from catalog.benchmarks.experiments.throughput.rounds import WARM_UP_SECONDS, Rounds, Setting, turn_seconds
+from catalog.benchmarks.experiments.throughput.rounds import Rounds, Setting
 from catalog.benchmarks.experiments.throughput.summary import (
     ARRIVALS,
     ERRORS,
@@ -55,26 +55,18 @@ from catalog.benchmarks.strategies.registry import FLOOR, FLOORS, UNCACHED, Stra
 
 QUESTION = "How many requests does a real server answer?"
 WRITES = False
+SECONDS_PER_STRATEGY = Scale(quick=4.5, normal=36.0, thorough=115.0)
 
 CLIENTS = Scale(quick=(8,), normal=(2, 8, 32), thorough=(1, 2, 8, 32))
 CLOSED_ROUNDS = Scale(quick=6, normal=6, thorough=7)
 CLOSED_SECONDS = Scale(quick=0.14, normal=0.3, thorough=0.6)
 OPEN_ROUNDS = Scale(quick=3, normal=3, thorough=5)
 OPEN_SECONDS = Scale(quick=0.2, normal=0.4, thorough=0.8)
-STARTING_SECONDS = 3.0
 # The rate of the open loop, as a share of the highest rate of the closed loop.
 OPEN_SHARE = 0.5
 # Every run measures this setting, whatever its effort.
 HEADLINE = Setting(workers=2, clients=8)
 MAX_WORKERS = 8
-
-
-def estimate_seconds(options: Options) -> float:
-    warm_up = len(_worker_counts(options.effort)) * len(_strategies(options)) * turn_seconds(WARM_UP_SECONDS)
-    closed = CLOSED_ROUNDS.at(options.effort) * turn_seconds(CLOSED_SECONDS.at(options.effort))
-    opened = OPEN_ROUNDS.at(options.effort) * turn_seconds(OPEN_SECONDS.at(options.effort))
-    turns = len(_settings(options.effort)) * len(_strategies(options))
-    return STARTING_SECONDS + warm_up + turns * (closed + opened)
 
 
 def measure(options: Options) -> ExperimentResult:
@@ -90,7 +82,6 @@ def measure(options: Options) -> ExperimentResult:
         generator = stack.enter_context(running_load_generator())
         for of_workers in servers.values():
             require_equal_answers(of_workers, strategies, options.path)
-        options.on_progress(STARTING_SECONDS)
         rounds = Rounds(
             generator=generator,
             servers=servers,
@@ -98,7 +89,7 @@ def measure(options: Options) -> ExperimentResult:
             settings=_settings(options.effort),
             path=options.path,
             seed=options.seed,
-            on_progress=options.on_progress,
+            on_turn=lambda: options.on_progress(1 / _turns(options)),
         )
         rounds.warm_up()
         all_turns = _load(rounds, options)
@@ -151,6 +142,14 @@ def _settings(effort: Effort) -> list[Setting]:
         for workers in _worker_counts(effort)
         for clients in CLIENTS.at(effort)
     ]
+
+
+def _turns(options: Options) -> int:
+    """How many turns of load there are, with those that warm the servers up."""
+    effort = options.effort
+    rounds = CLOSED_ROUNDS.at(effort) + OPEN_ROUNDS.at(effort)
+    turns = len(_worker_counts(effort)) + len(_settings(effort)) * rounds
+    return turns * len(_strategies(options))
 
 
 def _strategies(options: Options) -> tuple[Strategy, ...]:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from catalog.benchmarks.experiments.throughput.generator import HEAD_START_SECONDS, LoadGenerator, Outcome
+from catalog.benchmarks.experiments.throughput.generator import LoadGenerator, Outcome
 from catalog.benchmarks.processes.servers import Server
 from catalog.benchmarks.strategies.registry import Strategy
 
@@ -45,7 +45,7 @@ class Rounds:
     settings: Sequence[Setting]
     path: str
     seed: int
-    on_progress: Callable[[float], None]
+    on_turn: Callable[[], object]
 
     def warm_up(self) -> None:
         """With more clients than workers, so that every worker gets requests."""
@@ -53,7 +53,7 @@ class Rounds:
             for strategy in self.strategies:
                 setting = Setting(workers=workers, clients=4 * workers)
                 self._load(strategy, setting, seconds=WARM_UP_SECONDS)
-                self.on_progress(turn_seconds(WARM_UP_SECONDS))
+                self.on_turn()
 
     def closed(self, *, rounds: int, seconds: float) -> Outcomes:
         """The outcomes by strategy and case, one for each round."""
@@ -75,7 +75,7 @@ class Rounds:
                     if rate != 0:
                         outcome = self._load(strategy, setting, seconds=seconds, rate=rate)
                         outcomes[strategy.name, setting.case].append(outcome)
-                    self.on_progress(turn_seconds(seconds))
+                    self.on_turn()
         return outcomes
 
     def _load(
@@ -93,8 +93,3 @@ class Rounds:
         if server.process.has_ended():
             raise server.process.failed()
         return outcome
-
-
-def turn_seconds(seconds: float) -> float:
-    """About how long one turn with a window of so many seconds takes, including the last responses."""
-    return HEAD_START_SECONDS + LEAD_SECONDS + seconds + 0.03

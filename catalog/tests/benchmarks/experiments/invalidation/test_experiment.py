@@ -335,11 +335,10 @@ def test_the_tables_have_a_row_for_each_kind_and_mark_stale_pages(choose: Callab
     assert all(float(cell.text) > 0 for row in price.rows for cell in row[1:])
 
 
-def test_the_progress_adds_up_to_the_estimate(choose: Callable[..., None]) -> None:
+def test_each_kind_of_write_is_the_same_share_of_the_progress(choose: Callable[..., None]) -> None:
     choose("update", "save")
     done: list[float] = []
 
     measure(TEXTBOOK, READ_CACHE, on_progress=done.append)
 
-    options = Options(strategies=(UNCACHED, TEXTBOOK, READ_CACHE), effort=Effort.QUICK)
-    assert sum(done) == pytest.approx(experiment.estimate_seconds(options))
+    assert done == [0.5, 0.5]

@@ -72,7 +72,7 @@ def test_a_cold_page_is_computed_by_each_request_of_the_textbook_and_once_by_the
     assert textbook.endswith("a STAMPEDE")
     assert read_cache.endswith("was computed once each time")
     assert twice.endswith("was computed 2 times: a STAMPEDE")
-    assert sum(done) == pytest.approx(experiment.estimate_seconds(options))
+    assert sum(done) == pytest.approx(1)
     assert children() <= before
     assert redis.keys() == []
     assert read_redis.keys() == [b"precious"]
@@ -290,7 +290,7 @@ def test_the_experiment_is_skipped_if_the_database_has_too_few_connections(
         "Raise max_connections in postgresql.conf, or close other programs."
     )
     assert experiment.tables(result) == []
-    assert sum(done) == experiment.estimate_seconds(options)
+    assert done == [1]
 
 
 @pytest.mark.parametrize(("free", "spare"), [(103, "103"), (0, "0"), (-2, "0")])

@@ -1,19 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from catalog.benchmarks.errors import BenchmarkError
-from catalog.benchmarks.experiments.throughput.generator import HEAD_START_SECONDS
-from catalog.benchmarks.experiments.throughput.rounds import (
-    LEAD_SECONDS,
-    WARM_UP_SECONDS,
-    Rounds,
-    Setting,
-    turn_seconds,
-)
+from catalog.benchmarks.experiments.throughput.rounds import LEAD_SECONDS, WARM_UP_SECONDS, Rounds, Setting
 from catalog.benchmarks.strategies.registry import READ_CACHE, TEXTBOOK, UNCACHED
 
 STRATEGIES = (UNCACHED, TEXTBOOK, READ_CACHE)
@@ -42,7 +37,9 @@ def server(port: int, *, exit_code: int | None = None) -> Any:
     return SimpleNamespace(port=port, process=process)
 
 
-def new_rounds(*, seed: int = 0, exit_code: int | None = None, done: list[float] | None = None) -> Any:
+def new_rounds(
+    *, seed: int = 0, exit_code: int | None = None, on_turn: Callable[[], object] = lambda: None
+) -> Any:
     generator: Any = RecordingGenerator()
     return Rounds(
         generator=generator,
@@ -56,7 +53,7 @@ def new_rounds(*, seed: int = 0, exit_code: int | None = None, done: list[float]
         settings=SETTINGS,
         path="/products/",
         seed=seed,
-        on_progress=(done if done is not None else []).append,
+        on_turn=on_turn,
     )
 
 
@@ -119,20 +116,16 @@ def test_an_open_loop_leaves_out_a_strategy_with_the_rate_zero() -> None:
 
 
 def test_the_warm_up_has_more_clients_than_workers_in_every_strategy() -> None:
-    done: list[float] = []
-    rounds = new_rounds(done=done)
+    turns = count()
+    rounds = new_rounds(on_turn=lambda: next(turns))
 
     rounds.warm_up()
 
     assert sorted((port, clients) for port, _, clients, _ in rounds.generator.loads) == [
         (1001, 4), (1001, 4), (1001, 4), (1002, 8), (1002, 8), (1002, 8)
     ]  # fmt: skip
-    assert done == [turn_seconds(WARM_UP_SECONDS)] * 6
-
-
-def test_a_turn_takes_longer_than_its_window_and_what_comes_before_it() -> None:
-    assert turn_seconds(0.5) - turn_seconds(0.2) == pytest.approx(0.3)
-    assert HEAD_START_SECONDS + LEAD_SECONDS < turn_seconds(0) < 0.2
+    assert rounds.generator.seconds == {(WARM_UP_SECONDS, LEAD_SECONDS)}
+    assert next(turns) == 6
 
 
 def test_a_server_that_has_ended_ends_the_measurement() -> None:
@@ -141,7 +134,7 @@ def test_a_server_that_has_ended_ends_the_measurement() -> None:
 
 
 def test_a_turn_that_is_left_out_counts_as_progress() -> None:
-    done: list[float] = []
-    new_rounds(done=done).open(rounds=2, seconds=0.1, rate_of=lambda _, __: 0)
+    turns = count()
+    new_rounds(on_turn=lambda: next(turns)).open(rounds=2, seconds=0.1, rate_of=lambda _, __: 0)
 
-    assert len(done) == 2 * len(STRATEGIES) * len(SETTINGS)
+    assert next(turns) == 2 * len(STRATEGIES) * len(SETTINGS)
