@@ -58,7 +58,7 @@ def compare_runs(old: Run, new: Run) -> list[Change]:
 def differences(old: Run, new: Run) -> list[str]:
     """The reasons, one sentence each, to doubt that a change comes from the code."""
     found = []
-    before, now = _conditions(old), _conditions(new)
+    before, now = old.conditions, new.conditions
     names = [name for name in dict.fromkeys([*before, *now]) if before.get(name) != now.get(name)]
     if names:
         differ = (f"{name} {before.get(name, 'none')} then, {now.get(name, 'none')} now" for name in names)
@@ -71,13 +71,6 @@ def differences(old: Run, new: Run) -> list[str]:
         reason = "the older run lacks it or did it with other parameters"
         found.append(f"Not compared, because {reason}: {', '.join(others)}.")
     return found
-
-
-def _conditions(run: Run) -> dict[str, object]:
-    where = run.environment
-    latency = f"{run.simulated_latency_seconds:g} s"
-    chosen = {"products": run.products, "path": run.path, "database slowed by": latency}
-    return {**chosen, "CPU": where.cpu, "cores": where.cores, "system": where.system, **where.versions}
 
 
 def comparison_result(changes: Sequence[Change]) -> ExperimentResult:

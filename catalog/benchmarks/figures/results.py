@@ -151,3 +151,11 @@ class Run:
     strategies: tuple[MeasuredStrategy, ...]
     experiments: tuple[ExperimentResult, ...]
     changes: tuple[Change, ...] | None = None
+
+    @property
+    def conditions(self) -> dict[str, object]:
+        """What two runs must have in common for their times to be compared, by the name that is shown."""
+        where = self.environment
+        latency = f"{self.simulated_latency_seconds:g} s"
+        chosen = {"products": self.products, "path": self.path, "database slowed by": latency}
+        return {**chosen, "CPU": where.cpu, "cores": where.cores, "system": where.system, **where.versions}

@@ -34,7 +34,7 @@ def render_page(run: Run, charts: Mapping[str, Sequence[DrawnChart]]) -> str:
         "overview": _figures(charts[OVERVIEW]),
         "sections": [_section(result, charts.get(result.experiment, ())) for result in results],
         "legend": legend_of_signs(results),
-        "environment": _environment(run),
+        "environment": {"effort": run.effort, "seed": run.seed, **run.conditions},
         "command": command_of(run),
         "style": mark_safe(_style()),  # noqa: S308 - made of this package's own files
     }
@@ -88,21 +88,6 @@ def _table(table: Table) -> Mapping[str, Any]:
     ]
     heads = [{"text": head, "is_word": n < table.words} for n, head in enumerate(table.heads)]
     return {"title": table.title, "legend": table.legend, "heads": heads, "rows": rows}
-
-
-def _environment(run: Run) -> dict[str, str]:
-    measured = {
-        "Path": run.path,
-        "Products": f"{run.products:,}",
-        "Effort": run.effort,
-        "Seed": str(run.seed),
-        "Processor": run.environment.cpu,
-        "Cores": str(run.environment.cores),
-        "System": run.environment.system,
-    }
-    if run.simulated_latency_seconds:
-        measured["Database slowed by"] = f"{run.simulated_latency_seconds:g} s a request"
-    return measured | dict(run.environment.versions)
 
 
 def _with_code(paragraph: str) -> SafeString:

@@ -79,38 +79,27 @@ def _make_user(username: str, *, is_admin: bool) -> User:
     return user
 
 
-class Browser:
-    """The test client as the browser of one account: it keeps cookies from page to page."""
-
-    def __init__(self, account: Account, *, accept: str) -> None:
-        # An exception in a view becomes a response with status 500.
-        self.client = Client(headers={"accept": accept}, raise_request_exception=False)
-        self.account = account
-
-    def log_in(self) -> None:
-        if self.account.user:
-            with interrupts_deferred():
-                self.client.force_login(self.account.user)
-
-    def log_out(self) -> None:
-        """Remove the session. The CSRF cookie stays, as with Django's own view."""
-        cookies = self.client.cookies
-        if settings.SESSION_COOKIE_NAME not in cookies:
-            # The client would create a session only to remove it.
-            return
-        kept = cookies.get(settings.CSRF_COOKIE_NAME)
-        with interrupts_deferred():
-            self.client.logout()
-        if kept:
-            self.client.cookies[settings.CSRF_COOKIE_NAME] = kept.value
-
-
 @contextmanager
-def browsing(account: Account, *, accept: str) -> Iterator[Browser]:
-    """A browser that is logged in, and logged out at the end unless it was before."""
-    browser = Browser(account, accept=accept)
+def browsing(account: Account, *, accept: str) -> Iterator[Client]:
+    """The test client as the browser of one account. It is logged in, and logged out at the end."""
+    # An exception in a view becomes a response with status 500.
+    browser = Client(headers={"accept": accept}, raise_request_exception=False)
     try:
-        browser.log_in()
+        if account.user:
+            with interrupts_deferred():
+                browser.force_login(account.user)
         yield browser
     finally:
-        browser.log_out()
+        log_out(browser)
+
+
+def log_out(browser: Client) -> None:
+    """Remove the session. The CSRF cookie stays, as with Django's own view."""
+    if settings.SESSION_COOKIE_NAME not in browser.cookies:
+        # The client would create a session only to remove it.
+        return
+    kept = browser.cookies.get(settings.CSRF_COOKIE_NAME)
+    with interrupts_deferred():
+        browser.logout()
+    if kept:
+        browser.cookies[settings.CSRF_COOKIE_NAME] = kept.value

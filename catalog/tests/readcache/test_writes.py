@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.test import Client
 from rest_framework.test import APIClient
 
 from catalog import seeding
 from catalog.benchmarks.experiments.invalidation.writes import KINDS, Kind, Page, Target, make_targets
-from catalog.benchmarks.sandbox.accounts import Account, Browser
 from catalog.models import Product
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -28,8 +28,8 @@ LIST, STATS, CATEGORIES = "/products/", "/products/stats/", "/categories/"
 def target() -> Target:
     """Two products with a category and a tag that no other product has."""
     user = User.objects.create_superuser("wilhelmina")
-    admin = Browser(Account(role="admin", user=user), accept="text/html")
-    admin.log_in()
+    admin = Client(headers={"accept": "text/html"})
+    admin.force_login(user)
     [made] = make_targets("Old", 1, admin=admin)
     return made
 

@@ -34,7 +34,7 @@ from catalog.benchmarks.experiments.invalidation.write_tables import notice_tabl
 from catalog.benchmarks.experiments.invalidation.writes import KINDS, Kind, Page
 from catalog.benchmarks.figures import names
 from catalog.benchmarks.figures.results import ExperimentResult, Figure, Series, Table
-from catalog.benchmarks.figures.statistics import median_interval, summarise
+from catalog.benchmarks.figures.statistics import Interval, median_interval, summarise
 from catalog.benchmarks.figures.units import say
 from catalog.benchmarks.options import Options, Scale
 from catalog.benchmarks.strategies import plug_ins
@@ -157,9 +157,9 @@ def _figures(findings: Sequence[Finding]) -> Iterator[Figure]:
         yield count(name="stale", value=sum(each.is_stale for each in found))
         yield count(name="stale_race", value=sum(each.is_stale_under_race for each in found))
         if strategy != names.UNCACHED:
-            medians = _medians(found, findings)
-            yield total(name="write_cost", unit="ratio", **vars(median_interval(_ratios(medians))))
-            yield total(name="write_extra", unit="s", value=_extra(medians))
+            cost, extra = _price(found, findings)
+            yield total(name="write_cost", unit="ratio", **vars(cost))
+            yield total(name="write_extra", unit="s", value=extra)
 
 
 def _by_strategy(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
@@ -169,18 +169,12 @@ def _by_strategy(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
     return found
 
 
-def _medians(found: Sequence[Finding], findings: Sequence[Finding]) -> list[tuple[float, float]]:
-    """For each kind, the median seconds with the strategy's invalidation, and without any invalidation."""
+def _price(found: Sequence[Finding], findings: Sequence[Finding]) -> tuple[Interval, float]:
+    """How many times as long a write takes as without any invalidation, and how many seconds longer."""
     plain = {each.kind: median(each.seconds) for each in findings if each.strategy == names.UNCACHED}
-    return [(median(each.seconds), plain[each.kind]) for each in found]
-
-
-def _ratios(medians: Sequence[tuple[float, float]]) -> list[float]:
-    return [taken / plain for taken, plain in medians]
-
-
-def _extra(medians: Sequence[tuple[float, float]]) -> float:
-    return median(taken - plain for taken, plain in medians)
+    medians = [(median(each.seconds), plain[each.kind]) for each in found]
+    cost = median_interval([taken / alone for taken, alone in medians])
+    return cost, median(taken - alone for taken, alone in medians)
 
 
 def _verdicts(findings: Sequence[Finding]) -> Iterator[str]:
@@ -189,7 +183,7 @@ def _verdicts(findings: Sequence[Finding]) -> Iterator[str]:
             continue
         stale = sum(each.is_stale for each in found)
         under_race = sum(each.is_stale_under_race for each in found)
-        kinds, price = counted(len(found), "kind"), _price(_medians(found, findings))
+        kinds, price = counted(len(found), "kind"), _say_price(*_price(found, findings))
         if stale or under_race:
             words = f"a page is STALE after {stale} of {kinds} of write, and after {under_race} in a race"
         else:
@@ -197,8 +191,7 @@ def _verdicts(findings: Sequence[Finding]) -> Iterator[str]:
         yield f"{strategy}: {words}; {price}."
 
 
-def _price(medians: Sequence[tuple[float, float]]) -> str:
-    cost, extra = median_interval(_ratios(medians)), _extra(medians)
+def _say_price(cost: Interval, extra: float) -> str:
     if cost.has(1):
         return "the time of a write shows no significant difference"
     more = f", {say(extra, 's')} more" if extra > 0 else ""

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from django.test import Client
 from django.test.utils import override_settings
 
 from catalog.benchmarks.clients.in_process import Page as SeenPage
@@ -17,7 +18,7 @@ from catalog.benchmarks.experiments.invalidation.readers import Readers, readers
 from catalog.benchmarks.experiments.invalidation.writes import Kind, Page, Target, make_targets
 from catalog.benchmarks.experiments.invalidation.writes.second_process import SecondProcess, second_process
 from catalog.benchmarks.figures.statistics import NANOSECONDS
-from catalog.benchmarks.sandbox.accounts import Browser, browsing, scratch_accounts
+from catalog.benchmarks.sandbox.accounts import browsing, scratch_accounts
 from catalog.benchmarks.sandbox.isolation import garbage_collector_off
 from catalog.benchmarks.sandbox.rows import scratch_label
 from catalog.benchmarks.strategies.registry import UNCACHED, Strategy, only_invalidation_of
@@ -34,7 +35,7 @@ class Bench:
     """
 
     label: str
-    admin: Browser
+    admin: Client
     requester: Requester
     queries: Mapping[Page, int]
     readers: Readers
@@ -73,7 +74,7 @@ def opened_bench() -> Iterator[Bench]:
         )
 
 
-def _count_queries(label: str, admin: Browser, requester: Requester) -> dict[Page, int]:
+def _count_queries(label: str, admin: Client, requester: Requester) -> dict[Page, int]:
     with only_invalidation_of(UNCACHED):
         [target] = make_targets(label, 1, admin=admin)
     paths = zip(ASKED, _paths(target, ASKED), strict=True)

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from catalog.benchmarks.sandbox.accounts import Account, Browser, browsing
+from django.test import Client
+
+from catalog.benchmarks.sandbox.accounts import Account, browsing, log_out
 
 FAULTS = {
     "names": "another's name",
@@ -72,12 +74,12 @@ def ask_in_turn(
         if then:
             browser = stack.enter_context(browsing(then, accept=accept))
         else:
-            browser.log_out()
+            log_out(browser)
         return to_first, _ask_all(browser, urls, usernames)
 
 
-def _ask_all(browser: Browser, urls: Sequence[str], usernames: Collection[str]) -> Disclosures:
-    responses = {url: browser.client.get(url) for url in urls}
+def _ask_all(browser: Client, urls: Sequence[str], usernames: Collection[str]) -> Disclosures:
+    responses = {url: browser.get(url) for url in urls}
     return {
         url: disclosure_of(response, path=url, usernames=usernames)
         for url, response in responses.items()

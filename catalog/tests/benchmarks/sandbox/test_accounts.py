@@ -8,7 +8,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from catalog.benchmarks.sandbox.accounts import VISITOR, browsing, scratch_accounts
+from catalog.benchmarks.sandbox.accounts import VISITOR, browsing, log_out, scratch_accounts
 
 pytestmark = pytest.mark.django_db
 
@@ -28,14 +28,14 @@ def test_scratch_accounts_are_a_visitor_a_user_and_an_admin_and_are_removed() ->
 
 def test_a_browser_that_logs_out_loses_its_session_and_keeps_its_csrf_cookie() -> None:
     with scratch_accounts() as (_, user, _), browsing(user, accept="text/html") as browser:
-        browser.client.get("/uncached/products/")
+        browser.get("/uncached/products/")
         assert Session.objects.count() == 1
-        cookies = {name: morsel.value for name, morsel in browser.client.cookies.items()}
+        cookies = {name: morsel.value for name, morsel in browser.cookies.items()}
 
-        browser.log_out()
+        log_out(browser)
 
         assert not Session.objects.exists()
-        left = {name: morsel.value for name, morsel in browser.client.cookies.items()}
+        left = {name: morsel.value for name, morsel in browser.cookies.items()}
         assert left == {"csrftoken": cookies["csrftoken"]}
 
 
@@ -63,7 +63,7 @@ def test_an_admin_is_removed_with_all_traces_after_an_error() -> None:
         with scratch_accounts() as (*_, admin), browsing(admin, accept="text/html") as browser:
             assert admin.user
             LogEntry.objects.create(user=admin.user, action_flag=1)
-            assert browser.client.get("/admin/").status_code == 200
+            assert browser.get("/admin/").status_code == 200
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

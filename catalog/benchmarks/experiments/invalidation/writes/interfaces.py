@@ -13,7 +13,6 @@ from django.core.management import call_command
 from django.db import connection
 from django.forms import model_to_dict
 from django.urls import reverse
-from rest_framework.test import APIClient
 
 from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.experiments.invalidation.writes.kinds import Target, kind
@@ -91,7 +90,7 @@ def save_in_the_admin(target: Target) -> None:
     product = target.product
     form = model_to_dict(product, fields=["description", "price", "stock", "category"])
     url = reverse("admin:catalog_product_change", args=[product.pk])
-    response = target.admin.client.post(url, {**form, "name": target.new_name, "tags": [target.tag.pk]})
+    response = target.admin.post(url, {**form, "name": target.new_name, "tags": [target.tag.pk]})
     _require(response, 302)
 
 
@@ -99,16 +98,14 @@ def save_in_the_admin(target: Target) -> None:
 def delete_in_the_admin(target: Target) -> None:
     """With the action that deletes the selected rows of the list."""
     form = {"action": "delete_selected", "_selected_action": [target.product.pk], "post": "yes"}
-    _require(target.admin.client.post(reverse("admin:catalog_product_changelist"), form), 302)
+    _require(target.admin.post(reverse("admin:catalog_product_changelist"), form), 302)
 
 
 @kind("list", "detail")
 def save_through_the_api(target: Target) -> None:
     """The request saves the product with its name, and then its tags."""
-    client = APIClient()
-    client.force_authenticate(target.admin.account.user)
     changes = {"name": target.new_name, "tags": []}
-    _require(client.patch(f"/products/{target.product.pk}/", changes, format="json"), 200)
+    _require(target.admin.patch(f"/products/{target.product.pk}/", changes, "application/json"), 200)
 
 
 @kind("list", "detail")

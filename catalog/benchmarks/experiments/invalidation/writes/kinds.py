@@ -9,9 +9,9 @@ from decimal import Decimal
 from typing import Literal, TypeAlias
 
 from django.db import transaction
+from django.test import Client
 
 from catalog.benchmarks.experiments.invalidation.writes.second_process import SecondProcess
-from catalog.benchmarks.sandbox.accounts import Browser
 from catalog.models import Category, Product, Tag
 
 
@@ -28,7 +28,7 @@ class Target:
     category: Category
     tag: Tag
     products: tuple[Product, Product]
-    admin: Browser
+    admin: Client
     process: SecondProcess | None = None
 
     @property
@@ -53,7 +53,7 @@ class Target:
 
 
 def make_targets(
-    label: str, count: int, *, admin: Browser, process: SecondProcess | None = None
+    label: str, count: int, *, admin: Client, process: SecondProcess | None = None
 ) -> list[Target]:
     """In a few statements, however many. Their labels start with ``label``, within ``scratch_label()``."""
     labels = [f"{label}-{uuid.uuid4().hex[:12]}" for _ in range(count)]
