@@ -11,7 +11,7 @@ from django.template import Context, Engine
 
 from catalog.benchmarks.figures.results import ExperimentResult, Run
 from catalog.benchmarks.report.charts import OVERVIEW, DrawnChart, draw_charts
-from catalog.benchmarks.report.charts.style import Chart
+from catalog.benchmarks.report.charts.drawing import Chart
 from catalog.benchmarks.report.contents import introduction, results_of
 from catalog.benchmarks.report.export import to_json
 from catalog.benchmarks.report.markdown import LEGEND, render_table

@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 Unit = Literal["s", "1/s", "bytes", "count", "share", "ratio"]
 Better = Literal["lower", "higher", "neither"]
 Rating = Literal["", "best", "bad"]
+SIGNS: dict[Rating, str] = {"": "", "best": "*", "bad": "!"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +57,11 @@ class Cell(NamedTuple):
     text: str
     rating: Rating = ""
 
+    @property
+    def sign(self) -> str:
+        """For readers who see no colours."""
+        return SIGNS[self.rating] if self.text else ""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
@@ -89,6 +95,20 @@ class ExperimentResult:
     def figure(self, strategy: str, case: str, name: str) -> Figure | None:
         path = f"{strategy}.{case}.{name}"
         return next((each for each in self.figures if each.path == path), None)
+
+    def value(self, strategy: str, case: str, name: str) -> float | None:
+        """``None`` if the figure was not measured, or if there is no such figure."""
+        figure = self.figure(strategy, case, name)
+        return figure.value if figure else None
+
+    @property
+    def strategies(self) -> list[str]:
+        """In the order in which they were measured."""
+        return list(dict.fromkeys(figure.strategy for figure in self.figures))
+
+    @property
+    def cases(self) -> list[str]:
+        return list(dict.fromkeys(figure.case for figure in self.figures))
 
     def samples(self, strategy: str, case: str, name: str) -> tuple[float, ...]:
         """Empty if there are none."""
@@ -157,5 +177,5 @@ class Run:
         """What two runs must have in common for their times to be compared, by the name that is shown."""
         where = self.environment
         latency = f"{self.simulated_latency_seconds:g} s"
-        chosen = {"products": self.products, "path": self.path, "database slowed by": latency}
+        chosen = {"products": f"{self.products:,}", "path": self.path, "database slowed by": latency}
         return {**chosen, "CPU": where.cpu, "cores": where.cores, "system": where.system, **where.versions}

@@ -25,7 +25,6 @@ CONFIDENCE = 0.95
 class Summary:
     """Times in seconds, and requests per second of busy time. ``p99`` needs at least 100 samples."""
 
-    count: int
     min: float
     p50: float
     p95: float
@@ -62,7 +61,6 @@ def summarise(seconds: Sequence[float]) -> Summary:
     mean = float(np.mean(seconds))
     p50, p95, p99 = (float(each) for each in np.percentile(seconds, [50, 95, 99]))
     return Summary(
-        count=len(seconds),
         min=float(np.min(seconds)),
         p50=p50,
         p95=p95,

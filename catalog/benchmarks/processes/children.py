@@ -117,9 +117,6 @@ class Child(Generic[S]):
         self._channel = channel
         self._patience_seconds = patience_seconds
 
-    def open(self, service: Callable[[], AbstractContextManager[S]]) -> None:
-        self._send(service)
-
     def wait_until_ready(self, *, timeout_seconds: float = STARTING_PATIENCE_SECONDS) -> None:
         """Until it offers its service. Raises ``BenchmarkError``."""
         self._receive(timeout_seconds)
@@ -183,7 +180,7 @@ def running_child(
             options: dict[str, Any] = {"environment": environment, "strategy": strategy}
             process = stack.enter_context(running_process(arguments, pass_fds=[there.fileno()], **options))
         child: Child[S] = Child(process, here, patience_seconds)
-        child.open(service)
+        child._send(service)
         yield child
 
 

@@ -8,7 +8,6 @@ from catalog.benchmarks.figures.comparison import comparison_result
 from catalog.benchmarks.figures.results import ExperimentResult, Rating, Run
 from readcache.wording import counted
 
-SIGNS: dict[Rating, str] = {"": "", "best": "*", "bad": "!"}
 MEANINGS: dict[Rating, str] = {"best": "* the best of its column", "bad": "! wrong"}
 DATABASES = ("sqlite", "postgresql", "mysql", "oracle")
 

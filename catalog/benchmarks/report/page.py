@@ -13,11 +13,10 @@ from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
 from catalog.benchmarks.figures import names
-from catalog.benchmarks.figures.results import ExperimentResult, Run, Table
+from catalog.benchmarks.figures.results import ExperimentResult, Run
 from catalog.benchmarks.report.charts import OVERVIEW, DrawnChart
-from catalog.benchmarks.report.charts.drawing import variables_css
-from catalog.benchmarks.report.charts.style import DARK, LIGHT
-from catalog.benchmarks.report.contents import SIGNS, introduction, legend_of_signs, results_of
+from catalog.benchmarks.report.charts.drawing import DARK, LIGHT, variables_css
+from catalog.benchmarks.report.contents import introduction, legend_of_signs, results_of
 
 REM_PER_INCH, SMALLEST_SCALE = 6.25, 0.7
 TEMPLATES = Path(__file__).parent / "templates"
@@ -61,7 +60,6 @@ def _section(result: ExperimentResult, charts: Sequence[DrawnChart]) -> Mapping[
         **vars(result),
         "method": [_with_code(paragraph) for paragraph in result.method],
         "figures": _figures(charts),
-        "tables": [_table(table) for table in result.tables],
     }
 
 
@@ -76,18 +74,6 @@ def _figures(charts: Sequence[DrawnChart]) -> list[Mapping[str, Any]]:
         }
         for each in charts
     ]
-
-
-def _table(table: Table) -> Mapping[str, Any]:
-    rows = [
-        [
-            {**cell._asdict(), "sign": SIGNS[cell.rating] if cell.text else "", "is_word": n < table.words}
-            for n, cell in enumerate(row)
-        ]
-        for row in table.rows
-    ]
-    heads = [{"text": head, "is_word": n < table.words} for n, head in enumerate(table.heads)]
-    return {"title": table.title, "legend": table.legend, "heads": heads, "rows": rows}
 
 
 def _with_code(paragraph: str) -> SafeString:

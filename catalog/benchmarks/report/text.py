@@ -12,8 +12,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from catalog.benchmarks.figures.results import Cell, ExperimentResult, Run, Table
-from catalog.benchmarks.report.contents import SIGNS, introduction, legend_of_signs, results_of
+from catalog.benchmarks.figures.results import ExperimentResult, Run, Table
+from catalog.benchmarks.report.contents import introduction, legend_of_signs, results_of
 
 # Wider than any line, so that nothing is cut or folded in a pipe.
 PIPE_COLUMNS = 10_000
@@ -61,7 +61,7 @@ def _split(numbers: Sequence[int], widths: Sequence[int], room: int) -> list[lis
 def _width(table: Table, number: int) -> int:
     """The least width of a column, whose head may take several lines."""
     words = table.heads[number].split()
-    cells = (len(_signed(row[number])) for row in table.rows)
+    cells = (len(row[number].text + row[number].sign) for row in table.rows)
     return max([*map(len, words), *cells], default=0)
 
 
@@ -128,13 +128,8 @@ def _rich_table(table: Table, *, is_wrapped: bool) -> RichTable:
     for row in table.rows:
         # A blank in place of a sign keeps the digits of a column below each other.
         texts = (
-            _signed(cell) if cell.rating or not signed else f"{cell.text} "
+            cell.text + cell.sign if cell.rating or not signed else f"{cell.text} "
             for cell, signed in zip(row, has_sign, strict=True)
         )
         shown.add_row(*(Text(text, style=STYLES[cell.rating]) for text, cell in zip(texts, row, strict=True)))
     return shown
-
-
-def _signed(cell: Cell) -> str:
-    """The text with a sign for its rating, for readers who see no colours."""
-    return f"{cell.text}{SIGNS[cell.rating]}" if cell.text else ""

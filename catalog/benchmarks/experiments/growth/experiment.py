@@ -22,8 +22,7 @@ from dataclasses import replace
 
 from catalog.benchmarks.experiments.growth import figures as forms
 from catalog.benchmarks.experiments.growth.keys import measure_keys
-from catalog.benchmarks.experiments.growth.products import measure_products
-from catalog.benchmarks.experiments.growth.turns import HIT, MISS, PATH, WRITE
+from catalog.benchmarks.experiments.growth.products import HIT, MISS, PATH, WRITE, measure_products
 from catalog.benchmarks.figures import names
 from catalog.benchmarks.figures.results import ExperimentResult, Figure, Table
 from catalog.benchmarks.figures.statistics import median_figure
@@ -179,11 +178,11 @@ def _growth(result: ExperimentResult, strategy: str, name: str, what: str) -> st
         return f"{what} was not measured with more {noun}"
     words = forms.grows(slope.value, slope.low)
     size = max(result.parameters[noun])
-    last = result.figure(strategy, f"{start}{size}", name)
+    last = say(result.value(strategy, f"{start}{size}", name), "s")
     interval = ""
     if slope.low is not None and slope.high is not None:
         interval = f", 95% interval {say(slope.low, 'ratio')} to {say(slope.high, 'ratio')}"
     return (
         f"{what} {words.upper() if _is_fault(slope) else words} with the {noun} (slope "
-        f"{say(slope.value, 'ratio')}{interval}; {say(last.value, 's') if last else 'n/a'} at {size:,})"
+        f"{say(slope.value, 'ratio')}{interval}; {last} at {size:,})"
     )

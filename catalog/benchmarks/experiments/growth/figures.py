@@ -14,8 +14,7 @@ from functools import partial
 import numpy as np
 
 from catalog.benchmarks.experiments.growth.keys import KeyResult
-from catalog.benchmarks.experiments.growth.products import ProductTimes
-from catalog.benchmarks.experiments.growth.turns import HIT, MISS, WRITE
+from catalog.benchmarks.experiments.growth.products import HIT, MISS, WRITE, ProductTimes
 from catalog.benchmarks.figures.results import Figure, Series
 from catalog.benchmarks.figures.statistics import CONFIDENCE, Interval, median_interval
 

@@ -13,8 +13,12 @@ from redis.exceptions import RedisError
 
 from catalog.benchmarks.clients.in_process import Requester
 from catalog.benchmarks.errors import BenchmarkError
-from catalog.benchmarks.experiments.growth.copies import StoredPage, look_at_page
-from catalog.benchmarks.experiments.growth.redis_servers import RedisServer, redis_server
+from catalog.benchmarks.experiments.growth.filled_redis import (
+    RedisServer,
+    StoredPage,
+    look_at_page,
+    redis_server,
+)
 from catalog.benchmarks.figures.statistics import NANOSECONDS
 from catalog.benchmarks.figures.units import say
 from catalog.benchmarks.options import Options, Scale
@@ -89,7 +93,12 @@ def measure_keys(options: Options, sizes: Sequence[int]) -> KeyResult:
         candidates = [_examine(strategy, requester, rows, server) for strategy in options.strategies]
         subjects = [each for each in candidates if _can_be_copied(each, server)]
         fitting, warnings = _fitting(subjects, sizes)
-        warnings += [_not_copied(each) for each in candidates if each not in subjects]
+        warnings += [
+            f"{each.strategy.name} was left out of the growth with keys: it does not serve {each.path} "
+            "from copies of its keys in Redis."
+            for each in candidates
+            if each not in subjects
+        ]
         findings = {size: {each.strategy.name: KeyFindings() for each in subjects} for size in fitting}
         pairs = [(size, subject) for size in fitting for subject in subjects]
         rounds = ROUNDS.at(options.effort)
@@ -132,13 +141,6 @@ def _can_be_copied(subject: Subject, server: RedisServer) -> bool:
     server.empty()
     subject.page.store(pages=2)
     return subject.is_hit()
-
-
-def _not_copied(subject: Subject) -> str:
-    return (
-        f"{subject.strategy.name} was left out of the growth with keys: it does not serve {subject.path} "
-        "from copies of its keys in Redis."
-    )
 
 
 def _fitting(subjects: Sequence[Subject], sizes: Sequence[int]) -> tuple[list[int], list[str]]:

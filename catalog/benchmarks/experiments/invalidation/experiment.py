@@ -101,9 +101,8 @@ def measure(options: Options) -> ExperimentResult:
 
 
 def tables(result: ExperimentResult) -> list[Table]:
-    strategies = list(dict.fromkeys(figure.strategy for figure in result.figures))
-    kinds = [case for case in dict.fromkeys(figure.case for figure in result.figures) if case != CASE]
-    return [notice_table(result, strategies, kinds), price_table(result, strategies, kinds)]
+    kinds = [case for case in result.cases if case != CASE]
+    return [notice_table(result, kinds), price_table(result, kinds)]
 
 
 def _measurable(options: Options) -> list[Strategy]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -77,17 +77,16 @@ def opened_bench() -> Iterator[Bench]:
 def _count_queries(label: str, admin: Client, requester: Requester) -> dict[Page, int]:
     with only_invalidation_of(UNCACHED):
         [target] = make_targets(label, 1, admin=admin)
-    paths = zip(ASKED, _paths(target, ASKED), strict=True)
-    return {page: requester.ask(UNCACHED, path).queries for page, path in paths}
+    return {page: requester.ask(UNCACHED, path).queries for page, path in _paths(target, ASKED).items()}
 
 
 def time_write(bench: Bench, strategy: Strategy, kind: Kind, target: Target) -> float:
     """Seconds. One of the pages that the write changes is warm before it."""
-    paths = _paths(target, kind.changes)[:1]
-    _show(bench, strategy, paths)
+    path = next(iter(_paths(target, kind.changes).values()))
+    bench.requester.see(strategy, path)
     # All strategies do the same right before the write, which would be slower after the work of one of
     # them than of another.
-    _show(bench, UNCACHED, paths)
+    bench.requester.see(UNCACHED, path)
     with garbage_collector_off(collects_first=False):
         started = time.perf_counter_ns()
         kind.write(target)
@@ -103,24 +102,24 @@ def find_stale_pages(bench: Bench, strategy: Strategy, kind: Kind, target: Targe
     before = _show(bench, strategy, paths)
     kind.write(target)
     shown, true = _show(bench, strategy, paths), _show(bench, UNCACHED, paths)
-    for path in paths:
-        if before[path] == true[path]:
+    for page, path in paths.items():
+        if before[page] == true[page]:
             raise BenchmarkError(f"The write {kind.name} was to change {path} and did not.")
-    return {page: shown[path] != true[path] for page, path in zip(_asked(kind.changes), paths, strict=True)}
+    return {page: shown[page] != true[page] for page in paths}
 
 
 def is_stale_after_a_read_before_commit(bench: Bench, strategy: Strategy, kind: Kind, target: Target) -> bool:
     """A reader asks for the pages, which are warm, after the write and before its COMMIT."""
     paths = _paths(target, kind.changes)
     _show(bench, strategy, paths)
-    kind.write_in_a_transaction(target, before_commit=lambda: bench.readers.read(strategy, paths))
+    kind.write_in_a_transaction(target, before_commit=lambda: bench.readers.read(strategy, [*paths.values()]))
     return _is_stale(bench, strategy, paths)
 
 
 def is_stale_after_a_late_fill(bench: Bench, strategy: Strategy, kind: Kind, target: Target) -> bool:
     """Readers find nothing cached, send their queries, and store the pages after the write."""
     paths = _paths(target, kind.changes)
-    queries = dict(zip(paths, (bench.queries[page] for page in _asked(kind.changes)), strict=True))
+    queries = {path: bench.queries[page] for page, path in paths.items()}
     with bench.readers.after_their_queries(strategy, queries):
         kind.write(target)
     return _is_stale(bench, strategy, paths)
@@ -132,24 +131,20 @@ RACES: tuple[Callable[[Bench, Strategy, Kind, Target], bool], ...] = (
 )
 
 
-def _asked(pages: Collection[Page]) -> list[Page]:
-    return [page for page in ASKED if page in pages]
-
-
-def _paths(target: Target, pages: Collection[Page]) -> list[str]:
-    """The paths of those of the pages that are in ``ASKED``, in that order."""
+def _paths(target: Target, pages: Collection[Page]) -> dict[Page, str]:
+    """The paths of those of the pages that are in ``ASKED``."""
     slug = quote(target.category.slug)
     paths: dict[Page, str] = {
-        "list": f"/products/?category={slug}",
         "detail": f"/products/{target.product.pk}/",
+        "list": f"/products/?category={slug}",
         "category": f"/categories/{slug}/",
     }
-    return [paths[page] for page in _asked(pages)]
+    return {page: paths[page] for page in ASKED if page in pages}
 
 
-def _show(bench: Bench, strategy: Strategy, paths: Sequence[str]) -> dict[str, SeenPage]:
-    return {path: bench.requester.see(strategy, path) for path in paths}
+def _show(bench: Bench, strategy: Strategy, paths: Mapping[Page, str]) -> dict[Page, SeenPage]:
+    return {page: bench.requester.see(strategy, path) for page, path in paths.items()}
 
 
-def _is_stale(bench: Bench, strategy: Strategy, paths: Sequence[str]) -> bool:
+def _is_stale(bench: Bench, strategy: Strategy, paths: Mapping[Page, str]) -> bool:
     return _show(bench, strategy, paths) != _show(bench, UNCACHED, paths)

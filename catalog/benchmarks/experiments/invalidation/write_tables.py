@@ -12,13 +12,13 @@ from catalog.benchmarks.figures.units import NOT_MEASURED, format_quantity
 MILLISECONDS = ("ms", 1e-3)
 
 
-def notice_table(result: ExperimentResult, strategies: Sequence[str], kinds: Sequence[str]) -> Table:
-    rows = ((_title(kind), *(_worst(result, each, kind) for each in strategies)) for kind in kinds)
+def notice_table(result: ExperimentResult, kinds: Sequence[str]) -> Table:
+    rows = ((_title(kind), *(_worst(result, each, kind) for each in result.strategies)) for kind in kinds)
     return Table(
         title="The next answer after a write",
-        heads=("write", *strategies),
+        heads=("write", *result.strategies),
         rows=tuple(rows),
-        words=1 + len(strategies),
+        words=1 + len(result.strategies),
         legend=(
             "stale: a page that the write changes does not show it. If other pages do, the stale ones are "
             "named: the product (detail), the list of the products of its category, the category. stale "
@@ -29,23 +29,25 @@ def notice_table(result: ExperimentResult, strategies: Sequence[str], kinds: Seq
 
 
 def _worst(result: ExperimentResult, strategy: str, kind: str) -> Cell:
-    pages = {page: _value(result, strategy, kind, f"stale_{page}") for page in ASKED}
+    pages = {page: result.value(strategy, kind, f"stale_{page}") for page in ASKED}
     stale = [page for page, is_stale in pages.items() if is_stale]
     if stale:
         some_are_fresh = 0 in pages.values()
         return Cell(f"stale: {', '.join(stale)}" if some_are_fresh else "stale", "bad")
-    if _value(result, strategy, kind, "stale_race"):
+    if result.value(strategy, kind, "stale_race"):
         return Cell("stale under race", "bad")
     return Cell("fresh")
 
 
-def price_table(result: ExperimentResult, strategies: Sequence[str], kinds: Sequence[str]) -> Table:
+def price_table(result: ExperimentResult, kinds: Sequence[str]) -> Table:
     ratio = f"/ {names.UNCACHED}"
-    heads = [[f"{each} ms"] if each == names.UNCACHED else [f"{each} ms", ratio] for each in strategies]
+    heads = [
+        [f"{each} ms"] if each == names.UNCACHED else [f"{each} ms", ratio] for each in result.strategies
+    ]
     return Table(
         title="The time of a write, at the median",
         heads=("write", *(head for pair in heads for head in pair)),
-        rows=tuple((_title(kind), *_times_of(result, strategies, kind)) for kind in kinds),
+        rows=tuple((_title(kind), *_times_of(result, kind)) for kind in kinds),
         legend=(
             f"{ratio}: relative to the same write when no cache is invalidated. A cache that does not notice "
             "a write spends no time on it."
@@ -53,18 +55,13 @@ def price_table(result: ExperimentResult, strategies: Sequence[str], kinds: Sequ
     )
 
 
-def _times_of(result: ExperimentResult, strategies: Sequence[str], kind: str) -> Iterator[Cell]:
-    plain = _value(result, names.UNCACHED, kind, "write")
-    for strategy in strategies:
-        taken = _value(result, strategy, kind, "write")
+def _times_of(result: ExperimentResult, kind: str) -> Iterator[Cell]:
+    plain = result.value(names.UNCACHED, kind, "write")
+    for strategy in result.strategies:
+        taken = result.value(strategy, kind, "write")
         yield Cell(format_quantity(taken, "s", MILLISECONDS))
         if strategy != names.UNCACHED:
             yield Cell(f"{taken / plain:.2f}" if taken and plain else NOT_MEASURED)
-
-
-def _value(result: ExperimentResult, strategy: str, kind: str, name: str) -> float | None:
-    figure = result.figure(strategy, kind, name)
-    return figure.value if figure else None
 
 
 def _title(kind: str) -> Cell:

@@ -203,7 +203,7 @@ def _warnings(times: Times) -> Iterator[str]:
         if outliers:
             yield f"{name}: {outliers} of {len(values)} requests took more than {say(limit, 's')}."
         if summary.p99 is None:
-            yield f"{name}: no p99 from {counted(summary.count, 'sample')}. Raise --requests to 100."
+            yield f"{name}: no p99 from {counted(len(values), 'sample')}. Raise --requests to 100."
 
 
 def _requests(options: Options) -> int:

@@ -184,18 +184,17 @@ def _matrix(result: ExperimentResult) -> list[Table]:
     leaking = dict.fromkeys(figure.case for figure in figures if figure.value)
     if not leaking:
         return []
-    strategies = tuple(dict.fromkeys(figure.strategy for figure in figures))
     values = {(figure.case, figure.strategy): figure.value or 0 for figure in figures}
     rows = []
     for case in leaking:
         first, then, renderer = case.split("_")
-        counts = [values[case, strategy] for strategy in strategies]
+        counts = [values[case, strategy] for strategy in result.strategies]
         cells = [Cell(f"{count:g}", "bad" if count else "") for count in counts]
         rows.append((Cell(first), Cell(then), Cell(renderer.upper()), *cells))
     return [
         Table(
             title="Leaking pages among the list, a product and the statistics",
-            heads=("first", "second", "format", *strategies),
+            heads=("first", "second", "format", *result.strategies),
             rows=tuple(rows),
             words=3,
             legend=f"{AFTER_LOGOUT}: the first account, logged out. Orders without a leak are left out.",

@@ -17,8 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from catalog.benchmarks.experiments.outage.cases import CASES, Timing, observe
-from catalog.benchmarks.experiments.outage.observations import Observation
+from catalog.benchmarks.experiments.outage.cases import CASES, Observation, Timing, observe
 from catalog.benchmarks.experiments.outage.requests import Request
 from catalog.benchmarks.experiments.outage.sites import running_sites
 from catalog.benchmarks.figures.results import ExperimentResult, Figure, Series, Table

@@ -29,7 +29,7 @@ from contextlib import ExitStack
 from statistics import median
 from typing import Any
 
-from catalog.benchmarks.clients.http import HTTPClient, get_ok, wait_until_ready
+from catalog.benchmarks.clients.http import HTTPClient, get_ok
 from catalog.benchmarks.clients.in_process import Requester, other_body, with_common_links
 from catalog.benchmarks.experiments.throughput.generator import running_load_generator
 from catalog.benchmarks.experiments.throughput.rounds import Rounds, Setting
@@ -161,11 +161,9 @@ def require_equal_answers(servers: Mapping[str, Server], strategies: Sequence[St
 
     Raises ``BenchmarkError``.
     """
-    wait_until_ready(servers[UNCACHED.name], UNCACHED.url(path))
     expected = _content(servers[UNCACHED.name], UNCACHED, path)
     for strategy in strategies:
         server = servers[strategy.name]
-        wait_until_ready(server, strategy.url(path))
         if _content(server, strategy, path) != expected:
             has_changed = _content(servers[UNCACHED.name], UNCACHED, path) != expected
             raise other_body(strategy, path, has_changed=has_changed)
@@ -180,13 +178,15 @@ def _content(server: Server, strategy: Strategy, path: str) -> Any:
 
 def _load(rounds: Rounds, options: Options) -> list[Turns]:
     effort = options.effort
-    closed = rounds.closed(rounds=CLOSED_ROUNDS.at(effort), seconds=CLOSED_SECONDS.at(effort))
+    closed = rounds.take_turns(rounds=CLOSED_ROUNDS.at(effort), seconds=CLOSED_SECONDS.at(effort))
 
     def rate_of(strategy: Strategy, setting: Setting) -> float:
         outcomes = closed[strategy.name, setting.case]
         return OPEN_SHARE * median(outcome.requests_per_second for outcome in outcomes)
 
-    opened = rounds.open(rounds=OPEN_ROUNDS.at(effort), seconds=OPEN_SECONDS.at(effort), rate_of=rate_of)
+    opened = rounds.take_turns(
+        rounds=OPEN_ROUNDS.at(effort), seconds=OPEN_SECONDS.at(effort), rate_of=rate_of
+    )
     return [
         Turns(
             strategy=strategy.name,

@@ -27,6 +27,7 @@ class Setting:
         return f"w{self.workers}c{self.clients}"
 
 
+RateOf = Callable[[Strategy, Setting], float]
 Outcomes = Mapping[tuple[str, str], Sequence[Outcome]]
 
 
@@ -55,23 +56,18 @@ class Rounds:
                 self._load(strategy, setting, seconds=WARM_UP_SECONDS)
                 self.on_turn()
 
-    def closed(self, *, rounds: int, seconds: float) -> Outcomes:
-        """The outcomes by strategy and case, one for each round."""
-        return self._take_turns(rounds=rounds, seconds=seconds, rate_of=lambda _, __: None)
+    def take_turns(self, *, rounds: int, seconds: float, rate_of: RateOf | None = None) -> Outcomes:
+        """The outcomes by strategy and case, one for each round.
 
-    def open(self, *, rounds: int, seconds: float, rate_of: Callable[[Strategy, Setting], float]) -> Outcomes:
-        """The same with requests that are due at a constant rate. A turn with the rate 0 is left out."""
-        return self._take_turns(rounds=rounds, seconds=seconds, rate_of=rate_of)
-
-    def _take_turns(
-        self, *, rounds: int, seconds: float, rate_of: Callable[[Strategy, Setting], float | None]
-    ) -> Outcomes:
+        The loop is closed, or with ``rate_of`` open: requests are due at that constant rate, and a turn with
+        the rate 0 is left out.
+        """
         chance = random.Random(self.seed)
         outcomes: dict[tuple[str, str], list[Outcome]] = defaultdict(list)
         for _ in range(rounds):
             for setting in chance.sample(self.settings, len(self.settings)):
                 for strategy in chance.sample(self.strategies, len(self.strategies)):
-                    rate = rate_of(strategy, setting)
+                    rate = rate_of(strategy, setting) if rate_of else None
                     if rate != 0:
                         outcome = self._load(strategy, setting, seconds=seconds, rate=rate)
                         outcomes[strategy.name, setting.case].append(outcome)

@@ -7,12 +7,10 @@ from collections.abc import Callable
 from catalog.benchmarks.figures.results import ExperimentResult, Run
 from catalog.benchmarks.report.charts.bars import freshness_charts, stampede_charts
 from catalog.benchmarks.report.charts.distributions import latency_charts
-from catalog.benchmarks.report.charts.drawing import DrawnChart, draw
-from catalog.benchmarks.report.charts.growth import growth_charts
+from catalog.benchmarks.report.charts.drawing import Chart, DrawnChart, draw
 from catalog.benchmarks.report.charts.matrices import MATRICES, matrix_charts
 from catalog.benchmarks.report.charts.overview import overview_charts
-from catalog.benchmarks.report.charts.style import Chart
-from catalog.benchmarks.report.charts.throughput import throughput_charts
+from catalog.benchmarks.report.charts.scaling import growth_charts, throughput_charts
 
 __all__ = ["OVERVIEW", "DrawnChart", "charts_of", "draw_charts"]
 

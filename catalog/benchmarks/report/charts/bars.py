@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from catalog.benchmarks.figures.results import ExperimentResult, Figure, Unit
 from catalog.benchmarks.figures.units import say
-from catalog.benchmarks.report.charts.style import PAINT, Chart, colour_of, say_tick
+from catalog.benchmarks.report.charts.drawing import PAINT, Chart, colour_of, say_tick
 
 ROW_INCHES = 0.34
 
@@ -83,11 +83,10 @@ def _bars(result: ExperimentResult, name: str, title: str) -> Bars:
 
 def _note(result: ExperimentResult, figure: Figure) -> str:
     """The value; for a share of all reads also both counts, as in ``534,911 (1,356 of 2,535)``."""
-    stale = result.figure(figure.strategy, figure.case, "stale")
-    reads = result.figure(figure.strategy, figure.case, "reads")
-    if figure.name != "stale_per_million" or not (stale and reads) or figure.value is None:
+    stale, reads = (result.value(figure.strategy, figure.case, name) for name in ("stale", "reads"))
+    if figure.name != "stale_per_million" or stale is None or not reads or figure.value is None:
         return say(figure.value, figure.unit)
-    return f"{figure.value:,.0f} ({stale.value or 0:,.0f} of {reads.value or 0:,.0f})"
+    return f"{figure.value:,.0f} ({stale:,.0f} of {reads:,.0f})"
 
 
 def _draw(canvas: Canvas, *, panels: Sequence[Bars]) -> None:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure as Canvas
 
 from catalog.benchmarks.figures.results import ExperimentResult
 from catalog.benchmarks.figures.units import say
-from catalog.benchmarks.report.charts.style import PAINT, Chart, colour_of, strategies_of, use_log_axis
+from catalog.benchmarks.report.charts.drawing import PAINT, Chart, colour_of, use_log_axis
 
 CASES = {
     "cold": "First request, nothing cached",
@@ -29,7 +29,7 @@ def latency_charts(result: ExperimentResult) -> list[Chart]:
     cases = [case for case in CASES if any(series.case == case for series in result.series)]
     if not cases:
         return []
-    strategies = strategies_of(result.figures)
+    strategies = result.strategies
     chart = Chart(
         name="latency",
         title="How long requests take",

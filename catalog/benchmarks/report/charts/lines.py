@@ -13,12 +13,11 @@ from matplotlib.ticker import FuncFormatter
 
 from catalog.benchmarks.figures.results import ExperimentResult, Unit
 from catalog.benchmarks.figures.units import say
-from catalog.benchmarks.report.charts.style import (
+from catalog.benchmarks.report.charts.drawing import (
     PAINT,
     arrange,
     line_style,
     say_tick,
-    strategies_of,
     use_log_axis,
 )
 
@@ -41,9 +40,9 @@ class Panel:
 def lines_of(result: ExperimentResult, name: str, cases: Mapping[int, str]) -> dict[str, Points]:
     """By strategy the values of a figure that are greater than 0, over the size of each case."""
     lines = {}
-    for strategy in strategies_of(result.figures):
-        found = [(size, result.figure(strategy, case, name)) for size, case in sorted(cases.items())]
-        points = [(float(size), figure.value) for size, figure in found if figure and figure.value]
+    for strategy in result.strategies:
+        found = [(size, result.value(strategy, case, name)) for size, case in sorted(cases.items())]
+        points = [(float(size), value) for size, value in found if value]
         if points:
             lines[strategy] = points
     return lines

@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 
 from catalog.benchmarks.figures.results import ExperimentResult
 from catalog.benchmarks.figures.units import say
-from catalog.benchmarks.report.charts.style import PAINT, Chart, cases_of, strategies_of
+from catalog.benchmarks.report.charts.drawing import PAINT, Chart
 
 SLOW_SECONDS = 1.0
 ROW_INCHES = 0.3
@@ -42,10 +42,10 @@ class Matrix:
 
 def matrix_charts(result: ExperimentResult) -> list[Chart]:
     """A row for each case but the totals."""
-    form, strategies = MATRICES[result.experiment], strategies_of(result.figures)
+    form, strategies = MATRICES[result.experiment], result.strategies
     rows = [
         (form.head(case), [form.cell(result, strategy, case) for strategy in strategies])
-        for case in cases_of(result)
+        for case in result.cases
         if case != result.experiment
     ]
     return matrix(rows, strategies, name=result.experiment, title=form.title, caption=form.caption)
@@ -105,13 +105,8 @@ def _order(case: str) -> str:
     return f"{first}, then {then}: {renderer.upper()}"
 
 
-def _values(result: ExperimentResult, strategy: str, case: str, *names: str) -> list[float | None]:
-    found = [result.figure(strategy, case, name) for name in names]
-    return [figure.value if figure else None for figure in found]
-
-
 def _noticed(result: ExperimentResult, strategy: str, kind: str) -> Verdict:
-    stale, in_race = _values(result, strategy, kind, "stale", "stale_race")
+    stale, in_race = (result.value(strategy, kind, name) for name in ("stale", "stale_race"))
     if stale is None and in_race is None:
         return NOTHING
     if stale:
@@ -120,14 +115,14 @@ def _noticed(result: ExperimentResult, strategy: str, kind: str) -> Verdict:
 
 
 def _leaked(result: ExperimentResult, strategy: str, case: str) -> Verdict:
-    [leaks] = _values(result, strategy, case, "leaks")
+    leaks = result.value(strategy, case, "leaks")
     if leaks is None:
         return NOTHING
     return Verdict(f"✗ {leaks:g} LEAKED", "bad") if leaks else Verdict("✓ none", "good")
 
 
 def _survived(result: ExperimentResult, strategy: str, case: str) -> Verdict:
-    share, stale, slowest = _values(result, strategy, case, "ok", "stale", "max")
+    share, stale, slowest = (result.value(strategy, case, name) for name in ("ok", "stale", "max"))
     if share is None:
         return NOTHING
     is_slow = slowest is not None and slowest >= SLOW_SECONDS

@@ -7,16 +7,16 @@ from collections.abc import Callable, Sequence
 from catalog.benchmarks.figures import names
 from catalog.benchmarks.figures.results import ExperimentResult, Figure, Run
 from catalog.benchmarks.figures.units import NOT_MEASURED, say
+from catalog.benchmarks.report.charts.drawing import Chart
 from catalog.benchmarks.report.charts.matrices import NOTHING, Row, Verdict, matrix
-from catalog.benchmarks.report.charts.style import Chart, strategies_of
 
 Line = Callable[[ExperimentResult, str], Verdict]
 
 
 def overview_charts(run: Run) -> list[Chart]:
     """Has lines only for what was measured. No chart if there are fewer than two lines."""
-    figures = [figure for result in run.experiments for figure in result.figures]
-    strategies = strategies_of(figures, leave_out=names.FLOORS)
+    measured = dict.fromkeys(name for result in run.experiments for name in result.strategies)
+    strategies = [name for name in measured if name not in names.FLOORS]
     rows = [row for result in run.experiments for row in _rows(result, strategies)]
     if len(rows) < 2:
         return []

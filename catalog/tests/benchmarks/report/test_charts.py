@@ -13,9 +13,8 @@ from matplotlib.text import Text
 
 from catalog.benchmarks.figures.results import ExperimentResult, Figure
 from catalog.benchmarks.report.charts import charts_of, draw_charts
-from catalog.benchmarks.report.charts.drawing import draw
+from catalog.benchmarks.report.charts.drawing import DARK, LIGHT, PAINT, draw, place_of, say_tick
 from catalog.benchmarks.report.charts.overview import overview_charts
-from catalog.benchmarks.report.charts.style import DARK, LIGHT, PAINT, place_of, say_tick
 from catalog.tests.benchmarks.report.example import (
     MEDIANS,
     example_run,

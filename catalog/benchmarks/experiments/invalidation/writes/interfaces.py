@@ -17,6 +17,29 @@ from django.urls import reverse
 from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.experiments.invalidation.writes.kinds import Target, kind
 
+# On PostgreSQL, the write is in the CTE, before a SELECT. On SQLite, a CTE precedes an UPDATE.
+CTE = {
+    "postgresql": (
+        "WITH changed AS (UPDATE catalog_product SET name = %s WHERE id = %s RETURNING id) "
+        "SELECT id FROM changed"
+    ),
+    "sqlite": (
+        "WITH new (name) AS (VALUES (%s)) "
+        "UPDATE catalog_product SET name = (SELECT name FROM new) WHERE id = %s"
+    ),
+}
+# The string literal looks like the start of a comment.
+CTE_AFTER_A_LITERAL = {
+    "postgresql": (
+        "WITH a AS (SELECT '--'), "
+        "b AS (UPDATE catalog_product SET name = %s WHERE id = %s RETURNING id) SELECT 1"
+    ),
+    "sqlite": (
+        "WITH a (dashes) AS (VALUES ('--')) "
+        "UPDATE catalog_product SET name = %s || (SELECT dashes FROM a) WHERE id = %s"
+    ),
+}
+
 
 def _execute(sql: str, parameters: Sequence[str | int]) -> None:
     with connection.cursor() as cursor:
@@ -47,34 +70,12 @@ def executemany(target: Target) -> None:
 
 @kind("list", "detail")
 def cte(target: Target) -> None:
-    """On PostgreSQL, the write is in the CTE, before a SELECT. On SQLite, a CTE precedes an UPDATE."""
-    if connection.vendor == "postgresql":
-        sql = (
-            "WITH changed AS (UPDATE catalog_product SET name = %s WHERE id = %s RETURNING id) "
-            "SELECT id FROM changed"
-        )
-    else:
-        sql = (
-            "WITH new (name) AS (VALUES (%s)) "
-            "UPDATE catalog_product SET name = (SELECT name FROM new) WHERE id = %s"
-        )
-    _execute(sql, [target.new_name, target.product.pk])
+    _execute(CTE[connection.vendor], [target.new_name, target.product.pk])
 
 
 @kind("list", "detail")
 def cte_after_a_literal(target: Target) -> None:
-    """The string literal looks like the start of a comment."""
-    if connection.vendor == "postgresql":
-        sql = (
-            "WITH a AS (SELECT '--'), "
-            "b AS (UPDATE catalog_product SET name = %s WHERE id = %s RETURNING id) SELECT 1"
-        )
-    else:
-        sql = (
-            "WITH a (dashes) AS (VALUES ('--')) "
-            "UPDATE catalog_product SET name = %s || (SELECT dashes FROM a) WHERE id = %s"
-        )
-    _execute(sql, [target.new_name, target.product.pk])
+    _execute(CTE_AFTER_A_LITERAL[connection.vendor], [target.new_name, target.product.pk])
 
 
 @kind("list", "detail")

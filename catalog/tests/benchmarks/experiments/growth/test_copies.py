@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from catalog.benchmarks.clients.in_process import Requester
-from catalog.benchmarks.experiments.growth.copies import look_at_page
-from catalog.benchmarks.experiments.growth.redis_servers import redis_server
+from catalog.benchmarks.experiments.growth.filled_redis import look_at_page, redis_server
 from catalog.benchmarks.sandbox.isolation import isolated_cache
 from catalog.benchmarks.strategies.registry import (
     READ_CACHE,

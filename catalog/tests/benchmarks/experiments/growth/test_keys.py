@@ -13,7 +13,7 @@ from redis.exceptions import TimeoutError as RedisTimeout
 
 from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.experiments.growth import keys
-from catalog.benchmarks.experiments.growth.copies import StoredPage
+from catalog.benchmarks.experiments.growth.filled_redis import StoredPage
 from catalog.benchmarks.experiments.growth.keys import measure_keys, time_invalidation
 from catalog.benchmarks.options import Effort, Options, Scale
 from catalog.benchmarks.processes import scratch_redis

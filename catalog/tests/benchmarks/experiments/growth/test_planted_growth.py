@@ -11,10 +11,15 @@ from typing import Any
 import pytest
 
 from catalog.benchmarks.errors import BenchmarkError
-from catalog.benchmarks.experiments.growth import experiment, keys, turns
+from catalog.benchmarks.experiments.growth import experiment, keys, products
 from catalog.benchmarks.experiments.growth.keys import SAVES_PER_ROUND, KeyFindings, KeyResult
-from catalog.benchmarks.experiments.growth.products import ProductTimes
-from catalog.benchmarks.experiments.growth.turns import HITS_PER_TURN, WRITES_PER_TURN, Task, Turns
+from catalog.benchmarks.experiments.growth.products import (
+    HITS_PER_TURN,
+    WRITES_PER_TURN,
+    ProductTimes,
+    Task,
+    Turns,
+)
 from catalog.benchmarks.figures.results import ExperimentResult, Figure
 from catalog.benchmarks.options import Options
 from catalog.benchmarks.strategies.registry import BUILTIN, READ_CACHE, TEXTBOOK, UNCACHED, Strategy
@@ -236,7 +241,7 @@ class Requester:
         return SimpleNamespace(queries=0)
 
     def run(self, strategy: Strategy, function: Any, **arguments: Any) -> int:
-        assert function is turns.save_product
+        assert function is products.save_product
         # There is something to invalidate.
         assert self.log[-1] == (strategy.name, "ask")
         return 7_000_000
@@ -245,7 +250,7 @@ class Requester:
 @pytest.mark.django_db
 def test_a_turn_is_a_miss_and_then_hits_and_writes(monkeypatch: pytest.MonkeyPatch) -> None:
     requester = Requester()
-    monkeypatch.setattr(turns, "empty_cache", requester.requests.clear)
+    monkeypatch.setattr(products, "empty_cache", requester.requests.clear)
     given: Any = requester
     taken = Turns(Task(database="", products=1, strategies=["uncached", "textbook"], seed=0), given)
     monkeypatch.setattr(taken, "_keys", [1])

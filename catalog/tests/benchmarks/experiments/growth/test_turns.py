@@ -5,7 +5,7 @@ import pytest
 from catalog import textbook, views
 from catalog.benchmarks.clients.in_process import Requester
 from catalog.benchmarks.errors import BenchmarkError
-from catalog.benchmarks.experiments.growth.turns import PATH, Task, Turns, taking_turns
+from catalog.benchmarks.experiments.growth.products import PATH, Task, Turns, taking_turns
 from catalog.benchmarks.sandbox.isolation import isolated_cache
 from catalog.benchmarks.strategies.registry import TEXTBOOK, UNCACHED
 from catalog.factories import ProductFactory

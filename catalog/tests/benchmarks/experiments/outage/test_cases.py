@@ -11,8 +11,7 @@ import pytest
 
 from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.experiments.outage import cases, faults
-from catalog.benchmarks.experiments.outage.cases import HUNG, REFUSED, RESTARTED, Timing
-from catalog.benchmarks.experiments.outage.observations import Observation
+from catalog.benchmarks.experiments.outage.cases import HUNG, REFUSED, RESTARTED, Observation, Timing
 from catalog.benchmarks.experiments.outage.requests import PATIENCE_SECONDS, Request
 from catalog.benchmarks.experiments.outage.sites import Save, has_recovered
 from catalog.benchmarks.strategies.registry import READ_CACHE, UNCACHED, Strategy

@@ -14,8 +14,7 @@ import pytest
 
 from catalog.benchmarks.errors import BenchmarkError
 from catalog.benchmarks.experiments.outage import cases, experiment
-from catalog.benchmarks.experiments.outage.cases import CASES, Timing
-from catalog.benchmarks.experiments.outage.observations import Observation, OutageTimes
+from catalog.benchmarks.experiments.outage.cases import CASES, Observation, OutageTimes, Timing
 from catalog.benchmarks.experiments.outage.requests import NO_RESPONSE, THREAD_NAME, Request
 from catalog.benchmarks.experiments.outage.sites import Save
 from catalog.benchmarks.figures.results import ExperimentResult

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +21,10 @@ STRATEGIES = (UNCACHED, READ_CACHE, *FLOORS)
 # Answers per second in each round with one worker. Two workers give twice as many.
 RATES = {"uncached": (10, 20, 60), "readcache": (100, 300, 200), "floor": (400,) * 3, "floor-get": (350,) * 3}
 
+TURNS = [
+    ((strategy.name, setting.case), strategy, setting) for strategy in STRATEGIES for setting in SETTINGS
+]
+
 RateOf = Callable[[Strategy, Setting], float]
 Outcomes = dict[tuple[str, str], Sequence[Outcome]]
 
@@ -31,26 +34,18 @@ class Rounds:
 
     def __init__(self) -> None:
         self.settings, self.strategies = SETTINGS, STRATEGIES
+        self.closed: Outcomes = {
+            key: [outcome(setting.workers * rate, errors=int(rate == 20)) for rate in RATES[strategy.name]]
+            for key, strategy, setting in TURNS
+        }
         self.asked: list[tuple[int, float]] = []
         self.due: dict[tuple[str, str], float] = {}
 
-    def closed(self, *, rounds: int, seconds: float) -> Outcomes:
+    def take_turns(self, *, rounds: int, seconds: float, rate_of: RateOf | None = None) -> Outcomes:
         self.asked.append((rounds, seconds))
-        return {
-            (strategy.name, setting.case): [
-                outcome(setting.workers * rate, errors=int(rate == 20)) for rate in RATES[strategy.name]
-            ]
-            for strategy in STRATEGIES
-            for setting in SETTINGS
-        }
-
-    def open(self, *, rounds: int, seconds: float, rate_of: RateOf) -> Outcomes:
-        self.asked.append((rounds, seconds))
-        self.due = {
-            (strategy.name, setting.case): rate_of(strategy, setting)
-            for strategy in STRATEGIES
-            for setting in SETTINGS
-        }
+        if rate_of is None:
+            return dict(self.closed)
+        self.due = {key: rate_of(strategy, setting) for key, strategy, setting in TURNS}
         # "uncached" has answered nothing.
         return {key: [outcome(0, milliseconds=[5] * 100)] for key in self.due if key[0] != "uncached"}
 
@@ -152,11 +147,9 @@ def test_the_workers_and_the_generators_of_the_run_are_those_that_are_warned_of(
 
 
 def test_a_strategy_without_an_answer_has_no_open_loop(rounds: Any) -> None:
-    nothing = {key: [outcome(0)] for key in rounds.closed(rounds=1, seconds=1) if key[0] == "uncached"}
-    closed = {**rounds.closed(rounds=1, seconds=1), **nothing}
-    quiet: Any = SimpleNamespace(**{**vars(rounds), "closed": lambda **_: closed, "open": rounds.open})
+    rounds.closed |= {key: [outcome(0)] for key in rounds.closed if key[0] == "uncached"}
 
-    turns = experiment._load(quiet, OPTIONS)
+    turns = experiment._load(rounds, OPTIONS)
 
     assert rounds.due["uncached", "w1c2"] == 0
     assert {each.arrivals_per_second for each in turns if each.strategy == "uncached"} == {0}

@@ -60,7 +60,7 @@ def new_rounds(
 def test_each_round_has_a_turn_of_each_strategy_in_each_setting() -> None:
     rounds = new_rounds()
 
-    outcomes = rounds.closed(rounds=3, seconds=0.1)
+    outcomes = rounds.take_turns(rounds=3, seconds=0.1)
 
     loads = rounds.generator.loads
     assert {key: len(each) for key, each in outcomes.items()} == {
@@ -74,7 +74,7 @@ def test_each_round_has_a_turn_of_each_strategy_in_each_setting() -> None:
 def test_each_outcome_is_that_of_its_own_load() -> None:
     rounds = new_rounds()
 
-    outcomes = rounds.open(rounds=2, seconds=0.1, rate_of=lambda strategy, setting: 50)
+    outcomes = rounds.take_turns(rounds=2, seconds=0.1, rate_of=lambda strategy, setting: 50)
 
     loads = rounds.generator.loads
     for (name, case), of_case in outcomes.items():
@@ -86,7 +86,7 @@ def test_each_outcome_is_that_of_its_own_load() -> None:
 
 def test_the_strategies_of_a_setting_follow_each_other_in_a_drawn_order() -> None:
     rounds = new_rounds()
-    rounds.closed(rounds=4, seconds=0.1)
+    rounds.take_turns(rounds=4, seconds=0.1)
 
     loads = rounds.generator.loads
     groups = [loads[start : start + 3] for start in range(0, len(loads), 3)]
@@ -98,7 +98,7 @@ def test_the_same_seed_draws_the_same_order() -> None:
     orders = []
     for seed in (0, 0, 1):
         rounds = new_rounds(seed=seed)
-        rounds.closed(rounds=2, seconds=0.1)
+        rounds.take_turns(rounds=2, seconds=0.1)
         orders.append(rounds.generator.loads)
 
     assert orders[0] == orders[1] != orders[2]
@@ -107,7 +107,7 @@ def test_the_same_seed_draws_the_same_order() -> None:
 def test_an_open_loop_leaves_out_a_strategy_with_the_rate_zero() -> None:
     rounds = new_rounds()
 
-    outcomes = rounds.open(
+    outcomes = rounds.take_turns(
         rounds=1, seconds=0.1, rate_of=lambda strategy, _: 0 if strategy is TEXTBOOK else 50
     )
 
@@ -130,11 +130,11 @@ def test_the_warm_up_has_more_clients_than_workers_in_every_strategy() -> None:
 
 def test_a_server_that_has_ended_ends_the_measurement() -> None:
     with pytest.raises(BenchmarkError, match=r"It has ended\."):
-        new_rounds(exit_code=1).closed(rounds=1, seconds=0.1)
+        new_rounds(exit_code=1).take_turns(rounds=1, seconds=0.1)
 
 
 def test_a_turn_that_is_left_out_counts_as_progress() -> None:
     turns = count()
-    new_rounds(on_turn=lambda: next(turns)).open(rounds=2, seconds=0.1, rate_of=lambda _, __: 0)
+    new_rounds(on_turn=lambda: next(turns)).take_turns(rounds=2, seconds=0.1, rate_of=lambda _, __: 0)
 
     assert next(turns) == 2 * len(STRATEGIES) * len(SETTINGS)

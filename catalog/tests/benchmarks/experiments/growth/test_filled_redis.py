@@ -8,7 +8,7 @@ from django.core.cache import cache
 from django.test.utils import override_settings
 from redis.connection import parse_url
 
-from catalog.benchmarks.experiments.growth.redis_servers import redis_server
+from catalog.benchmarks.experiments.growth.filled_redis import redis_server
 from catalog.benchmarks.sandbox.isolation import isolated_cache
 from catalog.cached_pages import redis_client
 from catalog.tests.benchmarks.conftest import children
