@@ -93,14 +93,10 @@ class HTTPClient:
         except BaseException:
             self.close()
             raise
-        if not self._is_kept_after(response):
+        # A response without a length ends where the connection does.
+        if not (KEEP_ALIVE.search(response.head) and CONTENT_LENGTH.search(response.head)):
             self.close()
         return response
-
-    @staticmethod
-    def _is_kept_after(response: Response) -> bool:
-        """A response without a length ends where the connection does."""
-        return bool(KEEP_ALIVE.search(response.head) and CONTENT_LENGTH.search(response.head))
 
     def _exchange(self, request: bytes) -> Response:
         connection = self._socket = self._socket or self._connect()

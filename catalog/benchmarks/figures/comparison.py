@@ -204,7 +204,8 @@ def _is_significant(old: _Measured, new: _Measured) -> bool:
     if old.figure.value is None or new.figure.value is None or new.figure.better == "neither":
         return False
     if min(len(old.samples), len(new.samples)) < FEWEST_SAMPLES:
-        return _came_or_went(old.figure, new.figure) or _intervals_differ(old, new)
+        is_fault = new.figure.unit == "count" and new.figure.better == "lower"
+        return (is_fault and bool(old.figure.value) != bool(new.figure.value)) or _intervals_differ(old, new)
     if new.figure.name in UNTESTED:
         return False
     quotients = (
@@ -219,11 +220,6 @@ def _is_beyond(low: float, high: float) -> bool:
     """Whether every quotient between these limits is a change beyond a tenth in the same direction."""
     # JSON cannot encode NumPy's booleans.
     return bool(low > 1 + LEAST_CHANGE or high < 1 / (1 + LEAST_CHANGE))
-
-
-def _came_or_went(old: Figure, new: Figure) -> bool:
-    """Whether only one of the two runs has the fault."""
-    return new.unit == "count" and new.better == "lower" and bool(old.value) != bool(new.value)
 
 
 def _intervals_differ(old: _Measured, new: _Measured) -> bool:

@@ -27,9 +27,6 @@ DIRECTLY = "Let DATABASE_URL name the server itself, and no pooler before it."
 class NoScratchDatabase(Exception):
     """No scratch database can be made here. The message says why, and what to do."""
 
-    def __init__(self, reason: str, *, remedy: str) -> None:
-        super().__init__(f"{reason.rstrip('.')}. {remedy}")
-
 
 @dataclass(frozen=True, kw_only=True)
 class ScratchDatabase:
@@ -68,7 +65,7 @@ def _scratch_schema() -> Iterator[ScratchDatabase]:
             try:
                 _execute(f"CREATE SCHEMA {quoted}")
             except DatabaseError as error:
-                raise NoScratchDatabase(_first_line(error), remedy=GRANT) from error
+                raise NoScratchDatabase(f"{_first_line(error)}. {GRANT}") from error
             stack.callback(_drop, quoted)
         options = _options_of(schema)
         _require_search_path(schema, options)
@@ -91,11 +88,11 @@ def _require_search_path(schema: str, options: dict[str, Any]) -> None:
         with other.cursor() as cursor:
             found = _schemas(cursor)
     except DatabaseError as error:
-        raise NoScratchDatabase(_first_line(error), remedy=DIRECTLY) from error
+        raise NoScratchDatabase(f"{_first_line(error)}. {DIRECTLY}") from error
     finally:
         other.close()
     if found != schema:
-        raise NoScratchDatabase(f"its search_path became {found}", remedy=DIRECTLY)
+        raise NoScratchDatabase(f"its search_path became {found}. {DIRECTLY}")
 
 
 def _drop(quoted: str) -> None:
@@ -125,7 +122,7 @@ def _schemas(cursor: CursorWrapper) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    return "".join(str(error).splitlines()[:1])
+    return "".join(str(error).splitlines()[:1]).rstrip(".")
 
 
 def _execute(sql: str) -> None:

@@ -121,7 +121,7 @@ def observe(
     steady_since = _reach_steady_state(redis, sites, stock)
     time.sleep(timing.steady)
     for site in sites:
-        site.client.waits_for(Request.is_any, since=steady_since, until=steady_since + PATIENCE_SECONDS)
+        site.client.waits_for(lambda _: True, since=steady_since, until=steady_since + PATIENCE_SECONDS)
     steady = [tuple(site.client.since(steady_since)) for site in sites]
     times = _go_through(case, redis, sites, timing, stock + 1)
     saves = [site.writer.answer() for site in sites]

@@ -42,9 +42,6 @@ class Request:
     def is_ok(self) -> bool:
         return self.status == 200
 
-    def is_any(self) -> bool:
-        return True
-
     def is_cached(self) -> bool:
         return self.is_ok and self.is_hit
 

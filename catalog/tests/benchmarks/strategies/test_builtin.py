@@ -13,7 +13,7 @@ from catalog.benchmarks import run
 from catalog.benchmarks.clients.in_process import Requester
 from catalog.benchmarks.experiments import selection
 from catalog.benchmarks.figures.results import ExperimentResult
-from catalog.benchmarks.options import Options
+from catalog.benchmarks.options import Options, Scale
 from catalog.benchmarks.sandbox.isolation import empty_cache, isolated_cache
 from catalog.benchmarks.strategies.registry import BUILTIN, TEXTBOOK, UNCACHED, only_invalidation_of
 from catalog.factories import ProductFactory
@@ -83,7 +83,13 @@ def test_each_experiment_starts_with_an_empty_cache(monkeypatch: pytest.MonkeyPa
         queries.append(Requester().ask(BUILTIN, PATHS[0]).queries)
         return ExperimentResult(experiment="one", parameters={}, figures=())
 
-    experiment = SimpleNamespace(WRITES=False, QUESTION="", measure=measure, tables=lambda result: [])
+    experiment = SimpleNamespace(
+        WRITES=False,
+        QUESTION="",
+        SECONDS_PER_STRATEGY=Scale(quick=1.0, normal=1.0, thorough=1.0),
+        measure=measure,
+        tables=lambda result: [],
+    )
     experiments = {"one": experiment, "two": experiment}
     monkeypatch.setattr(selection, "EXPERIMENTS", experiments)
     monkeypatch.setattr(run, "EXPERIMENTS", experiments)

@@ -27,7 +27,7 @@ def test_a_process_that_fails_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_a_scratch_database_the_products_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse() -> None:
-        raise NoScratchDatabase("permission denied for database shop.", remedy="Grant it.")
+        raise NoScratchDatabase("permission denied for database shop. Grant it.")
 
     monkeypatch.setattr(products, "scratch_database", refuse)
 
