@@ -36,7 +36,7 @@ def describe_environment() -> Environment:
 
 
 def disturbances() -> tuple[str, ...]:
-    """Conditions before a run that make its times doubtful, each with advice."""
+    """Reasons, before a run, to doubt its times, each with advice."""
     return (*_load_disturbances(), *_redis_disturbances(), *_processor_disturbances())
 
 

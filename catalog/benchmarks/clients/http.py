@@ -1,8 +1,8 @@
 """An HTTP client for servers of this machine: GET over a raw socket, at as little cost as Python allows.
 
-The load generator runs on the same processors as the server that it measures, so what it spends on a
-request is missing there. The client speaks HTTP/1.0 with ``Connection: keep-alive``, as ApacheBench
-does: such a response is never chunked, and the connection stays open if the server keeps it.
+The load generator runs on the same processors as the server that it measures, so the server lacks the time
+that the generator spends on a request. The client speaks HTTP/1.0 with ``Connection: keep-alive``, as
+ApacheBench does: such a response is never chunked, and the connection stays open if the server keeps it.
 Gunicorn's synchronous workers close each connection.
 """
 
@@ -42,7 +42,7 @@ class Response:
 
     @property
     def queries(self) -> int | None:
-        """How many queries it took; ``None`` from a server that does not count them."""
+        """The number of queries of the response; ``None`` from a server that does not count them."""
         found = QUERIES.search(self.head)
         return int(found[1]) if found else None
 

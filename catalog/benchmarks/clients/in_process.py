@@ -1,8 +1,8 @@
 """Requests for pages of every strategy with Django's test client: the whole of Django, without a network.
 
 A strategy that changes Django itself, such as a cache that patches the ORM, would change every strategy's
-figures. So it has a child process with settings of its own, in which the same test client sends the
-requests and times them. Strategies can take turns, and their times are of the same span.
+figures. So it has a separate child process with its settings, in which the same test client sends the
+requests and times them. Strategies can take turns, and all times measure the same work.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class LocalSite:
     """The shop in this process, and a client that accepts compressed JSON."""
 
     def __init__(self) -> None:
-        # Browsers and HTTP libraries accept compressed responses, too.
+        # Browsers and HTTP libraries also accept compressed responses.
         self._client = Client(headers={"accept": "application/json", "accept-encoding": "gzip"})
 
     def time(self, url: str) -> int:
@@ -71,22 +71,22 @@ class LocalSite:
         return function(**arguments)
 
     def in_child(self, collects_garbage: bool, method: Callable[..., Any], *arguments: Any) -> Any:
-        """Call the method as the benchmark's own process would."""
-        # Garbage collections must be counted here where they are counted there, and only then.
+        """Call the method under the same conditions as in the benchmark's process."""
+        # A garbage collection must count in this process exactly if it counts in the benchmark's.
         if gc.isenabled() and not collects_garbage:
             gc.collect()
             gc.disable()
         elif collects_garbage:
             gc.enable()
-        # There, another strategy has just answered a request. Without one here, the time of waking up would
-        # be counted: a third of a millisecond.
+        # In the benchmark's process, another strategy has just answered a request. Without a request here,
+        # the time of waking up would count: a third of a millisecond.
         self._client.get(WARMING_URL)
         return method(self, *arguments)
 
 
 @contextmanager
 def serving_own_strategy() -> Iterator[LocalSite]:
-    """Only the invalidation of the process's own strategy is connected inside."""
+    """Within the block, only the invalidation of the strategy of this process is connected."""
     # Only the settings of child processes have it, and the type checker does not read those.
     with only_invalidation_of(find_strategy(getattr(settings, "BENCH_PROCESS_OF"))):  # noqa: B009
         yield LocalSite()
@@ -95,8 +95,8 @@ def serving_own_strategy() -> Iterator[LocalSite]:
 class Requester:
     """A client that asks the strategies for pages, with Django's test client.
 
-    A strategy with a process of its own can be asked only inside of the context manager, which starts
-    the process at the first request and ends it at the end. Outside, it is a ``BenchmarkError``.
+    Requests to a strategy with a separate process work only within the context manager, which starts
+    the process at the first request and ends it at the end. Otherwise they raise ``BenchmarkError``.
     """
 
     def __init__(self) -> None:
@@ -160,11 +160,11 @@ class Requester:
         floors.prepare(path, gzip.compress(content, mtime=0))
 
     def run(self, strategy: Strategy, function: Callable[..., Any], **arguments: Any) -> Any:
-        """Call the function where only the strategy's invalidation is connected, and return its result.
+        """Call the function while only the strategy's invalidation is connected, and return its result.
 
         For writes: ``seconds = requester.run(strategy, save_product, pk=7, stock=3)``. The function may
         have to run in another process: a module must contain it, arguments and result must be picklable,
-        and it times itself what is to be timed.
+        and it measures times itself.
         """
         with nullcontext() if plug_ins.is_elsewhere(strategy) else only_invalidation_of(strategy):
             return self._call(strategy, LocalSite.run, function, arguments)
@@ -207,11 +207,11 @@ def require_hit(strategy: Strategy, path: str, repeat: Page) -> None:
 
 
 def other_body(strategy: Strategy, path: str, *, has_changed: bool) -> BenchmarkError:
-    """For a body that differs from that of ``UNCACHED``, which may itself have changed meanwhile."""
+    """For a body that differs from the one of ``UNCACHED``, unless the page itself has changed."""
     if has_changed:
         return BenchmarkError(
-            f"{path} changed while it was looked at: somebody writes to the catalogue. Measure when nobody "
-            "does, or measure freshness and invalidation, which use scratch rows."
+            f"{path} changed during the measurement: another program writes to the catalogue. Stop it, or "
+            "measure freshness and invalidation, which use scratch rows."
         )
     return BenchmarkError(f"{strategy.name} answers {path} with another body than {UNCACHED.name}.")
 

@@ -21,7 +21,7 @@ from catalog.options import InvalidOption
 
 
 class Experiment(Protocol):
-    """The module's docstring says what it measures, what it leaves out, and whose method it follows."""
+    """The docstring of the module describes the measurement, its limits, and the source of its method."""
 
     QUESTION: str
     # Whether it writes scratch rows to the database.

@@ -1,4 +1,4 @@
-"""The names by which figures, charts, gates and verdicts refer to the laboratory's own strategies."""
+"""The names of the built-in strategies and of the floors in figures, charts, gates and verdicts."""
 
 UNCACHED = "uncached"
 TEXTBOOK = "textbook"

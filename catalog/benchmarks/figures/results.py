@@ -140,8 +140,8 @@ class Environment:
 class Change:
     """How one figure differs from the same figure of an older run; see ``comparison.py``.
 
-    ``relative`` is a part of one: of a time or a rate it is the change against the run's own
-    reference. It is ``None`` if one of the two values is missing or the older value is 0.
+    ``relative`` is a part of one. For a time or a rate it is the change relative to the reference of the
+    same run. It is ``None`` if one of the two values is missing or the older value is 0.
     """
 
     experiment: str

@@ -1,4 +1,4 @@
-"""Sentences that several strategies share, and the description that a module gives of itself."""
+"""Sentences about several strategies, and the description of a module in its docstring."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Statistics of samples. NumPy and SciPy have the formulas.
+"""Statistics of samples, with the formulas of NumPy and SciPy.
 
 SciPy takes most of a second to import, so the functions that need it import it.
 """

@@ -1,4 +1,4 @@
-"""Formats numbers for people, in units of a fitting size. All numbers of a column have one unit."""
+"""Formats numbers with a unit of a fitting size. All numbers of a column have the same unit."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def format_quantity(value: float | None, unit: Unit, scale: tuple[str, float]) -
 
 
 def say(value: float | None, unit: Unit) -> str:
-    """One number with its unit, as a sentence has it."""
+    """One number with its unit, for a sentence."""
     scale = fitting_scale([value], unit)
     name = scale[0]
     text = format_quantity(value, unit, scale)

@@ -2,8 +2,8 @@
 
 The messages on the socket are pickled. The first one is a function that opens a service: a context
 manager of any object. Every later one names a method of that object with its arguments, and is
-answered with what the method returns. The child ends when the socket is closed, which it is when the
-benchmark ends, however it ends. What fails here ends the child with a traceback in its log.
+answered with the method's result. The child ends when the socket is closed, which happens when the
+benchmark ends for any reason. An exception ends the child with a traceback in its log.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def serve(channel: Connection, *, limit_seconds: float) -> None:
-    """A method that takes longer than the limit ends the process: nobody waits for it any more."""
+    """A method that takes longer than the limit ends the process: its answer is not waited for any more."""
     messages = _received(channel)
     open_service = next(messages)
     with open_service() as service:

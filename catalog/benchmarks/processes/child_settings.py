@@ -16,7 +16,7 @@ globals().update(
     overrides(CACHES, key_prefix=_key_prefix, additional_caches=_additional_caches, is_patient=_is_patient)
 )
 DATABASES = {"default": json.loads(os.environ["BENCH_DATABASE"])}
-# The plug-in strategies, each as module:Class, and the strategy to which this process belongs.
+# The plug-in strategies, each as module:Class, and the strategy that this process is for.
 BENCH_STRATEGIES = read_list("BENCH_STRATEGIES")
 BENCH_PROCESS_OF = read_text("BENCH_PROCESS_OF")
 # A line for each invalidation would hide the errors of a server.

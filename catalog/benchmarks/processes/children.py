@@ -1,6 +1,6 @@
-"""Python processes of the benchmark: how they are started, given orders, and ended without a trace.
+"""Python processes of the benchmark: they are started, get orders, and end without leaving anything.
 
-Each process leads a session of its own, and whatever still runs in that session is killed at the end.
+Each process leads a session, and all processes that still run in that session are killed at the end.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ R = TypeVar("R")
 class Process:
     """A Python process in the project's folder that uses the database and Redis of this process.
 
-    If the ``strategy`` has settings of its own, they apply too.
+    The settings of the ``strategy`` apply too.
     """
 
     def __init__(
@@ -71,8 +71,8 @@ class Process:
         return self.popen.poll() is not None
 
     def last_words(self) -> str:
-        """The last line of its log, which is the error where it failed."""
-        # Reading at a position leaves alone the one at which the process writes.
+        """The last line of its log, which is the error if it failed."""
+        # pread() does not move the position at which the process writes.
         descriptor = self._log.fileno()
         start = max(0, os.fstat(descriptor).st_size - LAST_WORDS_BYTES)
         log = os.pread(descriptor, LAST_WORDS_BYTES, start).decode(errors="replace")
@@ -96,7 +96,7 @@ class Process:
 def running_process(arguments: Sequence[str], **options: Any) -> Iterator[Process]:
     process = None
     try:
-        # An interrupt while it starts would leave a process that nobody knows of.
+        # An interrupt while it starts would leave a process that is never ended.
         with interrupts_deferred():
             process = Process(arguments, **options)
         yield process
@@ -141,7 +141,7 @@ class Child(Generic[S]):
         return self._receive(self._patience_seconds)
 
     def _send(self, message: object) -> None:
-        # A child that has ended is reported by whoever waits for its answer.
+        # Waiting for the answer reports a child that has ended.
         with contextlib.suppress(ConnectionError):
             self._channel.send(message)
 
@@ -154,7 +154,7 @@ class Child(Generic[S]):
         try:
             return self._channel.recv()
         except (EOFError, ConnectionError):
-            # It closes the socket before it has logged why it ends.
+            # The child closes the socket before it has logged its error.
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.popen.wait(timeout=EXIT_PATIENCE_SECONDS)
             raise self.process.failed() from None
@@ -175,7 +175,7 @@ def running_child(
     here, there = Pipe()
     with here, ExitStack() as stack:
         with there:
-            # The limit ends an order that nobody waits for any more.
+            # The limit ends an order whose answer is no longer waited for.
             arguments = ["-m", child_main.__name__, str(there.fileno()), str(2 * patience_seconds)]
             options: dict[str, Any] = {"environment": environment, "strategy": strategy}
             process = stack.enter_context(running_process(arguments, pass_fds=[there.fileno()], **options))
@@ -185,7 +185,7 @@ def running_child(
 
 
 def _environment() -> dict[str, str]:
-    """The settings of this process that another one must share, also in a test run."""
+    """The settings of this process that a child must share, also in a test run."""
     private = settings.USES_PRIVATE_REDIS
     return {
         **os.environ,

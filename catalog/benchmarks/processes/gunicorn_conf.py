@@ -1,4 +1,4 @@
-"""The configuration of the benchmark's gunicorn servers, as far as it is code: hooks that gunicorn calls."""
+"""Hooks that gunicorn calls in the benchmark's servers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counting queries without keeping them: Django's own log of queries ends at nine thousand."""
+"""Counts queries without keeping them: Django's log of queries ends at nine thousand."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class QueryCount:
 
 @contextmanager
 def counted_queries() -> Iterator[QueryCount]:
-    """Counts the queries that this thread sends to the default database inside."""
+    """Counts the queries that this thread sends to the default database within the block."""
     count = QueryCount()
     with connection.execute_wrapper(count):
         yield count

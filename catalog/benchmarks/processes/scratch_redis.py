@@ -26,7 +26,7 @@ def missing_server() -> str:
 
 @contextmanager
 def scratch_redis(**options: str) -> Iterator[PrivateRedis]:
-    """It runs inside, and is gone at the end with its folder. Its memory has no limit.
+    """The server runs within the block, and is removed at the end with its folder. Its memory has no limit.
 
     ``options`` are directives of redis.conf. Raises ``BenchmarkError``.
     """

@@ -34,7 +34,7 @@ def running_server(
 ) -> Iterator[Server]:
     """Serves the shop with all strategies on a port of 127.0.0.1.
 
-    A strategy that has settings of its own is served only if it is the ``strategy``. With ``threads=1``
+    A strategy with separate settings is served only if it is the ``strategy``. With ``threads=1``
     the workers are synchronous. ``counts_queries`` adds ``QUERIES_HEADER`` to each response, which
     takes a little time.
     """
@@ -68,7 +68,7 @@ def _command(descriptor: int, workers: int, threads: int) -> list[str]:
 
 @contextmanager
 def running_servers(strategies: Sequence[Strategy], **options: Any) -> Iterator[Mapping[str, Server]]:
-    """The server of each strategy, by its name: one for all that have no process of their own."""
+    """The server of each strategy, by its name. Strategies without a separate process share one."""
     with ExitStack() as stack:
         shared = stack.enter_context(running_server(**options))
         yield {

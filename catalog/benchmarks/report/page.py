@@ -23,7 +23,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render_page(run: Run, charts: Mapping[str, Sequence[DrawnChart]]) -> str:
-    """``charts`` has those of each experiment by its name, and the overview."""
+    """``charts`` maps the name of each experiment, and of the overview, to its charts."""
     results = results_of(run)
     what, where = introduction(run)
     context = {

@@ -41,8 +41,8 @@ VISITOR = Account(role="visitor")
 
 @contextmanager
 def scratch_accounts() -> Iterator[tuple[Account, ...]]:
-    """Visitor, user and admin. The accounts have no password, so that nobody else can log in."""
-    # The names are random, so that a page contains one only if it names its reader.
+    """A visitor, a user and an admin. The accounts have no password, so nobody else can log in."""
+    # The names are random, so a page contains one only if it shows the account.
     label = f"{LABEL}-{new_suffix()}"
     began = timezone.now()
     try:
@@ -59,7 +59,7 @@ def scratch_accounts() -> Iterator[tuple[Account, ...]]:
 def remove_accounts(label: str, *, since: datetime) -> int:
     """Remove the accounts whose names start with the label, and return how many there were.
 
-    Their sessions that began since then are removed, too: an interrupted child process leaves sessions.
+    Also removes their sessions that began since then, because an interrupted child process leaves sessions.
     """
     users = User.objects.filter(username__startswith=label)
     keys = {str(key) for key in users.values_list("pk", flat=True)}

@@ -1,4 +1,4 @@
-"""Keys of a benchmark's own in Redis: it finds nothing cached and leaves nothing behind."""
+"""A separate key prefix in Redis: a benchmark finds nothing cached and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from readcache.testing.interrupts import interrupts_deferred
 
 @contextmanager
 def isolated_cache(*, simulated_latency_seconds: float | None = None) -> Iterator[None]:
-    """Inside, this process and its children cache under a new key prefix.
+    """Within the block, this process and its children cache under a new key prefix.
 
     The keys are removed at the end, also after an interrupt. ``None`` keeps the configured simulated
     latency. Not thread-safe.
@@ -37,7 +37,7 @@ def isolated_cache(*, simulated_latency_seconds: float | None = None) -> Iterato
 
 
 def key_prefix() -> str:
-    """The prefix of the isolated cache. Raises ``RuntimeError`` outside: others' keys must stay theirs."""
+    """The prefix of the isolated cache. Raises ``RuntimeError`` outside: keys without it belong to others."""
     prefix = str(settings.CACHES["default"].get("KEY_PREFIX", ""))
     if not prefix.startswith(f"{PREFIX}."):
         raise RuntimeError("This works only within isolated_cache().")
@@ -71,9 +71,9 @@ def cache_clients() -> list[Any]:
 
 @contextmanager
 def garbage_collector_off(*, collects_first: bool = True) -> Iterator[None]:
-    """Inside, no garbage collection is counted as the time of the request that triggers it.
+    """Within the block, no request pays for a garbage collection that it happens to trigger.
 
-    Collecting takes a tenth of a second: too long before each of many requests.
+    A collection takes a tenth of a second, so it is too slow before each of many requests.
     """
     was_enabled = gc.isenabled()
     if collects_first:

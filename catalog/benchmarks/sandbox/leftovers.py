@@ -24,9 +24,9 @@ from readcache.testing import SERVER_NAMES
 
 
 def remove_leftovers() -> list[str]:
-    """Clean up after killed runs, and return a sentence for each that had left something.
+    """Clean up after killed runs, and return a sentence about each run that had left something.
 
-    Live runs are left alone, and runs that wrote to another database or Redis.
+    Live runs are left alone, and so are runs that wrote to another database or Redis.
     """
     with killed_runs() as killed:
         return [sentence for folder, run, began in killed if (sentence := _clean_up(folder, run, began))]
@@ -51,7 +51,7 @@ def _clean_up(folder: Path, run: str, began: datetime) -> str:
 
 
 def _end_processes(folder: Path) -> int:
-    """By SIGKILL, which ends a stopped process, too."""
+    """Sends SIGKILL, which also ends a stopped process."""
     found = list(_processes_of(folder))
     for process in found:
         with contextlib.suppress(psutil.Error):

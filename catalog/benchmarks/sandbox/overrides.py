@@ -1,6 +1,6 @@
 """The settings that differ between the shop and the processes of a benchmark.
 
-This module imports nothing of Django: the settings module of child processes imports it.
+This module does not import Django, because the settings module of child processes imports it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def overrides(
 
     ``additional_caches`` are aliases as far as they differ from ``default``. If ``is_patient``, Redis
     has ten seconds to answer. With the read cache's quarter of a second, a busy machine would look like
-    an outage, which is a question of its own.
+    an outage, and outages have a separate experiment.
     """
     shop = {alias: _patient(config) if is_patient else config for alias, config in caches.items()}
     default = shop["default"]

@@ -16,7 +16,7 @@ from catalog.models import Category, Product, Tag
 from readcache.testing.interrupts import interrupts_deferred
 
 LABEL = "bench-cache"
-# The soak's label is another one: no product of other experiments is on the pages that it reads.
+# Another label for the soak, so that the pages that it reads show no product of other experiments.
 SOAK_LABEL = "freshness-soak"
 
 
@@ -35,10 +35,10 @@ class ScratchRows:
 
 @contextmanager
 def scratch_label(kind: str = LABEL) -> Iterator[str]:
-    """A label for rows to be made inside, which are removed at the end.
+    """A label for rows that are created within the block and removed at its end.
 
-    These are products, categories and tags whose name or slug starts with the label, and products of
-    such a category.
+    These rows are products, categories and tags whose name or slug starts with the label, and products
+    in such a category.
     """
     label = f"{kind}-{new_suffix()}"
     try:
@@ -55,7 +55,7 @@ def remove_rows(label: str) -> dict[str, int]:
         "categories": Category.objects.filter(slug__startswith=label),
         "tags": Tag.objects.filter(name__startswith=label),
     }
-    # Nobody will read their pages, and the textbook would search all keys once for each product.
+    # Nobody reads their pages, and the textbook would search all keys once for each product.
     with only_invalidation_of(UNCACHED), transaction.atomic():
         return {name: rows.delete()[1].get(rows.model._meta.label, 0) for name, rows in found.items()}
 

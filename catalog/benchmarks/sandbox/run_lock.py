@@ -43,10 +43,10 @@ def new_suffix() -> str:
 
 @contextmanager
 def locked_run() -> Iterator[None]:
-    """Inside, temporary files of this process and its children are in the run's folder."""
+    """Within the block, this process and its children create temporary files in the run's folder."""
     before = tempfile.tempdir
     outer = Path(tempfile.gettempdir())
-    # The folder gets the name by which other runs find it when its record is locked and complete.
+    # Other runs find the folder by this name, which it gets when its record is complete and locked.
     draft, folder = Path(tempfile.mkdtemp()), outer / f"{PREFIX}.{RUN_ID}.{next(_numbers)}"
     record = (draft / RECORD).open("w")
     try:
@@ -69,7 +69,7 @@ def locked_run() -> Iterator[None]:
 def killed_runs() -> Iterator[list[tuple[Path, str, datetime]]]:
     """Folder, run id and start of each killed run that wrote to this run's database and Redis.
 
-    Inside, their records are locked, so that no other process cleans up after the same runs.
+    Within the block, their records are locked, so that no other process cleans up after the same runs.
     """
     records: list[IO[str]] = []
     try:

@@ -1,6 +1,6 @@
 """The base class of every strategy: one way of serving the catalogue that experiments can measure.
 
-``docs/strategies.md`` shows how to write your own.
+``docs/strategies.md`` shows how to write a strategy.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Strategy:
     caches: bool = True
     requires: Sequence[str] = ()
     views: Any = None
-    # For a strategy that changes Django itself: in a process of its own it cannot slow down the others.
+    # For a strategy that changes Django itself: in a separate process it cannot slow down the others.
     own_process: bool = False
     # The settings in which that process differs, as JSON can represent them. ``CACHES`` holds additional
     # aliases, each with only the entries in which it differs from ``default``.
@@ -49,11 +49,11 @@ class Strategy:
         return [*endpoints(self.views, read_cache=None)]
 
     def invalidation(self) -> AbstractContextManager[None]:
-        """Connects the receivers inside. Nothing to do if ``AppConfig.ready()`` connects them."""
+        """Connects the receivers within the block. Not needed if ``AppConfig.ready()`` connects them."""
         return nullcontext()
 
     def without_invalidation(self) -> AbstractContextManager[None]:
-        """Disconnects inside whatever ``AppConfig.ready()`` connected for this strategy."""
+        """Disconnects the receivers that ``AppConfig.ready()`` connected, within the block."""
         return nullcontext()
 
     @property

@@ -53,7 +53,7 @@ def loaded() -> Mapping[str, Strategy]:
 
 
 def environment(strategy: Strategy | None) -> dict[str, str]:
-    """Environment variables that name the loaded strategies and whose own process is started, if any."""
+    """Environment variables with the loaded strategies and, for its separate process, the strategy itself."""
     owner = strategy if strategy and strategy.own_process else None
     return {
         "BENCH_STRATEGIES": ",".join(each.reference for each in _loaded.values()),
@@ -63,14 +63,14 @@ def environment(strategy: Strategy | None) -> dict[str, str]:
 
 
 def is_elsewhere(strategy: Strategy) -> bool:
-    """Whether the strategy must be measured in its own process, and this is another process."""
+    """Whether the strategy must be measured in a separate process, and this is not that process."""
     return strategy.own_process and getattr(settings, "BENCH_PROCESS_OF", "") != strategy.reference
 
 
 def not_measured_here(strategy: Strategy) -> BenchmarkError:
     """In this process the strategy has no effect, so any figure would be wrong."""
     return BenchmarkError(
-        f"{strategy.name} needs its own process, which this experiment does not use. "
+        f"{strategy.name} needs a separate process, which this experiment does not use. "
         "Leave the strategy out, or choose other experiments, such as latency and freshness."
     )
 

@@ -1,4 +1,4 @@
-"""The strategies that are measured against each other, and whose invalidation is connected."""
+"""The strategies that are compared, and the switch for the invalidation that is connected."""
 
 from __future__ import annotations
 
@@ -108,9 +108,7 @@ def find_strategy(name: str) -> Strategy:
         return plug_ins.load(name, taken=TAKEN_NAMES)
     known = known_strategies()
     if name not in known:
-        raise InvalidOption(
-            f"--strategy must be one of {', '.join(known)}, or MODULE:CLASS of your own, got {name!r}."
-        )
+        raise InvalidOption(f"--strategy must be one of {', '.join(known)}, or MODULE:CLASS, got {name!r}.")
     if known[name] is TEXTBOOK and not settings.TEXTBOOK:
         raise InvalidOption(f"--strategy {name} is not served because TEXTBOOK is off. Set TEXTBOOK=on.")
     return known[name]
@@ -130,9 +128,9 @@ def _served_names() -> list[str]:
 
 @contextmanager
 def only_invalidation_of(strategy: Strategy) -> Iterator[None]:
-    """Inside, only this strategy's invalidation is connected, so writes do no work for other strategies.
+    """Within the block, only this strategy's invalidation is connected, so writes do no work for others.
 
-    Applies to this process and thread. Raises ``BenchmarkError`` for a strategy that needs its own
+    Applies to this process and thread. Raises ``BenchmarkError`` for a strategy that needs a separate
     process; write with ``Requester.run`` instead.
     """
     if plug_ins.is_elsewhere(strategy):

@@ -34,7 +34,7 @@ MISSING = -1
 
 @dataclass(frozen=True, kw_only=True)
 class ReadReport:
-    """``stale`` maps each outdated version that was shown to the last time at which it was asked for.
+    """``stale`` maps each outdated version that a response showed to the time of the last such request.
 
     Times are nanoseconds of ``time.monotonic_ns()``, which all processes share.
     """

@@ -1,4 +1,4 @@
-"""A soak: servers, readers and writers that run together, and the sum of what they report."""
+"""A soak: servers, readers and writers that run together, and the sum of their reports."""
 
 from __future__ import annotations
 

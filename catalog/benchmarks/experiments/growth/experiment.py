@@ -46,7 +46,7 @@ KEYS: Scale[tuple[int, ...]] = Scale(
     thorough=(1_000, 10_000, 100_000, 1_000_000),
 )
 
-# The other times grow with the database, whatever the cache does.
+# The other times grow with the database in any case.
 MUST_NOT_GROW = (HIT, forms.INVALIDATION)
 # With this exponent, a hundred times the size takes ten times as long.
 FAULT_FROM = 0.5

@@ -29,8 +29,8 @@ PATIENCE_SECONDS = 60
 COPIES_PER_CALL = 1_000
 DIGEST = re.compile(rb"[0-9a-f]{32}")
 LAST_NUMBER = re.compile(rb"\d+(?!.*\d)")
-# In a copy, the key's digest is replaced by that of the copy's number, or else its last number by one of
-# seven digits.
+# In the key of a copy, the digest of the copy's number replaces the digest. A key without a digest gets a
+# number of seven digits instead of its last number.
 SCRIPT = """
 for number = tonumber(ARGV[1]), tonumber(ARGV[2]) do
   local name = string.format('%d', 1000000 + number)
@@ -59,7 +59,7 @@ class RedisServer:
 
 @contextmanager
 def redis_server() -> Iterator[RedisServer]:
-    """Inside, every cache is on the server."""
+    """Within the block, every cache is on the server."""
     with scratch_redis() as redis, _caches_on(redis), _patient_clients() as clients:
         yield RedisServer(clients=clients)
 
@@ -121,7 +121,7 @@ class Original:
 
 @dataclass(frozen=True, kw_only=True)
 class StoredPage:
-    """What a strategy keeps in Redis: the keys of one page, and ``others``, which were there before."""
+    """The keys of one page that a strategy keeps in Redis, and ``others``, which were there before."""
 
     own: tuple[Original, ...]
     others: tuple[Original, ...]
@@ -131,11 +131,11 @@ class StoredPage:
         return keys // len(self.own) if self.own else 0
 
     def bytes(self) -> int:
-        """The memory of the page's keys and values, without that of Redis's hash tables."""
+        """The memory of the page's keys and values, without the hash tables of Redis."""
         return sum(int(each.client.memory_usage(each.key) or 0) for each in self.own)
 
     def store(self, pages: int) -> None:
-        """Store so many pages: the original, its copies, and the page that was there before."""
+        """Store this number of pages: the original, its copies, and the page that was there before."""
         for each in self.own:
             each.copy(1, pages - 2)
         # Last, so that a short-lived key is still there afterwards.
@@ -150,7 +150,7 @@ class StoredPage:
 def look_at_page(
     requester: Requester, strategy: Strategy, path: str, other_path: str, clients: Sequence[Redis]
 ) -> StoredPage:
-    """Ask for both pages: the page's own keys are those that it adds. Nothing may be cached before."""
+    """Request both pages. The keys that the page adds are its own. Nothing may be cached before."""
     requester.ask(strategy, other_path)
     before = {(client, key) for client, key in _keys(clients)}
     requester.ask(strategy, path)
@@ -168,7 +168,7 @@ def _keys(clients: Sequence[Any]) -> Iterator[tuple[Any, bytes]]:
 
 
 def _split(key: bytes) -> tuple[bytes, bytes, bytes]:
-    """The key before, in and after the part that tells pages apart, which may be empty."""
+    """The parts of the key before, in and after the digest or number of the page, which may be empty."""
     after_prefix = len(key_prefix()) + 1
     found = DIGEST.search(key, after_prefix) or LAST_NUMBER.search(key, after_prefix)
     if found is None:

@@ -40,7 +40,7 @@ BYTES_PER_PRODUCT = 1_000
 FILLING_PATIENCE_SECONDS = 3600
 TURN_PATIENCE_SECONDS = 600
 PATH = "/products/"
-# In a turn, each strategy answers one miss and then so many hits and writes.
+# How many hits and writes each strategy has in a turn, after one miss.
 HITS_PER_TURN = 5
 WRITES_PER_TURN = 2
 SEEDING_BATCH = 2000
@@ -144,7 +144,7 @@ class Turns:
         self._keys = list(Product.objects.order_by("pk").values_list("pk", flat=True)[:1000])
 
     def take(self) -> dict[str, Times]:
-        """The times of one turn of all strategies, by what was done."""
+        """The times of one turn of all strategies: of the miss, the hits and the writes."""
         with garbage_collector_off():
             # The processes of other sizes use the same keys.
             empty_cache()
@@ -169,7 +169,7 @@ class Turns:
         return int(self._requester.run(strategy, save_product, pk=self._chance.choice(self._keys)))
 
     def _check_hits(self) -> None:
-        """Also a warm-up: other processes have used the processor's caches meanwhile."""
+        """Also warms up, because other processes have used the processor's caches since the last turn."""
         for strategy in self._strategies:
             require_hit(strategy, PATH, self._requester.ask(strategy, PATH))
 
@@ -188,7 +188,7 @@ def _fill(task: Task) -> None:
     plan = plan_seeding(count=task.products, seed=task.seed)
     add_missing(plan, batch_size=SEEDING_BATCH, on_progress=lambda _: None)
     if connection.vendor == "postgresql":
-        # Autovacuum would soon do so. The planner knows nothing of a table without statistics.
+        # As autovacuum would do later. The planner knows nothing about a table without statistics.
         with connection.cursor() as cursor:
             cursor.execute("VACUUM ANALYZE")
 

@@ -16,8 +16,8 @@ Nishtala et al., Scaling Memcache at Facebook, NSDI 2013, section 3.2.1. How oft
 chance is a question of Bailis et al., Probabilistically Bounded Staleness for Practical Partial Quorums,
 VLDB 2012, and of the experiment ``freshness``.
 
-Leaves out the statistics page, which adds up the whole catalogue each time; strategies with a process of
-their own; the effect of a cache's work on the processor's caches, since each timed write follows an
+Leaves out the statistics page, which adds up the whole catalogue each time; strategies with a separate
+process; the effect of a cache's work on the processor's caches, since each timed write follows an
 uncached page; and how the time of an invalidation grows with the number of keys in Redis.
 """
 
@@ -94,7 +94,7 @@ def measure(options: Options) -> ExperimentResult:
         ),
         verdicts=tuple(_verdicts(findings)),
         warnings=tuple(
-            f"{each.name}: its invalidation was not measured, because it needs a process of its own."
+            f"{each.name}: its invalidation was not measured, because it needs a separate process."
             for each in left_out
         ),
     )

@@ -1,4 +1,4 @@
-"""Readers in threads of their own, which ask for pages while another thread writes."""
+"""Readers in separate threads, which request pages while another thread writes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PATIENCE_SECONDS = 30
 
 
 class Readers:
-    """Each reader has a database connection of its own, which sees nothing of an open transaction."""
+    """Each reader has a separate database connection, which sees nothing of an open transaction."""
 
     def __init__(self, threads: Sequence[ThreadPoolExecutor]) -> None:
         # Two threads cannot use one Requester at the same time.
@@ -38,7 +38,7 @@ class Readers:
 
     @contextmanager
     def after_their_queries(self, strategy: Strategy, queries: Mapping[str, int]) -> Iterator[None]:
-        """Inside, a reader of each path has sent its queries and stored nothing yet. Then it goes on.
+        """Within the block, a reader of each path has sent its queries. It stores its page after the block.
 
         ``queries`` maps paths, at most one for each thread, to the number of queries that fill the page.
         """
@@ -49,7 +49,7 @@ class Readers:
                 has_queried = Event()
                 see = partial(requester.see, strategy, path)
                 reading = thread.submit(_read_and_wait, see, number, has_queried, go_on)
-                # Nobody waits for a reader that sends fewer queries.
+                # A reader that sends fewer queries is not waited for.
                 reading.add_done_callback(partial(_set, has_queried))
                 readings.append((has_queried, reading))
             if not all(has_queried.wait(PATIENCE_SECONDS) for has_queried, _ in readings):

@@ -29,9 +29,9 @@ ASKED: tuple[Page, ...] = ("detail", "list", "category")
 
 @dataclass(frozen=True, kw_only=True)
 class Bench:
-    """What trials need. Rows whose names start with ``label`` are removed at the end.
+    """The equipment of the trials. Rows whose names start with ``label`` are removed at the end.
 
-    ``queries`` is how many fill each page.
+    ``queries`` is the number of queries that fill each page.
     """
 
     label: str
@@ -42,13 +42,13 @@ class Bench:
     process: SecondProcess
 
     def make_targets(self, count: int) -> list[Target]:
-        """No strategy invalidates anything for them: nobody has asked for their pages."""
+        """Their pages are not cached yet, so no strategy needs to invalidate anything for them."""
         with only_invalidation_of(UNCACHED):
             return make_targets(self.label, count, admin=self.admin, process=self.process)
 
     @contextmanager
     def only_invalidation_of(self, strategy: Strategy) -> Iterator[None]:
-        """In the second process, too, no other invalidation is connected inside."""
+        """No other invalidation is connected within the block, nor in the second process."""
         self.process.strategy = strategy
         with only_invalidation_of(strategy):
             yield
@@ -56,7 +56,7 @@ class Bench:
 
 @contextmanager
 def opened_bench() -> Iterator[Bench]:
-    """Raises ``BenchmarkError`` for a database in memory, which nobody else can read or write."""
+    """Raises ``BenchmarkError`` for a database in memory, which no other connection can use."""
     with ExitStack() as stack:
         # The simulated latency would slow down every page and change no finding.
         stack.enter_context(override_settings(SIMULATED_LATENCY_SECONDS=0))
@@ -84,8 +84,7 @@ def time_write(bench: Bench, strategy: Strategy, kind: Kind, target: Target) -> 
     """Seconds. One of the pages that the write changes is warm before it."""
     path = next(iter(_paths(target, kind.changes).values()))
     bench.requester.see(strategy, path)
-    # All strategies do the same right before the write, which would be slower after the work of one of
-    # them than of another.
+    # The same request comes right before each write, whose time depends on the work before it.
     bench.requester.see(UNCACHED, path)
     with garbage_collector_off(collects_first=False):
         started = time.perf_counter_ns()
@@ -132,7 +131,7 @@ RACES: tuple[Callable[[Bench, Strategy, Kind, Target], bool], ...] = (
 
 
 def _paths(target: Target, pages: Collection[Page]) -> dict[Page, str]:
-    """The paths of those of the pages that are in ``ASKED``."""
+    """The paths of the pages that are in ``ASKED``."""
     slug = quote(target.category.slug)
     paths: dict[Page, str] = {
         "detail": f"/products/{target.product.pk}/",

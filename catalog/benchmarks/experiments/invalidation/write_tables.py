@@ -22,7 +22,7 @@ def notice_table(result: ExperimentResult, kinds: Sequence[str]) -> Table:
         legend=(
             "stale: a page that the write changes does not show it. If other pages do, the stale ones are "
             "named: the product (detail), the list of the products of its category, the category. stale "
-            "under race: all pages show the write, unless somebody reads between the write and its COMMIT, "
+            "under race: all pages show the write, unless a reader asks between the write and its COMMIT, "
             "or reads before the write and stores the page after it."
         ),
     )

@@ -4,7 +4,7 @@ Measures the time of a GET with Django's test client: URL resolving, middleware,
 cache. There are three cases for each strategy: requests for one page while nothing is cached (cold),
 repeat requests for that page (hit), and requests for a mix of list pages, filters, searches and
 products that starts with nothing cached and so contains misses (mix). The popularity of the pages of
-the mix follows Zipf's law, as that of real web pages does (Breslau, Cao, Fan, Phillips and Shenker,
+the mix follows Zipf's law, like the popularity of real web pages (Breslau, Cao, Fan, Phillips and Shenker,
 Web caching and Zipf-like distributions, INFOCOM 1999).
 
 Leaves out sockets, HTTP parsing and waiting for a worker, which cost all strategies the same;
@@ -215,6 +215,6 @@ def _warmup(options: Options) -> int:
 
 
 def _rounds(options: Options) -> int:
-    """How often every strategy has a turn, in all cases."""
+    """The number of rounds in all cases. In each round, every strategy has a turn."""
     effort = options.effort
     return COLD_ROUNDS.at(effort) + _warmup(options) + _requests(options) + MIX_REQUESTS.at(effort)

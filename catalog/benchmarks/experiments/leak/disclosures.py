@@ -32,11 +32,11 @@ _ATTRIBUTE = re.compile(r"""([\w-]+)\s*=\s*["']([^"']*)["']""")
 
 @dataclass(frozen=True, kw_only=True)
 class Disclosure:
-    """What one response contains that belongs to an account.
+    """The parts of one response that belong to an account.
 
-    ``usernames`` are those of the accounts in question that it names. ``forms`` are the methods of its
-    forms that write to the page itself, which excludes forms for logging out and for filtering.
-    ``cookies`` are names and values that it sets, and ``sent_cookies`` those that the browser had sent.
+    ``usernames`` are the accounts of the experiment that it names. ``forms`` are the methods of its forms
+    that write to the page itself, without the forms for logging out and for filtering. ``cookies`` are
+    the names and values that it sets, and ``sent_cookies`` the ones that the browser had sent.
     ``may_be_shared`` depends on the response's headers alone.
     """
 
@@ -64,7 +64,7 @@ def ask_in_turn(
     urls: Sequence[str],
     usernames: Collection[str],
 ) -> tuple[Disclosures, Disclosures]:
-    """What the pages disclose to the first account, and then to the second.
+    """The disclosures of the pages to the first account, and then to the second.
 
     With ``then=None``, the same browser asks again after the first account has logged out.
     """
@@ -88,7 +88,7 @@ def _ask_all(browser: Client, urls: Sequence[str], usernames: Collection[str]) -
 
 
 def disclosure_of(response: Any, *, path: str, usernames: Collection[str]) -> Disclosure:
-    """``response`` is the test client's, and ``path`` the page's without a query."""
+    """``response`` is one of the test client, and ``path`` has no query."""
     text = response.content.decode(errors="replace")
     return Disclosure(
         usernames=frozenset(username for username in usernames if username in text),
@@ -101,10 +101,10 @@ def disclosure_of(response: Any, *, path: str, usernames: Collection[str]) -> Di
 
 
 def faults_of(account: Account, seen: Disclosure, *, before: Disclosure, own: Disclosure) -> frozenset[str]:
-    """The keys of ``FAULTS`` that apply to what the account has ``seen``.
+    """The keys of ``FAULTS`` that apply to the page that the account has ``seen``.
 
-    ``before`` is what the page showed another account before, and ``own`` what it shows this account when
-    nothing is cached.
+    ``before`` is the disclosure of the page to the earlier account, and ``own`` its disclosure to this
+    account when nothing is cached.
     """
     my_name = {account.username} - {None}
     found = {

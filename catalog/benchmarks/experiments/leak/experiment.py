@@ -47,7 +47,7 @@ Answers = dict[Page, Disclosure]
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """The account of the first request and that of the second; ``None`` after a logout of the first."""
+    """The account of the first request and of the second; ``None`` if the first account logs out."""
 
     first: Account
     then: Account | None
@@ -122,7 +122,7 @@ class Leak:
 
 
 def find_leaks(visits: Sequence[Visit]) -> Iterator[Leak]:
-    # The first account gets a page that was made for it.
+    # Nothing was cached for the first account, so it got a page that was computed for it.
     own = {
         (visit.order.first.role, visit.order.renderer, page): answer
         for visit in visits

@@ -1,4 +1,4 @@
-"""The outages, and what a client and a writer of each strategy see in them.
+"""The outages, and the observations of a client and a writer of each strategy.
 
 Each outage begins and ends for all sites at the same time.
 """
@@ -162,7 +162,7 @@ def _reach_steady_state(redis: PrivateRedis, sites: Sequence[Site], stock: int) 
 
     Returns the time from which on they do. Raises ``BenchmarkError``.
     """
-    # A fill that began before the save would hide it. That is the subject of another experiment.
+    # A fill that began before the save would hide it, which another experiment measures.
     with _paused(sites, until=time.monotonic() + PATIENCE_SECONDS):
         for site in sites:
             _wait_until_recovered(site)
@@ -198,8 +198,8 @@ def _wait_until_recovered(site: Site) -> None:
 def _go_through(
     case: str, redis: PrivateRedis, sites: Sequence[Site], timing: Timing, stock: int
 ) -> OutageTimes:
-    # No request is under way when the outage begins, nor, if it is answered in time, when it ends. So
-    # each request belongs to the time before, during or after the outage.
+    # No request is under way when the outage begins. The same holds for its end, unless a request takes too
+    # long. So each request belongs to the time before, during or after the outage.
     with ExitStack() as outage, ExitStack() as pause:
         with _paused(sites, until=time.monotonic() + PATIENCE_SECONDS):
             outage.enter_context(FAULTS[case](redis))

@@ -13,7 +13,7 @@ from catalog.benchmarks.errors import BenchmarkError
 from readcache.testing import PrivateRedis
 
 POLL_SECONDS = 0.002
-# A number other than 0, so that a site that forgets it shows.
+# Not 0, so that a site that ignores the number is noticed.
 DATABASE = 1
 
 
@@ -24,7 +24,7 @@ def empty(redis: PrivateRedis) -> None:
 
 @contextmanager
 def refused(redis: PrivateRedis) -> Iterator[None]:
-    """Inside, connections are refused. It keeps its data, as after a cut in the network."""
+    """Within the block, connections are refused. Redis keeps its data, as after a cut in the network."""
     redis.stop(save=True)
     yield
     redis.ensure_running()
@@ -32,7 +32,7 @@ def refused(redis: PrivateRedis) -> Iterator[None]:
 
 @contextmanager
 def hung(redis: PrivateRedis) -> Iterator[None]:
-    """Inside, the kernel accepts connections, and no command is answered."""
+    """Within the block, the kernel accepts connections, and no command is answered."""
     process = redis.process()
     if process is None:
         raise BenchmarkError("The scratch Redis has ended.")
@@ -47,7 +47,7 @@ def hung(redis: PrivateRedis) -> Iterator[None]:
 
 @contextmanager
 def restarted(redis: PrivateRedis) -> Iterator[None]:
-    """Inside, it answers, but has lost its data and closed every connection."""
+    """Within the block, Redis answers, but has lost its data and closed every connection."""
     redis.stop()
     (redis.directory / "dump.rdb").unlink(missing_ok=True)
     redis.ensure_running()

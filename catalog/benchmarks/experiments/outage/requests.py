@@ -70,7 +70,7 @@ class SteadyClient:
 
     @contextmanager
     def pausing(self, *, within_seconds: float = PATIENCE_SECONDS) -> Iterator[None]:
-        """Inside, no request begins, and the last one has been answered unless it takes longer than that."""
+        """Within the block, no request begins. The last one has been answered, unless it took longer."""
         with self._state:
             self._is_paused = True
             self._state.wait_for(lambda: not self._is_asking, timeout=max(0.0, within_seconds))

@@ -1,6 +1,6 @@
 """One strategy's site during the outages: a server, a client and a writer, with one scratch product.
 
-The writer is a process of its own, which saves the product as another worker or a command would. All sites
+The writer is a separate process, which saves the product as another worker or a command would. All sites
 share one scratch Redis, the only one that is harmed.
 """
 
@@ -44,7 +44,7 @@ class Save:
 
 @contextmanager
 def product_of(strategy: str, key: int) -> Iterator[Product]:
-    """Only the invalidation of the named strategy is connected inside."""
+    """Only the invalidation of the named strategy is connected within the block."""
     with only_invalidation_of(find_strategy(strategy)):
         yield Product.objects.get(pk=key)
 
@@ -55,7 +55,7 @@ def save(product: Product, *, stock: int) -> Save:
     started = time.monotonic()
     try:
         product.save()
-    except Exception as raised:  # noqa: BLE001, whatever a strategy's receivers raise is what is measured
+    except Exception as raised:  # noqa: BLE001, any exception of a strategy's receivers is a finding
         error = f"{type(raised).__name__}: {raised}"
     ended = time.monotonic()
     return Save(ended=ended, seconds=ended - started, error=error)
@@ -94,7 +94,7 @@ def _running_sites(strategies: Sequence[Strategy], rows: ScratchRows, redis_url:
             client = SteadyClient(strategy, server.port, rows.detail_path(place))
             sites.append(Site(strategy=strategy, product=product, client=client, writer=writer))
             servers.append(server)
-        # They start side by side.
+        # All of them start at the same time.
         for site, server in zip(sites, servers, strict=True):
             wait_until_ready(server, site.client.url)
             site.writer.wait_until_ready()

@@ -1,4 +1,4 @@
-"""A burst: many requests for one page at the same moment, each on a connection of its own."""
+"""A burst: many requests for one page at the same moment, each on a separate connection."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class BurstRequest:
 
 
 def send_burst(server: Server, url: str, requests: int) -> list[BurstRequest]:
-    """All connections exist before the first request. Raises ``BenchmarkError`` if nobody listens."""
+    """All connections exist before the first request. Raises ``BenchmarkError`` if no server listens."""
     barrier = threading.Barrier(requests)
     with ExitStack() as stack:
         clients = [stack.enter_context(closing(HTTPClient(server.port))) for _ in range(requests)]

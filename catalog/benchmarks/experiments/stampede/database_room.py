@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.db import connection
 
-# What is free of each limit: of the server, the database and the role, where -1 is no limit. Only the first
-# binds a superuser, who can also use the reserved connections.
+# The free connections of each limit: of the server, the database and the role, where -1 means no limit. Only
+# the limit of the server applies to a superuser, who can also use the reserved connections.
 LIMITS = """
 SELECT setting, free FROM (
     SELECT 'max_connections in postgresql.conf' AS setting,
@@ -28,7 +28,7 @@ SELECT setting, free FROM (
 
 
 def least_room() -> tuple[str, int] | None:
-    """The limit that leaves fewest free, and how many; ``None`` for a database without limits."""
+    """The limit with the fewest free connections, and their number; ``None`` without any limit."""
     if connection.vendor != "postgresql":
         return None
     with connection.cursor() as cursor:

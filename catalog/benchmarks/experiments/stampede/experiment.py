@@ -6,13 +6,13 @@ queries of each response, and a response that took queries computed the page. (S
 queries the database at every hit would seem to compute the page, too.) The wait of a request lasts
 from sending it, on a connection that is open already, to the last byte of the response.
 
-The shop's views wait ``LATENCY_SECONDS`` before their first query, as for a busy database, whatever
-``--simulate-latency`` says, because all requests must be sent before the first response. On a faster
+The shop's views wait ``LATENCY_SECONDS`` before their first query, as for a busy database, because all
+requests must be sent before the first response. ``--simulate-latency`` does not change this. On a faster
 page a stampede is smaller and harder to see. The strategies take turns on one server, in an order that
 is shuffled in each round.
 
-The problem, and computing once as its remedy, are those of Vattani, Chierichetti and Lowenstein,
-Optimal Probabilistic Cache Stampede Prevention, VLDB 2015. Leaves out pages that expire while they are
+Vattani, Chierichetti and Lowenstein, Optimal Probabilistic Cache Stampede Prevention, VLDB 2015,
+describe the problem and the remedy of computing a page once. Leaves out pages that expire while they are
 requested, and more requests than a server has threads.
 """
 
@@ -126,7 +126,7 @@ def _servers(options: Options) -> AbstractContextManager[Mapping[str, Server]]:
         counts_queries=True,
         environment={
             "SIMULATED_LATENCY_SECONDS": str(LATENCY_SECONDS),
-            # A worker accepts as many connections as it has threads, and leaves the rest to the others.
+            # A worker accepts as many connections as it has threads, and leaves the rest to other workers.
             "GUNICORN_CMD_ARGS": f"--worker-connections {THREADS_PER_WORKER}",
         },
     )

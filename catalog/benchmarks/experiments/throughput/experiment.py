@@ -64,7 +64,7 @@ OPEN_ROUNDS = Scale(quick=3, normal=3, thorough=5)
 OPEN_SECONDS = Scale(quick=0.2, normal=0.4, thorough=0.8)
 # The rate of the open loop, as a share of the highest rate of the closed loop.
 OPEN_SHARE = 0.5
-# Every run measures this setting, whatever its effort.
+# Every run measures this setting, with any effort.
 HEADLINE = Setting(workers=2, clients=8)
 MAX_WORKERS = 8
 
@@ -145,7 +145,7 @@ def _settings(effort: Effort) -> list[Setting]:
 
 
 def _turns(options: Options) -> int:
-    """How many turns of load there are, with those that warm the servers up."""
+    """The number of turns of load, including the turns that warm the servers up."""
     effort = options.effort
     rounds = CLOSED_ROUNDS.at(effort) + OPEN_ROUNDS.at(effort)
     turns = len(_worker_counts(effort)) + len(_settings(effort)) * rounds
@@ -157,9 +157,9 @@ def _strategies(options: Options) -> tuple[Strategy, ...]:
 
 
 def require_equal_answers(servers: Mapping[str, Server], strategies: Sequence[Strategy], path: str) -> None:
-    """Each strategy's server, by its name, answers what that of ``UNCACHED`` does.
+    """Raises ``BenchmarkError`` for a server whose answer differs from that of ``UNCACHED``.
 
-    Raises ``BenchmarkError``.
+    ``servers`` maps the name of each strategy to its server.
     """
     expected = _content(servers[UNCACHED.name], UNCACHED, path)
     for strategy in strategies:
@@ -170,7 +170,7 @@ def require_equal_answers(servers: Mapping[str, Server], strategies: Sequence[St
 
 
 def _content(server: Server, strategy: Strategy, path: str) -> Any:
-    """The JSON, asked for as the load generator does."""
+    """The JSON of a request like those of the load generator."""
     response = get_ok(server, HTTPClient(server.port, accept_encoding="gzip"), strategy.url(path))
     origin = f"127.0.0.1:{server.port}{strategy.url_prefix}"
     return json.loads(with_common_links(response.content, origin))

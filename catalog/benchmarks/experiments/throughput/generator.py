@@ -20,7 +20,7 @@ from catalog.benchmarks.processes.children import Child, running_child
 MAX_PROCESSES = 4
 # Enough for every process to read its window and start its threads.
 HEAD_START_SECONDS = 0.02
-# A request that was due in a window may still be sent so long after its end.
+# How long after the end of a window a request that was due in it may still be sent.
 PATIENCE_SECONDS = 1.0
 # Longer than any window with its unanswered requests.
 WINDOW_PATIENCE_SECONDS = 60.0
@@ -90,7 +90,7 @@ class Outcome:
 
 
 class LoadGenerator:
-    """``processes`` is how many make the load."""
+    """``processes`` is the number of processes that make the load."""
 
     def __init__(self, children: Sequence[Child[None]]) -> None:
         self._children = children
@@ -108,8 +108,8 @@ class LoadGenerator:
     ) -> Outcome:
         """Make ``lead_seconds`` of load that does not count, then ``seconds`` of load that does.
 
-        With a ``rate``, so many requests a second are due from all clients together; without, the loop is
-        closed. It returns when every request was answered. Raises ``BenchmarkError``.
+        ``rate`` is how many requests per second are due from all clients together. Without it, the loop is
+        closed. Returns when every request was answered. Raises ``BenchmarkError``.
         """
         starts_ns = time.monotonic_ns() + _nanoseconds(HEAD_START_SECONDS)
         counts_from_ns = starts_ns + _nanoseconds(lead_seconds)
@@ -133,7 +133,7 @@ class LoadGenerator:
 
 @contextmanager
 def running_load_generator() -> Iterator[LoadGenerator]:
-    """A process for every two cores, so that a server has the others."""
+    """One process for every two cores. The server has the other cores."""
     count = min(max((os.cpu_count() or 1) // 2, 1), MAX_PROCESSES)
     with ExitStack() as stack:
         children = [

@@ -1,4 +1,4 @@
-"""What rounds of load add up to: figures, the sentence about each strategy, and doubts."""
+"""The figures, verdicts and warnings that follow from the rounds of load."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from catalog.benchmarks.strategies.registry import FLOOR
 
 RATE, OF_FLOOR, ERRORS = "requests_per_second", "of_floor", "errors"
 ARRIVALS, MEDIAN, TAIL = "arrivals_per_second", "p50", "p99"
-# Below, the load generator is near its own limit.
+# With less than this many times the floor's rate, the load generator is near its limit.
 FEWEST_CEILINGS = 2.0
 UNSTABLE_SHARE = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
 class Turns:
-    """An outcome a round of one strategy in one case; ``floor`` has the floor's in the same rounds.
+    """The outcome of each round of one strategy in one case. ``floor`` has those of the floor.
 
-    ``arrivals_per_second`` is the rate of the open loop, 0 where it had none.
+    ``arrivals_per_second`` is the rate of the open loop; 0 if there was none.
     """
 
     strategy: str
@@ -43,7 +43,7 @@ class Turns:
 
     @property
     def shares_of_floor(self) -> tuple[float, ...]:
-        """Round by round, so that what slows the machine for a while cancels out."""
+        """Round by round, so that a slow phase of the machine cancels out."""
         floors = [outcome.requests_per_second for outcome in self.floor]
         if not all(floors):
             raise BenchmarkError(f"The floor answered nothing in a round of {self.case}. {self.first_error}")
@@ -84,7 +84,7 @@ def figures_of(turns: Turns) -> Iterator[Figure]:
 
 
 def series_of(turns: Turns) -> Iterator[Series]:
-    """A value a round. Answers of one round wait for each other, so they are no independent samples."""
+    """One value for each round. Answers of one round wait for each other, so they are not independent."""
     series = partial(Series, strategy=turns.strategy, case=turns.case)
     yield series(name=RATE, unit="1/s", values=turns.rates)
     if turns.strategy != FLOOR.name:
@@ -107,7 +107,7 @@ def verdict(turns: Turns, *, workers: int, clients: int) -> str:
 
 
 def warnings(all_turns: Sequence[Turns], *, workers: int, generators: int) -> Iterator[str]:
-    """What makes the figures doubtful, with what to do about it."""
+    """Reasons to doubt the figures, each with advice."""
     cores = os.cpu_count() or 1
     if workers + 1 >= cores:
         yield (
@@ -120,7 +120,7 @@ def warnings(all_turns: Sequence[Turns], *, workers: int, generators: int) -> It
             ceiling, rate = median(ceilings), median(turns.rates)
             if ceiling < FEWEST_CEILINGS * rate:
                 yield (
-                    f"{turns.case}: the load generator's own limit, {ceiling:,.0f} requests a second from "
+                    f"{turns.case}: the limit of the load generator, {ceiling:,.0f} requests per second from "
                     f"{generators} processes, is near the floor's {rate:,.0f}, so fast strategies may be "
                     "faster than shown. Use a machine with more cores."
                 )

@@ -1,7 +1,7 @@
 """The look of charts, and how they are drawn: with a placeholder for each colour, coloured later.
 
-The colours of the strategies are those of Okabe and Ito, Color Universal Design (2008), which the
-colour-blind can tell apart. No chart says anything by colour alone.
+Okabe and Ito, Color Universal Design (2008), chose the colours of the strategies so that colour-blind
+readers can tell them apart. No chart says anything by colour alone.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ SETTINGS: Any = {
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """``name`` names its files. ``alt`` says in words what it shows, ``caption`` how to read it."""
+    """``name`` names its files. ``alt`` describes it in words, and ``caption`` explains how to read it."""
 
     name: str
     title: str
@@ -99,7 +99,7 @@ class Chart:
 
 
 def arrange(canvas: Canvas) -> None:
-    """Lay everything out, so that positions can be read."""
+    """Lay everything out, so that positions are known."""
     engine = canvas.get_layout_engine()
     if engine is not None:
         engine.execute(canvas)
@@ -183,7 +183,7 @@ class DrawnChart:
     def inline(self) -> str:
         """An ``<svg>`` element whose colours are CSS variables and whose ids are unique in the page."""
         text = self.svg[self.svg.index("<svg") :]
-        # The metadata says nothing, and the page decides about the size.
+        # The metadata is empty, and the page decides about the size.
         text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
         text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
         text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
@@ -204,7 +204,7 @@ def variables_css(theme: Mapping[str, str]) -> str:
 
 
 def draw(chart: Chart) -> DrawnChart:
-    """The same figures give the same bytes: there are no dates and no random names in them."""
+    """The same figures give the same bytes, without dates and random names."""
     with matplotlib.rc_context(SETTINGS):
         # Not by pyplot, which would keep every chart and choose a window system.
         canvas = Canvas(

@@ -41,7 +41,7 @@ class Matrix:
 
 
 def matrix_charts(result: ExperimentResult) -> list[Chart]:
-    """A row for each case but the totals."""
+    """A row for each case except the totals."""
     form, strategies = MATRICES[result.experiment], result.strategies
     rows = [
         (form.head(case), [form.cell(result, strategy, case) for strategy in strategies])
@@ -139,7 +139,7 @@ MATRICES = {
         title="Which writes a cache notices",
         caption=(
             "The first response after each kind of write. “In a race” means that a page became stale only "
-            "because somebody read it while it was written."
+            "because it was read while it was written."
         ),
         head=_words,
         cell=_noticed,

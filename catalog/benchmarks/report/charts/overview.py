@@ -1,4 +1,4 @@
-"""The overview of all experiments: a line for each important figure, a column for each strategy."""
+"""The overview of all experiments: a row for each important figure, a column for each strategy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Line = Callable[[ExperimentResult, str], Verdict]
 
 
 def overview_charts(run: Run) -> list[Chart]:
-    """Has lines only for what was measured. No chart if there are fewer than two lines."""
+    """Has a line for each measured figure. No chart if there are fewer than two lines."""
     measured = dict.fromkeys(name for result in run.experiments for name in result.strategies)
     strategies = [name for name in measured if name not in names.FLOORS]
     rows = [row for result in run.experiments for row in _rows(result, strategies)]

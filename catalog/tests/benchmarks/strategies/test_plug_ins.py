@@ -169,9 +169,9 @@ def test_a_separate_process_that_does_not_answer_is_reported_after_the_timeout(
 def test_a_strategy_with_a_separate_process_cannot_be_measured_in_this_one() -> None:
     apart = find_strategy(f"{HERE}:Apart")
 
-    with pytest.raises(BenchmarkError, match="apart needs its own process"):
+    with pytest.raises(BenchmarkError, match="apart needs a separate process"):
         Requester().time(apart, PAGE)
-    with pytest.raises(BenchmarkError, match="apart needs its own process"), only_invalidation_of(apart):
+    with pytest.raises(BenchmarkError, match="apart needs a separate process"), only_invalidation_of(apart):
         pass
 
 

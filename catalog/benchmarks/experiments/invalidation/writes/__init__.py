@@ -1,4 +1,4 @@
-"""All kinds of writes that a shop does: what the experiment measures and the engine's tests check.
+"""All kinds of writes of a shop. The experiment measures them, and the tests of the shop check them.
 
 A kind is a function with the decorator ``kind`` in one of the modules below.
 """

@@ -1,4 +1,4 @@
-"""Writes past the models: with SQL, in the admin, through the API, from a fixture, in another process."""
+"""Writes with SQL, in the admin, through the API, from a fixture, and in another process."""
 
 from __future__ import annotations
 

@@ -48,14 +48,14 @@ class Target:
         return Product(name=self.new_name, price=1, stock=1, category=self.category, sku=sku)
 
     def sku(self, place: int) -> str:
-        """The products have those of the places 0 and 1. From 2 on, no product has it."""
+        """The products have the SKUs of the places 0 and 1. No product has a SKU of a later place."""
         return f"{self.label[-16:]}-{place}"
 
 
 def make_targets(
     label: str, count: int, *, admin: Client, process: SecondProcess | None = None
 ) -> list[Target]:
-    """In a few statements, however many. Their labels start with ``label``, within ``scratch_label()``."""
+    """Takes a few statements for any number of targets. Their labels start with ``label``."""
     labels = [f"{label}-{uuid.uuid4().hex[:12]}" for _ in range(count)]
     with transaction.atomic():
         categories = Category.objects.bulk_create(Category(name=each, slug=each) for each in labels)
@@ -117,7 +117,7 @@ REGISTERED: list[Kind] = []
 
 
 def kind(*changes: Page, is_elsewhere: bool = False) -> Callable[[Write], Write]:
-    """Add the function to the list of all kinds, under its own name."""
+    """Add the function to the list of all kinds, under the name of the function."""
 
     def register(write: Write) -> Write:
         name = write.__name__

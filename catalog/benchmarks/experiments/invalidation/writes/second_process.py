@@ -1,4 +1,4 @@
-"""A second process of the shop, which saves products when it is told to."""
+"""A second process of the shop, which saves products on request."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def second_process() -> Iterator[SecondProcess]:
 
 @contextmanager
 def _open_context() -> Iterator[ExitStack]:
-    """What the process keeps from one order to the next: the context of an open transaction."""
+    """The context of an open transaction, which the process keeps from one order to the next."""
     with ExitStack() as context:
         yield context
 

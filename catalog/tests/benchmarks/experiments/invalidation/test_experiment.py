@@ -302,7 +302,7 @@ def test_a_strategy_with_a_separate_process_is_left_out_with_a_warning(choose: C
 
     assert {figure.strategy for figure in result.figures} == {"uncached", "readcache"}
     assert result.warnings == (
-        "elsewhere: its invalidation was not measured, because it needs a process of its own.",
+        "elsewhere: its invalidation was not measured, because it needs a separate process.",
     )
 
 

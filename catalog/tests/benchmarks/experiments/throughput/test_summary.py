@@ -145,7 +145,7 @@ def test_steady_rates_far_below_the_generators_limit_need_no_warning() -> None:
 def test_a_generator_near_its_own_limit_gives_a_warning() -> None:
     near = [outcome(100, ceiling_per_second=ceiling) for ceiling in (None, 199.0, 199.0)]
     (line,) = warned([turns("floor", closed=near)])
-    assert "the load generator's own limit, 199 requests a second from 2 processes" in line
+    assert "the limit of the load generator, 199 requests per second from 2 processes" in line
     # Only the floor, which is the fastest, gives the warning.
     assert warned([turns(closed=near)]) == []
 
