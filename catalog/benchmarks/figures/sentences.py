@@ -6,8 +6,14 @@ import inspect
 import re
 from collections.abc import Sequence
 
+ACRONYMS = ("api", "cte", "sql")
 # Not the digits within a name, such as p99.
 NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?")
+
+
+def words_of(name: str) -> str:
+    """``raw SQL`` for ``raw_sql``."""
+    return " ".join(word.upper() if word in ACRONYMS else word for word in name.split("_"))
 
 
 def method_of(module: object) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from catalog.benchmarks.figures.comparison import comparison_result
 from catalog.benchmarks.figures.results import ExperimentResult, Rating, Run
 from readcache.wording import counted
 
-MEANINGS: dict[Rating, str] = {"best": "* the best of its column", "bad": "! wrong"}
+MEANINGS: dict[Rating, str] = {"best": "* the best of its column", "bad": "! a fault"}
 DATABASES = ("sqlite", "postgresql", "mysql", "oracle")
 
 
@@ -37,4 +37,4 @@ def legend_of_signs(results: Sequence[ExperimentResult]) -> str:
     """The meaning of the signs beside the numbers; empty if no table has any."""
     tables = [table for result in results for table in result.tables]
     used = {cell.rating for table in tables for row in table.rows for cell in row}
-    return "   ".join(meaning for rating, meaning in MEANINGS.items() if rating in used)
+    return "; ".join(meaning for rating, meaning in MEANINGS.items() if rating in used)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from catalog.benchmarks.figures.results import Cell, Run, Table
 from catalog.benchmarks.report.contents import introduction, results_of
 
-LEGEND = "Bold: the best of its column; with ✗: wrong."
+LEGEND = "Bold: the best of its column; with ✗: a fault."
 
 
 def render_markdown(run: Run) -> str:

@@ -48,7 +48,7 @@ class Builtin(Strategy):
 
 
 class ReadCacheStrategy(Strategy):
-    """The read cache of this project, ``readcache``."""
+    """The read cache of this project, the app ``readcache``."""
 
     name = names.READ_CACHE
     url_prefix = ""

@@ -101,7 +101,7 @@ def _key_table(result: ExperimentResult) -> Table:
             **({forms.FAILED: "failed"} if any_failed else {}),
             forms.PAGES: "pages",
             forms.MEMORY: "memory",
-            forms.MEMORY_PER_PAGE: "a page",
+            forms.MEMORY_PER_PAGE: "per page",
         },
         by_case=True,
         case_head="keys",
@@ -155,11 +155,11 @@ def _is_fault(figure: Figure) -> bool:
 
 def _verdict(result: ExperimentResult, strategy: str) -> str:
     if strategy == names.UNCACHED:
-        return f"{strategy}: {_growth(result, strategy, HIT, 'an answer')}."
-    hits = _growth(result, strategy, HIT, "a hit")
+        return f"{strategy}: {_growth(result, strategy, HIT, 'the time of an answer')}."
+    hits = _growth(result, strategy, HIT, "the time of a hit")
     if strategy in result.parameters["without_invalidation"]:
         return f"{strategy}: {hits}; a save invalidates NOTHING."
-    saves = _growth(result, strategy, forms.INVALIDATION, "an invalidation")
+    saves = _growth(result, strategy, forms.INVALIDATION, "the time of an invalidation")
     found = [each for each in result.figures if (each.strategy, each.name) == (strategy, forms.FAILED)]
     failed = sum(int(each.value or 0) for each in found)
     failures = f", and {counted(failed, 'invalidation')} FAILED" if failed else ""

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from catalog.benchmarks.experiments.invalidation.trials import ASKED
 from catalog.benchmarks.figures import names
 from catalog.benchmarks.figures.results import Cell, ExperimentResult, Table
+from catalog.benchmarks.figures.sentences import words_of
 from catalog.benchmarks.figures.units import NOT_MEASURED, format_quantity
 
 MILLISECONDS = ("ms", 1e-3)
@@ -20,10 +21,10 @@ def notice_table(result: ExperimentResult, kinds: Sequence[str]) -> Table:
         rows=tuple(rows),
         words=1 + len(result.strategies),
         legend=(
-            "stale: a page that the write changes does not show it. If other pages do, the stale ones are "
-            "named: the product (detail), the list of the products of its category, the category. stale "
-            "under race: all pages show the write, unless a reader asks between the write and its COMMIT, "
-            "or reads before the write and stores the page after it."
+            "stale: a page that the write changes does not show it. If other pages show it, the stale ones "
+            "are named: the product (detail), the list of products of its category, the category. stale in "
+            "a race: all pages show the write, unless a reader asks between the write and its COMMIT, or "
+            "reads before the write and stores the page after it."
         ),
     )
 
@@ -35,7 +36,7 @@ def _worst(result: ExperimentResult, strategy: str, kind: str) -> Cell:
         some_are_fresh = 0 in pages.values()
         return Cell(f"stale: {', '.join(stale)}" if some_are_fresh else "stale", "bad")
     if result.value(strategy, kind, "stale_race"):
-        return Cell("stale under race", "bad")
+        return Cell("stale in a race", "bad")
     return Cell("fresh")
 
 
@@ -65,4 +66,4 @@ def _times_of(result: ExperimentResult, kind: str) -> Iterator[Cell]:
 
 
 def _title(kind: str) -> Cell:
-    return Cell(kind.replace("_", " "))
+    return Cell(words_of(kind))

@@ -21,7 +21,7 @@ FAULTS = {
     "csrf_tokens": "another's token",
     "cookies": "another's cookie",
     "forms": "form not allowed",
-    "lacking": "own is missing",
+    "lacking": "own part missing",
 }
 WRITING_METHODS = {"POST", "PUT", "PATCH", "DELETE"}
 # Django's token with its masked secret, in a form or a script.

@@ -101,7 +101,7 @@ def tables(result: ExperimentResult) -> list[Table]:
         RATE: "answers",
         OF_FLOOR: "of floor",
         ERRORS: "errors",
-        ARRIVALS: "latency at",
+        ARRIVALS: "arrivals",
         MEDIAN: "p50",
         TAIL: "p99",
     }
@@ -124,7 +124,7 @@ def tables(result: ExperimentResult) -> list[Table]:
 LEGEND = (
     "w2c8: 2 workers, 8 clients. answers: the highest rate, with clients that send without a pause. of "
     "floor: that rate as a share of the floor's rate in the same round. p50, p99: latency from the time at "
-    "which a request was due, at half of the highest rate (latency at). n/a: fewer than 100 requests."
+    "which a request was due, with arrivals at half of the highest rate. n/a: fewer than 100 requests."
 )
 
 

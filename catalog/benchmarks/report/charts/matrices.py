@@ -11,6 +11,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import Rectangle
 
 from catalog.benchmarks.figures.results import ExperimentResult
+from catalog.benchmarks.figures.sentences import words_of
 from catalog.benchmarks.figures.units import say
 from catalog.benchmarks.report.charts.drawing import PAINT, Chart
 
@@ -95,10 +96,6 @@ def _draw(canvas: Canvas, *, rows: Sequence[Row], heads: Sequence[str]) -> None:
         axes.text(x + 0.5, y + 0.5, cell.text, color=ink, weight=weight, fontsize=8.5, **centre)
 
 
-def _words(case: str) -> str:
-    return case.replace("_", " ")
-
-
 def _order(case: str) -> str:
     """``admin, then visitor: HTML`` for ``admin_visitor_html``."""
     first, then, renderer = case.split("_")
@@ -141,7 +138,7 @@ MATRICES = {
             "The first response after each kind of write. “In a race” means that a page became stale only "
             "because it was read while it was written."
         ),
-        head=_words,
+        head=words_of,
         cell=_noticed,
     ),
     "leak": Matrix(

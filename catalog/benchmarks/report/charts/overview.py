@@ -25,7 +25,7 @@ def overview_charts(run: Run) -> list[Chart]:
         strategies,
         name="overview",
         title="Everything at a glance",
-        caption="✗ marks what is wrong. The tables below have all figures.",
+        caption="✗ marks a fault. The tables below have all figures.",
     )
 
 
@@ -106,7 +106,7 @@ LINES: dict[str, dict[str, Line]] = {
         "a repeat request, median": _quantity("hit", "p50"),
         "a request of a mix, median": _quantity("mix", "p50"),
     },
-    "throughput": {"requests per second, at most": _most("requests_per_second")},
+    "throughput": {"highest rate of requests": _most("requests_per_second")},
     "invalidation": {"kinds of write that can leave a page stale": _unnoticed},
     "freshness": {"stale responses per million reads": _fault("stale_per_million")},
     "stampede": {"computations of one cold page": _fault("computations", fine=1)},

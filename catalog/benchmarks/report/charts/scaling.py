@@ -13,8 +13,8 @@ from catalog.benchmarks.report.charts.drawing import Chart
 from catalog.benchmarks.report.charts.lines import Panel, draw_panels, lines_of
 from readcache.wording import counted
 
-TITLE = "What a real server gives"
-LATENCY = "Latency counts from the time at which a request was due, below the highest rate."
+TITLE = "Throughput and latency of a real server"
+LATENCY = "Latency counts from the time at which a request was due, at half of the highest rate."
 LOAD = re.compile(r"w(\d+)c(\d+)")
 PANELS = {
     "products": ("products in the catalogue", {"hit": "a hit", "miss": "a miss", "write": "a write"}),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from catalog.benchmarks.experiments.latency import experiment as latency
-from catalog.benchmarks.figures.sentences import group_warnings, method_of
+from catalog.benchmarks.figures.sentences import group_warnings, method_of, words_of
 
 STRATEGIES = ("uncached", "textbook", "readcache")
 
@@ -47,3 +47,8 @@ def test_the_method_is_the_docstring_without_its_first_line() -> None:
     assert "How fast are repeat requests?" not in " ".join(method)
     assert "Breslau" in method[0]
     assert all("\n" not in paragraph for paragraph in method)
+
+
+def test_a_name_becomes_words() -> None:
+    assert words_of("save_through_the_api") == "save through the API"
+    assert words_of("raw_sql_after_a_comment") == "raw SQL after a comment"

@@ -48,5 +48,5 @@ def test_the_introduction_of_a_small_shop_agrees_with_its_numbers() -> None:
 
 
 def test_the_legend_explains_only_the_signs_that_are_used() -> None:
-    assert legend_of_signs([freshness()]) == "* the best of its column   ! wrong"
+    assert legend_of_signs([freshness()]) == "* the best of its column; ! a fault"
     assert legend_of_signs([ExperimentResult(experiment="x", parameters={}, figures=())]) == ""

@@ -114,6 +114,7 @@ def test_the_page_has_questions_verdicts_methods_and_the_machine(page: str) -> N
         "Example CPU @ 3.00GHz",
         "python manage.py bench_cache latency invalidation",
         '<td class="bad">1,356<span class="sign">!</span></td>',
+        '<th scope="row" class="word bad">stale in a race!</th>',
         "prefers-color-scheme: dark",
     ):
         assert expected in page

@@ -53,7 +53,7 @@ def test_ratings_have_signs_and_a_legend_for_readers_without_colours() -> None:
 
     assert re.search(r"^textbook +2,535 .* 1,356! +534,911!", text, re.MULTILINE)
     assert re.search(r"^readcache +.* 0\* +0\*", text, re.MULTILINE)
-    assert "* the best of its column   ! wrong" in text
+    assert "* the best of its column; ! a fault" in text
 
 
 def test_only_a_text_in_colours_has_escape_sequences() -> None:
@@ -76,7 +76,7 @@ def test_verdicts_come_last(columns: int | None) -> None:
 
     assert lines[-1] == "readcache: a sentence about growth."
     assert lines.index("textbook: a repeat request is 4.5 times faster.") > lines.index(
-        "* the best of its column   ! wrong"
+        "* the best of its column; ! a fault"
     )
 
 
@@ -92,7 +92,7 @@ def test_markdown_shows_a_bad_figure_differently_from_the_best_one() -> None:
 def test_every_strategy_is_described_before_the_first_table() -> None:
     lines = render_text(example_run(), columns=None, colour=False).splitlines()
 
-    described = lines.index("readcache: The read cache of this project, readcache.")
+    described = lines.index("readcache: The read cache of this project, the app readcache.")
     assert described < lines.index("latency: How fast are repeat requests?")
     assert any(line.startswith("floor-get: A bare view that fetches the same bytes") for line in lines)
     assert "- `uncached`: The plain views without any cache." in render_markdown(example_run())

@@ -107,8 +107,8 @@ def test_every_strategy_is_measured_at_every_size_and_nothing_is_left_behind(
     column = slopes.heads.index("invalidation")
     marks = {row[0].text: row[column].rating for row in slopes.rows}
     assert (marks["textbook"], marks["readcache"]) == ("bad", "")
-    assert "an invalidation GROWS" in verdict(result, "textbook")
-    assert "an invalidation GROWS" not in verdict(result, "readcache")
+    assert "the time of an invalidation GROWS" in verdict(result, "textbook")
+    assert "the time of an invalidation GROWS" not in verdict(result, "readcache")
     assert {row[1].text for row in by_keys.rows if row[2].rating == "best"} == {"readcache"}
     assert verdict(result, "builtin").endswith("; a save invalidates NOTHING.")
 
@@ -141,11 +141,13 @@ def test_the_report_names_the_parts_that_were_left_out(monkeypatch: pytest.Monke
 
     assert result.warnings == ("No schema.", "No memory.")
     assert result.figures == ()
-    assert verdict(result, "uncached") == "uncached: an answer was not measured with more products."
+    assert (
+        verdict(result, "uncached") == "uncached: the time of an answer was not measured with more products."
+    )
     assert verdict(result, "textbook") == (
-        "textbook: a hit was not measured with more products; a save invalidates NOTHING."
+        "textbook: the time of a hit was not measured with more products; a save invalidates NOTHING."
     )
     assert verdict(result, "readcache") == (
-        "readcache: a hit was not measured with more products; "
-        "an invalidation was not measured with more keys."
+        "readcache: the time of a hit was not measured with more products; "
+        "the time of an invalidation was not measured with more keys."
     )

@@ -81,20 +81,22 @@ def test_the_verdicts_name_what_grows_and_what_fails(monkeypatch: pytest.MonkeyP
     uncached, textbook, builtin, read_cache = measure(monkeypatch, planted_keys(failures=1)).verdicts
 
     assert uncached.startswith(
-        "uncached: an answer grows linearly with the products (slope 1.00, 95% interval "
+        "uncached: the time of an answer grows linearly with the products (slope 1.00, 95% interval "
     )
     assert uncached.endswith("; 100.0 ms at 100,000).")
-    hit, invalidation = textbook.split("; an ")
-    assert hit.startswith("textbook: a hit GROWS LESS THAN LINEARLY with the products (slope 0.50, ")
+    hit, invalidation = textbook.split("; the time of an ")
+    assert hit.startswith(
+        "textbook: the time of a hit GROWS LESS THAN LINEARLY with the products (slope 0.50, "
+    )
     assert hit.endswith("; 0.32 ms at 100,000)")
     assert invalidation.startswith("invalidation GROWS LINEARLY with the keys (slope 1.00, ")
     # One at each number of keys.
     assert invalidation.endswith("; 100.0 ms at 100,000), and 3 invalidations FAILED.")
-    assert builtin.startswith("builtin: a hit does not grow with the products (slope ")
+    assert builtin.startswith("builtin: the time of a hit does not grow with the products (slope ")
     assert builtin.endswith("; 1.00 µs at 100,000); a save invalidates NOTHING.")
-    assert read_cache.startswith("readcache: a hit does not grow with the products (slope 0.10, ")
+    assert read_cache.startswith("readcache: the time of a hit does not grow with the products (slope 0.10, ")
     # A hundred times the keys is less than ten times the time: it grows, and it is no fault.
-    assert "; an invalidation grows less than linearly with the keys (slope 0.40, " in read_cache
+    assert "; the time of an invalidation grows less than linearly with the keys (slope 0.40, " in read_cache
     assert "FAILED" not in read_cache
 
 

@@ -325,10 +325,10 @@ def test_the_tables_have_a_row_for_each_kind_and_mark_stale_pages(choose: Callab
 
     assert notice.heads == ("write", "uncached", "textbook", "readcache")
     assert [[(cell.text, cell.rating) for cell in row] for row in notice.rows] == [
-        [("save", ""), ("fresh", ""), ("stale under race", "bad"), ("fresh", "")],
+        [("save", ""), ("fresh", ""), ("stale in a race", "bad"), ("fresh", "")],
         [("create", ""), ("fresh", ""), ("stale: category", "bad"), ("fresh", "")],
         [("update", ""), ("fresh", ""), ("stale", "bad"), ("fresh", "")],
-        [("raw sql after a comment", ""), ("fresh", ""), ("stale", "bad"), ("fresh", "")],
+        [("raw SQL after a comment", ""), ("fresh", ""), ("stale", "bad"), ("fresh", "")],
     ]
     heads = ("write", "uncached ms", "textbook ms", "/ uncached", "readcache ms", "/ uncached")
     assert price.heads == heads

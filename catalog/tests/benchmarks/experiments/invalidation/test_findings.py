@@ -142,7 +142,7 @@ def test_the_table_shows_the_worst_result_of_a_kind() -> None:
     assert [[(cell.text, cell.rating) for cell in row] for row in notice.rows] == [
         [("save", ""), ("fresh", ""), ("fresh", "")],
         [("update", ""), ("fresh", ""), ("stale: list", "bad")],
-        [("create", ""), ("fresh", ""), ("stale under race", "bad")],
+        [("create", ""), ("fresh", ""), ("stale in a race", "bad")],
     ]
     assert [[cell.text for cell in row] for row in price.rows] == [
         ["save", "2,000", "4,000", "2.00"],
