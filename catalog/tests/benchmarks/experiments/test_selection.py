@@ -1,4 +1,4 @@
-"""The selection of experiments, and what they write and how long they take."""
+"""The selection of experiments, which of them write, and how long they take."""
 
 from __future__ import annotations
 

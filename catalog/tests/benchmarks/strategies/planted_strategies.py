@@ -26,7 +26,7 @@ CSRF_TOKEN = re.compile(r'csrf[^<>]*?"[A-Za-z0-9]{64}"', re.IGNORECASE)
 
 
 def with_views(**changed: Any) -> Any:
-    """The shop's views, with those that are passed by name in place of the originals."""
+    """The shop's views, of which the views passed by name replace the originals."""
     return SimpleNamespace(**{**vars(views), **changed})
 
 

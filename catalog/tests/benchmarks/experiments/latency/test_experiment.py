@@ -192,5 +192,7 @@ def test_a_catalogue_that_changes_during_the_run_is_reported(
         return ask(requester, strategy, path)
 
     monkeypatch.setattr(Requester, "ask", write_and_ask)
-    with pytest.raises(BenchmarkError, match="/products/ changed while it was looked at: somebody writes"):
+    with pytest.raises(
+        BenchmarkError, match="/products/ changed during the measurement: another program writes"
+    ):
         measure()

@@ -1,4 +1,4 @@
-"""One client of the load generator on a clock of the test's own, and windows that are summed up exactly."""
+"""One client of the load generator on a simulated clock, and windows that are summed up exactly."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def test_tallies_are_added_up() -> None:
 
 
 class Child:
-    """In place of a process. ``windows`` are those that it was told to load."""
+    """Replaces a process. ``windows`` holds the windows that it was ordered to load."""
 
     def __init__(self, report: Tally) -> None:
         self.report = report
