@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 
 from catalog.benchmarks.clients.in_process import require_path
 from catalog.benchmarks.environment import describe_environment, disturbances
-from catalog.benchmarks.errors import BenchmarkError
+from catalog.benchmarks.errors import BenchmarkError, first_line
 from catalog.benchmarks.experiments.selection import (
     EXPERIMENTS,
     estimate_seconds,
@@ -147,10 +147,9 @@ def _require_writable(writing: Sequence[str]) -> None:
             transaction.set_rollback(True)
     except DatabaseError as error:
         reading = [name for name in EXPERIMENTS if not EXPERIMENTS[name].WRITES]
-        reason = "".join(str(error).splitlines()[:1])
         raise InvalidOption(
-            f"{', '.join(writing)} must write to the database, and cannot: {reason}. Let DATABASE_URL name a "
-            f"role that may write, or choose among {', '.join(reading)}."
+            f"{', '.join(writing)} must write to the database, and cannot: {first_line(error)}. "
+            f"Let DATABASE_URL name a role that may write, or choose among {', '.join(reading)}."
         ) from error
 
 

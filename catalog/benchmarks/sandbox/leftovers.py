@@ -13,6 +13,7 @@ from django.db import DatabaseError, connection, transaction
 from django_redis.client.default import glob_escape
 from redis.exceptions import RedisError
 
+from catalog.benchmarks.errors import first_line
 from catalog.benchmarks.sandbox.accounts import remove_accounts
 from catalog.benchmarks.sandbox.isolation import cache_clients
 from catalog.benchmarks.sandbox.rows import LABEL, SOAK_LABEL, remove_rows
@@ -43,8 +44,7 @@ def _clean_up(folder: Path, run: str, began: datetime) -> str:
             "keys": _remove_keys(run),
         }
     except (DatabaseError, RedisError) as error:
-        reason = "".join(str(error).splitlines()[:1])
-        return f"Could not remove {what}: {reason}. Their names contain {run}."
+        return f"Could not remove {what}: {first_line(error)}. Their names contain {run}."
     rmtree(folder, ignore_errors=True)
     found = [f"{number:,} {name}" for name, number in removed.items() if number]
     return f"Removed {what}: {', '.join(found)}." if found else ""

@@ -15,7 +15,7 @@ from typing import Any
 from django.db import DatabaseError, connection
 from django.db.backends.utils import CursorWrapper
 
-from catalog.benchmarks.errors import BenchmarkError
+from catalog.benchmarks.errors import BenchmarkError, first_line
 from catalog.benchmarks.processes.children import database_environment
 from catalog.benchmarks.sandbox.run_lock import PREFIX, new_suffix
 from readcache.testing.interrupts import interrupts_deferred
@@ -65,7 +65,7 @@ def _scratch_schema() -> Iterator[ScratchDatabase]:
             try:
                 _execute(f"CREATE SCHEMA {quoted}")
             except DatabaseError as error:
-                raise NoScratchDatabase(f"{_first_line(error)}. {GRANT}") from error
+                raise NoScratchDatabase(f"{first_line(error)}. {GRANT}") from error
             stack.callback(_drop, quoted)
         options = _options_of(schema)
         _require_search_path(schema, options)
@@ -88,7 +88,7 @@ def _require_search_path(schema: str, options: dict[str, Any]) -> None:
         with other.cursor() as cursor:
             found = _schemas(cursor)
     except DatabaseError as error:
-        raise NoScratchDatabase(f"{_first_line(error)}. {DIRECTLY}") from error
+        raise NoScratchDatabase(f"{first_line(error)}. {DIRECTLY}") from error
     finally:
         other.close()
     if found != schema:
@@ -119,10 +119,6 @@ def require_scratch(name: str) -> None:
 def _schemas(cursor: CursorWrapper) -> str:
     cursor.execute("SELECT array_to_string(current_schemas(false), ', ')")
     return str(cursor.fetchone()[0])
-
-
-def _first_line(error: Exception) -> str:
-    return "".join(str(error).splitlines()[:1]).rstrip(".")
 
 
 def _execute(sql: str) -> None:

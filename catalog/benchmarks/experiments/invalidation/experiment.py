@@ -162,10 +162,8 @@ def _figures(findings: Sequence[Finding]) -> Iterator[Figure]:
 
 
 def _by_strategy(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
-    found: dict[str, list[Finding]] = {}
-    for each in findings:
-        found.setdefault(each.strategy, []).append(each)
-    return found
+    strategies = dict.fromkeys(each.strategy for each in findings)
+    return {name: [each for each in findings if each.strategy == name] for name in strategies}
 
 
 def _price(found: Sequence[Finding], findings: Sequence[Finding]) -> tuple[Interval, float]:

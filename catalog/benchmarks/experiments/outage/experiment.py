@@ -57,9 +57,7 @@ def measure(options: Options) -> ExperimentResult:
 
 
 def sum_up(observations: Sequence[Observation], timing: Timing, *, seed: int) -> ExperimentResult:
-    by_strategy: dict[str, list[Observation]] = {}
-    for seen in observations:
-        by_strategy.setdefault(seen.strategy.name, []).append(seen)
+    strategies = dict.fromkeys(seen.strategy.name for seen in observations)
     return ExperimentResult(
         experiment="outage",
         parameters={
@@ -70,7 +68,10 @@ def sum_up(observations: Sequence[Observation], timing: Timing, *, seed: int) ->
         },
         figures=tuple(figure for seen in observations for figure in _figures(seen, seed)),
         series=tuple(_series(seen) for seen in observations),
-        verdicts=tuple(_verdict(name, seen) for name, seen in by_strategy.items()),
+        verdicts=tuple(
+            _verdict(name, [seen for seen in observations if seen.strategy.name == name])
+            for name in strategies
+        ),
         warnings=tuple(_warnings(observations, timing)),
     )
 
