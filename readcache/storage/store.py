@@ -238,7 +238,7 @@ class Store:
         return ("ZRANGE", self._registry_key, 0, -1)
 
     def _note(self, found: list[bytes], looked_at: float) -> None:
-        self.registry.note((name.decode() for name in found), looked_at=looked_at)
+        self.registry.note((name.decode(errors="replace") for name in found), looked_at=looked_at)
 
     def unmark(self, tags: Iterable[str], mark: str) -> None:
         """End the mark of a transaction that was certainly rolled back."""

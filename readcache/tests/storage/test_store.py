@@ -320,3 +320,23 @@ def test_whatever_else_is_under_the_key_of_the_marks_is_replaced(value: Any, red
     store().guard(["book"], "of a writer")
 
     assert marks(redis, "book") == [b"of a writer"]
+
+
+# The registry
+
+
+def test_a_name_in_the_registry_that_is_no_text_is_no_error(redis: Any) -> None:
+    redis.zadd(store()._registry_key, {b"\xff": 1, "library_book": 1})
+    store().registry._looked_at = float("-inf")
+
+    store().look()
+
+    assert "library_book" in store().registry.tags()
+
+
+def test_whatever_else_is_under_the_key_of_the_registry_is_replaced_by_the_next_fill(redis: Any) -> None:
+    redis.set(store()._registry_key, "a string")
+
+    store().begin_fill(KEY, TAGS)
+
+    assert {tag.encode() for tag in TAGS} <= {*redis.zrange(store()._registry_key, 0, -1)}
