@@ -9,10 +9,10 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command
 
 from catalog import signals
-from catalog.composer import SKU_PREFIX
 from catalog.flushing import flush_textbook_pages
 from catalog.models import Product
 from catalog.seeding import SeedingPlan, add_missing, plan_seeding, seeded_products
+from catalog.seeding.composer import SKU_PREFIX
 
 FIXTURE = "catalog"
 ADMIN_NAME = "admin"

@@ -20,10 +20,10 @@ from django.db import models, transaction
 from django.test.utils import override_settings
 
 from catalog.benchmarks.sandbox.isolation import garbage_collector_off
-from catalog.composer import Composer
 from catalog.models import Product
 from catalog.options import require_at_least
 from catalog.seeding import SeedingPlan, add_missing
+from catalog.seeding.composer import Composer
 
 # The products of this seed are in no catalogue.
 SEED = 2**32 - 1

@@ -5,11 +5,11 @@ import pytest
 from django.db import IntegrityError, connection
 from pytest_django import Settings
 
-from catalog.composer import sku_of
 from catalog.factories import ProductFactory
 from catalog.models import Category, Product, ProductQuerySet
 from catalog.options import InvalidOption
 from catalog.seeding import MAX_BATCH_SIZE, SeedingResult, carry_out, plan_seeding, seeded_products
+from catalog.seeding.composer import sku_of
 
 pytestmark = pytest.mark.django_db
 

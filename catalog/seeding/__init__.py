@@ -15,9 +15,9 @@ from itertools import chain, islice
 from django.db import IntegrityError, connections, reset_queries, transaction
 from django.db.models import Q
 
-from catalog.composer import SKU_PATTERN, SKU_PREFIX, Composer, number_of, sku_of
 from catalog.models import Product, ProductQuerySet
 from catalog.options import require_whole_number
+from catalog.seeding.composer import SKU_PATTERN, SKU_PREFIX, Composer, number_of, sku_of
 
 MAX_SEED = 2**32 - 1
 MAX_COUNT = 100_000_000  # A plan takes one byte for each product, here 100 MB.

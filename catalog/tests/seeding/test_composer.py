@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from catalog.composer import Composer, load_vocabulary, number_of, sku_of
 from catalog.models import Category
+from catalog.seeding.composer import Composer, load_vocabulary, number_of, sku_of
 
 pytestmark = pytest.mark.django_db
 
