@@ -14,7 +14,7 @@ c-mark-too-short        here
 c0-no-mark              here; on PostgreSQL, with a killed process: ``test_killed_writers``
 d-no-history            here; with another process: ``test_a_redis_that_forgets``
 d2-history-of-store     here
-e-no-registry, G-…      the tests of the registry
+e-no-registry, G-…      ``test_declarations_that_a_writer_does_not_know``
 f-mark-evicted          here
 f2-allkeys              here
 g-rotate-immortal       here; ``test_killed_writers``
