@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from instruments.marks import end_marks
-from instruments.reading import LEASE_SECONDS, Read
+from instruments.reading import LEASE_SECONDS, Read, warm
 from instruments.scratch_redis import ScratchRedis
 from instruments.transactions import in_another_thread
 from library.models import Book
@@ -58,11 +57,7 @@ class Steps:
     # The reader
 
     def warm(self) -> None:
-        """Store the page under immortal tokens: the marks of the first fill have ended."""
-        self.read()
-        end_marks(self.server.client)
-        self.read()
-        assert self.read()[0].startswith("hit")
+        warm(self.server.client, self.read)
         assert self.server.client.pttl(store().token_key(TAG)) == -1
 
     def fill(self, meanwhile: Callable[[], None]) -> None:

@@ -11,7 +11,7 @@ from pytest_django import Settings
 from instruments.processes import single_writes
 from instruments.processes import writer as stopping_writer
 from instruments.processes.process import Process
-from instruments.reading import Read
+from instruments.reading import Read, warm
 from instruments.scratch_redis import ScratchRedis, scratch_redis
 from instruments.waiting import wait_until
 from library.models import Book
@@ -19,13 +19,6 @@ from readcache.storage import connections
 from readcache.storage.current import store
 
 pytestmark = pytest.mark.usefixtures("book")
-
-
-def warm(read: Read, read_elsewhere: Read) -> None:
-    read()
-    assert read()[1] == read_elsewhere()[1] == "Old"
-    assert read()[0].startswith("hit")
-    assert read_elsewhere()[0].startswith("hit")
 
 
 def wait_until_served(read: Read) -> None:
@@ -41,7 +34,7 @@ def write_elsewhere(variables: dict[str, str]) -> None:
 def test_an_entry_from_an_old_snapshot_is_no_hit(
     server: ScratchRedis, variables: dict[str, str], read: Read, read_elsewhere: Read
 ) -> None:
-    warm(read, read_elsewhere)
+    warm(server.client, read, read_elsewhere)
     server.client.save()
     write_elsewhere(variables)
 
@@ -60,7 +53,7 @@ def test_a_writer_killed_before_the_restart_costs_one_lease(
     server: ScratchRedis, variables: dict[str, str], read: Read, read_elsewhere: Read
 ) -> None:
     """The snapshot has no mark of it: begin-fill makes up for that."""
-    warm(read, read_elsewhere)
+    warm(server.client, read, read_elsewhere)
     server.client.save()
     with Process(stopping_writer.write_alone, **variables) as writer:
         writer.wait_for("committed")
@@ -83,7 +76,7 @@ def replica(server: ScratchRedis) -> Iterator[ScratchRedis]:
 def test_a_promoted_replica_that_missed_the_last_rotation_serves_nothing_old(
     server: ScratchRedis, replica: ScratchRedis, variables: dict[str, str], read: Read, read_elsewhere: Read
 ) -> None:
-    warm(read, read_elsewhere)
+    warm(server.client, read, read_elsewhere)
     # What a replica has that hears no more: the master's data as they were, under another history.
     server.client.save()
     replica.kill()
@@ -106,7 +99,7 @@ def test_open_connections_learn_of_a_new_history_within_a_second(
     server: ScratchRedis, read: Read, read_elsewhere: Read, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that was a replica for a moment has another history, on connections that stayed open."""
-    warm(read, read_elsewhere)
+    warm(server.client, read, read_elsewhere)
     server.client.replicaof("127.0.0.1", 1)
     server.client.replicaof("no", "one")
     Book.objects.update(title="New")

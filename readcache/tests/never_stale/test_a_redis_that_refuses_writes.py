@@ -7,7 +7,7 @@ from pytest_django import Settings
 
 from instruments.processes import single_writes
 from instruments.processes.process import Process
-from instruments.reading import Read
+from instruments.reading import Read, warm
 from instruments.scratch_redis import ScratchRedis
 from instruments.waiting import wait_until
 from library.models import Book
@@ -23,12 +23,6 @@ def _confirms_always(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "CONFIRMED_FOR_SECONDS", 0.0)
 
 
-def warm(read: Read, read_elsewhere: Read) -> None:
-    read()
-    assert read()[0].startswith("hit")
-    assert read_elsewhere()[0].startswith("hit")
-
-
 def write_elsewhere(variables: dict[str, str]) -> None:
     with Process(single_writes.write_alone, **variables) as writer:
         assert writer.output() == ""
@@ -37,7 +31,7 @@ def write_elsewhere(variables: dict[str, str]) -> None:
 def test_a_full_redis_is_rotated_all_the_same_and_stays_in_use(
     server: ScratchRedis, variables: dict[str, str], read: Read, read_elsewhere: Read
 ) -> None:
-    warm(read, read_elsewhere)
+    warm(server.client, read, read_elsewhere)
     server.client.config_set("maxmemory-policy", "noeviction")
     server.client.config_set("maxmemory", "1")
 
@@ -96,7 +90,7 @@ def refuse_as_a_replica(server: ScratchRedis) -> None:
 def test_nobody_serves_from_a_redis_that_refuses_writes(
     refuse: object, server: ScratchRedis, variables: dict[str, str], read: Read, read_elsewhere: Read
 ) -> None:
-    warm(read, read_elsewhere)
+    warm(server.client, read, read_elsewhere)
     assert callable(refuse)
     refuse(server)
 
