@@ -1,7 +1,8 @@
 """Importing the views, for processes that write and serve no request: shells, workers, cron jobs.
 
 A write changes the tokens of the tables that declarations name, and a declaration is made when the module
-of its view is imported. Every view that can be asked is imported by the root URLconf.
+of its view is imported. Every view that can be asked is imported by the root URLconf. A process that cannot
+import it learns from Redis what other processes have declared.
 """
 
 from __future__ import annotations
@@ -53,8 +54,8 @@ def _import_root_urlconf() -> None:
         failure = error
     if _finish() and failure is not None:
         logger.warning(
-            "Cannot import ROOT_URLCONF %r: %s: %s. Writes of this process to tables that only its views "
-            "depend on leave stale entries behind. Make it importable here, or import the views in your "
+            "Cannot import ROOT_URLCONF %r: %s: %s. This process learns only from Redis what the views of "
+            "other processes depend on. Make it importable here, or import the views in your "
             "AppConfig.ready().",
             name,
             type(failure).__name__,

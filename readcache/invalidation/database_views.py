@@ -30,14 +30,13 @@ class DatabaseViews:
     """The views of one database, with their definitions by their names in lower case."""
 
     def __init__(self, definitions: Mapping[str, str]) -> None:
+        self.are_any = bool(definitions)
         self._definitions = definitions
         self._vocabulary: Vocabulary | None = None
         self._beneath: dict[str, frozenset[str]] = {}
 
     def tables_beneath(self, tables: frozenset[str], known: Vocabulary) -> frozenset[str]:
         """The known tables beneath those of the ``tables`` that are views."""
-        if not self._definitions:
-            return frozenset()
         if self._vocabulary is not known:
             self._beneath = self._find(known)
             self._vocabulary = known

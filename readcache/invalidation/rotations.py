@@ -10,6 +10,7 @@ from readcache.storage.breaker import Outage
 from readcache.storage.current import known_tags, store, store_of_writes
 from readcache.storage.store import EVERY_TAG
 
+_NOTHING: frozenset[str] = frozenset()
 # Sent after each rotation with ``tags``, a frozenset of table names. Errors of receivers are logged.
 rotated = Signal()
 
@@ -41,7 +42,8 @@ def declared_since(known: frozenset[str]) -> frozenset[str]:
     """
     if chosen := store_of_writes():
         chosen.look()
-    return known_tags() - known
+    now = known_tags()
+    return _NOTHING if now is known else now - known
 
 
 def rotate_declared_since(known: frozenset[str], *, except_for: frozenset[str]) -> frozenset[str]:
@@ -54,7 +56,7 @@ def rotate_declared_since(known: frozenset[str], *, except_for: frozenset[str]) 
     except BaseException as error:
         store().breaker.add_pending([EVERY_TAG])
         if isinstance(error, Outage):
-            return frozenset()
+            return _NOTHING
         raise
     if late:
         rotate_tokens(late)

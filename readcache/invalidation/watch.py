@@ -103,10 +103,11 @@ class Watch:
             known = known_tags()
             statement = classify(text, known)
         if tables := statement.tables:
-            if beneath := views_of(self.connection).tables_beneath(tables, vocabulary(known)):
-                tables |= beneath
+            views = views_of(self.connection)
+            if views.are_any:
+                tables |= views.tables_beneath(tables, vocabulary(known))
             record(tables, only_reads=statement.only_reads)
-        control = SCRIPT if context.get(IS_SCRIPT) else self._control(statement.control)
+        control = SCRIPT if IS_SCRIPT in context else statement.control and self._control(statement.control)
         if not (writes or control or self._tags_after_raw_begin):
             return self._reads.track(context["cursor"], execute(sql, params, many, context))
         tags = tables & known if writes else _NOTHING
@@ -129,7 +130,7 @@ class Watch:
 
     def _control(self, control: str) -> str:
         """Without SAVEPOINT, and without a RELEASE that cannot be a COMMIT: it is one on SQLite only."""
-        if not control or control == SCRIPT:
+        if control == SCRIPT:
             return control
         if control == "SAVEPOINT":
             if self.connection.vendor == "sqlite" and not is_in_transaction(self.connection):

@@ -217,6 +217,7 @@ def test_a_process_that_only_reads_does_not_import_the_views(project: Project) -
 def test_views_that_cannot_be_imported_are_reported_once_and_the_writes_go_on(
     urls: str, error: str, project: Project
 ) -> None:
+    project.run(ASK)
     project.write("urls.py", urls)
 
     ended = project.run(
@@ -230,6 +231,10 @@ def test_views_that_cannot_be_imported_are_reported_once_and_the_writes_go_on(
     assert warnings_in(ended) == 1
     assert f"{WARNING}{error}" in ended.stderr
     assert "import the views in your AppConfig.ready()" in ended.stderr
+
+    # Redis has told what the views depend on.
+    project.write("urls.py", URLS)
+    assert project.run(ASK).stdout.startswith('readcache; fwd=stale; stored [{"title":"Emma"},')
 
 
 def test_a_project_without_a_root_urlconf_writes_without_a_warning(project: Project) -> None:

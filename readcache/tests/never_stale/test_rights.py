@@ -14,7 +14,21 @@ from readcache.storage.current import store
 
 pytestmark = pytest.mark.usefixtures("book")
 
-COMMANDS = ["get", "set", "del", "mget", "pexpire", "eval", "evalsha", "zadd", "zrem", "info", "select"]
+COMMANDS = [
+    "get",
+    "set",
+    "del",
+    "mget",
+    "pexpire",
+    "eval",
+    "evalsha",
+    "zadd",
+    "zrem",
+    "zscore",
+    "zrange",
+    "info",
+    "select",
+]
 
 
 def connect_as(server: ScratchRedis, settings: Settings, *, without: str) -> None:
