@@ -178,7 +178,7 @@ class Watch:
                 rotations.rotate_tags(written, ends=self._end_mark(is_known=is_known))
             elif not self._tags_after_raw_begin:
                 self._unmark()
-            is_over = control == "COMMIT" or not self._is_in_raw_transaction()
+            is_over = self._ends_for_certain(control) or not self._is_in_raw_transaction()
             if control != "ROLLBACK" and (is_over or control == SCRIPT):
                 rotations.announce_late(_rotate_late(self._known, rotated=written))
             if is_over:
@@ -192,11 +192,18 @@ class Watch:
         do so, and may have written in the next one.
         """
         self._tags_after_raw_begin |= tags
-        if control != "COMMIT" and self._is_in_raw_transaction():
-            return frozenset(self._tags_after_raw_begin) if control == SCRIPT else _NOTHING
+        if not self._ends_for_certain(control) and self._is_in_raw_transaction():
+            return frozenset(self._tags_after_raw_begin) if control in ("COMMIT", SCRIPT) else _NOTHING
         over = _NOTHING if control == "ROLLBACK" else frozenset(self._tags_after_raw_begin)
         self._tags_after_raw_begin.clear()
         return over
+
+    def _ends_for_certain(self, control: str) -> bool:
+        """Whether the transaction is over although one may be open: COMMIT AND CHAIN begins the next one.
+
+        SQLite has no CHAIN, and keeps a transaction open whose COMMIT it refuses.
+        """
+        return control == "COMMIT" and self.connection.vendor != "sqlite"
 
     def _is_in_raw_transaction(self) -> bool:
         reported = is_in_transaction(self.connection)
@@ -308,12 +315,12 @@ class Watch:
             raise
         finally:
             # Also after an error: the COMMIT may have taken effect although its reply was lost.
-            is_over = control == "COMMIT" or is_in_transaction(self.connection) is False
+            is_over = self._ends_for_certain(control) or is_in_transaction(self.connection) is False
             known = self._known
             if is_over:
                 self._forget_transaction()
             # Of several statements in one text, one may have committed and another begun anew.
-            if is_over or control == SCRIPT:
+            if is_over or control in ("COMMIT", SCRIPT):
                 self._rotate_committed(tags, known, is_known=is_known)
         return result
 

@@ -9,14 +9,15 @@ import gc
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
-from django.db import connection, connections, transaction
+from django.db import IntegrityError, connection, connections, transaction
 from django.db.backends.signals import connection_created
 from rest_framework.test import APIClient
 
@@ -466,6 +467,35 @@ def test_switching_autocommit_on_commits_on_sqlite_and_is_seen(target: Target) -
         transaction.set_autocommit(True)
 
     assert in_another_thread(lambda: truth(LIST))["results"][0]["price"] == str(NEW_PRICE)
+    assert_right(pages)
+
+
+@pytest.mark.skipif(IS_POSTGRESQL, reason="PostgreSQL ends a transaction whose COMMIT it refuses.")
+@pytest.mark.parametrize("begins_in_sql", [True, False])
+@in_its_own_transactions
+def test_a_commit_that_is_refused_and_then_repaired_is_seen(begins_in_sql: bool, target: Target) -> None:
+    """SQLite keeps the transaction open. A reader may fill between the two COMMITs."""
+    pages = pages_of(target)
+    old = warm(pages)
+
+    def commit() -> None:
+        if begins_in_sql:
+            execute("COMMIT")
+        else:
+            transaction.commit()
+
+    with nullcontext() if begins_in_sql else manual_transaction():
+        if begins_in_sql:
+            execute("BEGIN IMMEDIATE")
+        update(target)
+        LogEntry.objects.create(user_id=-1, object_repr="", action_flag=1)
+        with pytest.raises(IntegrityError):
+            commit()
+        assert shown_to_others(pages) == old
+        execute("DELETE FROM django_admin_log WHERE user_id = -1")
+        commit()
+
+    assert truth(LIST) != old[LIST]
     assert_right(pages)
 
 
