@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from decimal import Decimal
 from itertools import count
@@ -11,7 +12,8 @@ from django.utils.text import slugify
 
 from library.models import Author, Book, Topic
 
-_numbers = count(1)
+# Other processes may make rows in the same database at the same time.
+_numbers = count(1_000 * os.getpid())
 
 
 def make_author(name: str = "") -> Author:

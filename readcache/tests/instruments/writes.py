@@ -34,21 +34,27 @@ Page: TypeAlias = Literal["list", "detail", "statistics", "author"]
 class Target:
     """Two books that have their author and their topic in common, and an admin who may change them.
 
-    Their numbers are "isbn-0" and "isbn-1".
+    Their numbers are "isbn-0" and "isbn-1". ``label`` ends every name that is unique, so that several
+    targets can exist at the same time.
     """
 
     author: Author
     topic: Topic
     books: tuple[Book, Book]
     admin: User
+    label: str = ""
 
     @property
     def book(self) -> Book:
         return self.books[0]
 
+    def unique(self, name: str) -> str:
+        return f"{name}{self.label}"
+
     def new_book(self, isbn: str | None = None) -> Book:
-        """A book of the same author that is not saved."""
-        return Book(title=NEW_TITLE, price=1, copies=1, author=self.author, isbn=isbn)
+        """A book of the same author that is not saved. ``isbn`` is without the label."""
+        number = self.unique(isbn) if isbn else None
+        return Book(title=NEW_TITLE, price=1, copies=1, author=self.author, isbn=number)
 
     def browser(self) -> Client:
         """A browser in which the admin is logged in."""
@@ -74,8 +80,8 @@ class Kind:
 KINDS: list[Kind] = []
 
 
-def make_target() -> Target:
-    author, topic = make_author("Old author"), make_topic("old")
+def make_target(label: str = "") -> Target:
+    author, topic = make_author(f"Old author{label}"), make_topic(f"old{label}")
     first, second = (
         make_book(
             title="Old",
@@ -83,12 +89,23 @@ def make_target() -> Target:
             copies=5,
             author=author,
             topics=[topic],
-            isbn=f"isbn-{number}",
+            isbn=f"isbn-{number}{label}",
         )
         for number in range(2)
     )
-    admin = User.objects.create_superuser("wilhelmina")
-    return Target(author=author, topic=topic, books=(first, second), admin=admin)
+    return Target(author=author, topic=topic, books=(first, second), admin=_admin(), label=label)
+
+
+def find_target(label: str) -> Target:
+    """A target that another process may have made."""
+    first, second = (Book.objects.get(isbn=f"isbn-{number}{label}") for number in range(2))
+    author, topic = Author.objects.get(name=f"Old author{label}"), Topic.objects.get(name=f"old{label}")
+    return Target(author=author, topic=topic, books=(first, second), admin=_admin(), label=label)
+
+
+def _admin() -> User:
+    name = "wilhelmina"
+    return User.objects.filter(username=name).first() or User.objects.create_superuser(name)
 
 
 def kind(*changes: Page) -> Callable[[Write], Write]:
@@ -132,12 +149,12 @@ def create(target: Target) -> None:
 def get_or_create(target: Target) -> None:
     new = target.new_book()
     defaults = {"title": new.title, "price": new.price, "copies": new.copies, "author": new.author}
-    Book.objects.get_or_create(isbn="isbn-2", defaults=defaults)
+    Book.objects.get_or_create(isbn=target.unique("isbn-2"), defaults=defaults)
 
 
 @kind("list", "detail")
 def update_or_create(target: Target) -> None:
-    Book.objects.update_or_create(isbn="isbn-0", defaults={"title": NEW_TITLE})
+    Book.objects.update_or_create(isbn=target.unique("isbn-0"), defaults={"title": NEW_TITLE})
 
 
 @kind("list", "detail", "statistics", "author")
@@ -239,7 +256,7 @@ def delete_rows_of_topics_by_a_raw_query(target: Target) -> None:
 
 @kind("list", "detail")
 def rename_the_topic(target: Target) -> None:
-    Topic.objects.filter(pk=target.topic.pk).update(name="new")
+    Topic.objects.filter(pk=target.topic.pk).update(name=target.unique("new"))
 
 
 @kind("list", "detail")
@@ -250,13 +267,13 @@ def delete_the_topic(target: Target) -> None:
 
 @kind("author")
 def rename_the_author(target: Target) -> None:
-    target.author.name = "New author"
+    target.author.name = target.unique("New author")
     target.author.save()
 
 
 @kind("list", "detail", "statistics", "author")
 def change_the_slug_of_the_author(target: Target) -> None:
-    Author.objects.filter(pk=target.author.pk).update(slug="new-slug")
+    Author.objects.filter(pk=target.author.pk).update(slug=target.unique("new-slug"))
 
 
 @kind("list", "detail", "statistics", "author")
@@ -322,7 +339,7 @@ def cte_after_a_literal(target: Target) -> None:
 @kind("list", "detail")
 def upsert(target: Target) -> None:
     sql = "INSERT INTO library_topic (name) VALUES (%s) ON CONFLICT (name) DO UPDATE SET name = %s"
-    execute(sql, [target.topic.name, "new"])
+    execute(sql, [target.topic.name, target.unique("new")])
 
 
 # The admin, the API, a fixture
