@@ -1,8 +1,9 @@
 """The settings of the engine's tests and of the processes that they start.
 
 ``DATABASE_URL`` names the database: a new SQLite file unless it is set. The tests set the others for
-the processes that they start: ``LIBRARY_REDIS_DIR``, the folder of the private Redis,
-``LIBRARY_LEASE_SECONDS``, ``LIBRARY_WAIT_SECONDS``, ``LIBRARY_DECLARATION_SECONDS``, and
+the processes that they start: ``LIBRARY_REDIS_DIR``, the folder of the private Redis, or
+``LIBRARY_REDIS_URL``; the times ``LIBRARY_REDIS_SECONDS``, ``LIBRARY_LEASE_SECONDS``,
+``LIBRARY_WAIT_SECONDS``, ``LIBRARY_DECLARATION_SECONDS`` and ``LIBRARY_LONGEST_WRITE_SECONDS``; and
 ``LIBRARY_URLCONF``, which belongs to a release that may declare nothing. A test run always starts a new
 Redis, because the tests empty it.
 """
@@ -111,6 +112,8 @@ READ_CACHE_WAIT_SECONDS = float(os.environ.get("LIBRARY_WAIT_SECONDS") or 5)
 # Only the tests of outages have a project's own limits.
 READ_CACHE_READ_SECONDS = READ_CACHE_WRITE_SECONDS = float(os.environ.get("LIBRARY_REDIS_SECONDS") or 10)
 READ_CACHE_LEASE_SECONDS = float(os.environ.get("LIBRARY_LEASE_SECONDS") or 10)
+if "LIBRARY_LONGEST_WRITE_SECONDS" in os.environ:
+    READ_CACHE_LONGEST_WRITE_SECONDS = float(os.environ["LIBRARY_LONGEST_WRITE_SECONDS"])
 # Of a process that a test has started.
 if "LIBRARY_REDIS_URL" in os.environ:
     CACHES["read"] = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": os.environ["LIBRARY_REDIS_URL"]}

@@ -1,0 +1,1 @@
+"""What runs in the processes of a soak: writes in transactions of every shape, and reads."""
