@@ -2,7 +2,8 @@
 #   make demo         fill a catalogue, measure the API with and without its cache
 #   make run          serve the shop on http://127.0.0.1:8000/
 #   make bench        measure the API with and without its cache
-#   make soak         count stale answers of real servers for a minute
+#   make soak         random writes, kills and faults of Redis against the engine, for a minute
+#   make freshness    count stale answers of real servers for a minute
 #   make redis-cli    open redis-cli on the private Redis
 #   make stop         end the private Redis
 #   make test         run the tests: several minutes
@@ -23,7 +24,7 @@ EFFORT ?= --thorough
 MEASURED ?= .measured
 DOCS ?= docs
 
-TARGETS = help demo test wheel-test mutants soak run bench redis-cli lint measurements stop clean
+TARGETS = help demo test wheel-test mutants soak freshness run bench redis-cli lint measurements stop clean
 .PHONY: $(TARGETS)
 
 # make takes every word for a target: "make run 8001" would serve on port 8000, then fail.
@@ -55,7 +56,11 @@ test: $(VENV)/dev.stamp
 mutants: $(VENV)/dev.stamp
 	$(BIN)/python -m tools.mutants $(ARGS)
 
+# For an hour, with a seed: make soak ARGS="--seconds 3600 --seed 1". On PostgreSQL: set DATABASE_URL.
 soak: $(VENV)/run.stamp
+	PYTHONPATH=readcache/tests $(BIN)/python -m soak $(ARGS)
+
+freshness: $(VENV)/run.stamp
 	$(MANAGE) migrate --verbosity 0
 	$(MANAGE) bench_cache freshness --thorough --fail-under 'readcache.freshness.stale = 0' \
 	--fail-under 'readcache.freshness.uncommitted = 0' $(ARGS)

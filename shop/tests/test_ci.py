@@ -69,7 +69,7 @@ def test_each_make_target_of_a_step_exists() -> None:
     assert targets
     called = re.findall(r"^\s+make ([a-z-]+)", CI_SCRIPT.read_text(), re.MULTILINE)
 
-    assert {"test", "lint", "demo", "bench", "wheel-test"} == set(called)
+    assert {"test", "soak", "lint", "demo", "bench", "wheel-test"} == set(called)
     assert set(called) <= set(targets[1].split())
 
 
