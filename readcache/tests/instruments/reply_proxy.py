@@ -76,7 +76,7 @@ class ReplyProxy:
         # ConnectionLost is no OSError.
         with suppress(OSError, ConnectionLost):
             for command in _commands_from(peer):
-                redis.sendall(hiredis.pack_command(tuple(command)))
+                redis.sendall(hiredis.pack_command(tuple(command)))  # type: ignore[arg-type]
                 for piece in self.relay(command, _reply_from(redis)):
                     peer.sendall(piece)
         for each in (peer, redis):

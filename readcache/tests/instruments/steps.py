@@ -37,7 +37,7 @@ class Steps:
     # The writers
 
     def guard(self) -> str:
-        mark = watch_module.new_mark()
+        mark = watch_module.new_mark()  # type: ignore[attr-defined]
         store().guard([TAG], mark)
         return mark
 

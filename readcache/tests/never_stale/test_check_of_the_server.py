@@ -13,6 +13,7 @@ from readcache import declarations
 from readcache.checks import ALLKEYS, NOEVICTION, check_server
 from readcache.storage.current import store
 from readcache.storage.replies import Memory
+from readcache.storage.store import Store
 
 
 def said() -> list[tuple[str | None, str]]:
@@ -80,7 +81,12 @@ def test_a_project_without_a_declaration_is_not_connected(
 
 def test_only_a_deployment_check_connects(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(type(store()), "memory", lambda store: asked.append("memory") or Memory(0, ""))
+
+    def memory(store: Store) -> Memory:
+        asked.append("memory")
+        return Memory(0, "")
+
+    monkeypatch.setattr(Store, "memory", memory)
 
     checks.run_checks(tags=[checks.Tags.caches])
     assert asked == []

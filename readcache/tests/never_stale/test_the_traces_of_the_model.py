@@ -45,6 +45,7 @@ from instruments.reading import LEASE_SECONDS, Read
 from instruments.scratch_redis import ScratchRedis, scratch_redis
 from instruments.steps import TAG, Steps
 from library.models import Book
+from readcache.invalidation import rotations
 from readcache.invalidation import watch as watch_module
 from readcache.storage.current import store
 from readcache.storage.entries import Entry
@@ -190,7 +191,7 @@ def a_long_transaction(steps: Steps) -> None:
 
     with steps.patch.context() as patch:
         patch.setattr(watch_module.watch(connection), "_commit", be_killed)
-        patch.setattr(watch_module.rotations, "rotate_tokens", lambda *arguments, **options: None)
+        patch.setattr(rotations, "rotate_tokens", lambda *arguments, **options: None)
         with pytest.raises(Killed):
             write_slowly()
     steps.fill(steps.commit_takes_effect)
@@ -201,7 +202,7 @@ def transactions_guard_at_their_first_statement(steps: Steps) -> None:
 
     def guard_early(watched: Any, tags: frozenset[str]) -> None:
         if tags:
-            store().guard(tags, watch_module.new_mark())
+            store().guard(tags, watch_module.new_mark())  # type: ignore[attr-defined]
         rotate_at_commit(watched, tags)
 
     steps.patch.setattr(watch_module.Watch, "rotate_at_commit", guard_early)

@@ -199,7 +199,7 @@ def test_the_names_that_a_view_makes_up_are_remembered_and_logged_a_limited_numb
     monkeypatch.setattr(undeclared, "MOST_WARNINGS", 5)
 
     def answer(request: Request) -> Response:
-        return Response([request.query_params.get(request.query_params.get("chosen"))])
+        return Response([request.query_params.get(request.query_params["chosen"])])
 
     serve(get_view(answer), parameters=["chosen"])
     for number in range(20):
