@@ -63,10 +63,7 @@ def rotate_declared_since(known: frozenset[str], *, except_for: frozenset[str]) 
     return late
 
 
-def announce_late(tags: frozenset[str]) -> None:
-    if tags:
-        announce(tags)
-
-
 def announce(tags: frozenset[str]) -> None:
-    rotated.send_robust(sender=None, tags=tags)
+    """Tell the receivers of ``rotated``, unless there are no tags."""
+    if tags:
+        rotated.send_robust(sender=None, tags=tags)

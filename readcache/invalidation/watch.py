@@ -180,7 +180,7 @@ class Watch:
                 self._unmark()
             is_over = self._ends_for_certain(control) or not self._is_in_raw_transaction()
             if control != "ROLLBACK" and (is_over or control == SCRIPT):
-                rotations.announce_late(_rotate_late(self._known, rotated=written))
+                rotations.announce(_rotate_late(self._known, rotated=written))
             if is_over:
                 self._known = None
         return result
@@ -292,7 +292,7 @@ class Watch:
         if self._tags_after_raw_begin:
             tags = frozenset(self._tags_after_raw_begin)
             rotations.rotate_tags(tags, ends=self._end_mark(is_known=False))
-            rotations.announce_late(_rotate_late(self._known, rotated=tags))
+            rotations.announce(_rotate_late(self._known, rotated=tags))
         self._tags_after_raw_begin.clear()
         self._known, self._began_with_savepoint = None, False
         self._raw_begin_was_sent = False

@@ -32,8 +32,9 @@ from readcache.serving.undeclared import (
 from readcache.storage.breaker import Outage
 from readcache.storage.current import store
 from readcache.storage.entries import Entry, make_entry
+from readcache.storage.lookups import Lookup
 from readcache.storage.scripts import HIT_FOR_MISS
-from readcache.storage.store import Lookup, Store
+from readcache.storage.store import Store
 
 SHORTEST_POLL_SECONDS = 0.002
 LONGEST_POLL_SECONDS = 0.025

@@ -166,3 +166,15 @@ end
 return {current, is_declared, redis.call('MGET', unpack(wanted))}
 """.replace("LONGEST_HIT_FOR_MISS_MS", str(round(LONGEST_HIT_FOR_MISS_SECONDS * 1000)))
 )
+
+# KEYS: lock. ARGV: the filler's value of it. Compared first: after a fill that took longer than its lock,
+# another request may hold the lock.
+UNLOCK = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
+
+# KEYS: lock. ARGV: the filler's value of it, the new value and its life in milliseconds. The lock must be the
+# filler's, or have run out during a long fill.
+REPLACE_LOCK = (
+    "local lock = redis.call('get', KEYS[1]) "
+    "if not lock or lock == ARGV[1] then "
+    "redis.call('set', KEYS[1], ARGV[2], 'PX', ARGV[3]) return 1 end return 0"
+)

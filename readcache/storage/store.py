@@ -17,15 +17,17 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 from redis import Redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from readcache.storage.breaker import Breaker, Outage, PendingRotations
 from readcache.storage.connections import Connections, PendingReplies, is_out_of_memory
-from readcache.storage.entries import TOKEN_BYTES, Entry, decode, encode
+from readcache.storage.entries import TOKEN_BYTES, Entry, encode
+from readcache.storage.lookups import Lookup, lookup_of, lookup_with_lock
 from readcache.storage.registry import Registry
+from readcache.storage.rehearsal import rehearsal
 from readcache.storage.replies import Command, Memory, history_of, memory_in
 from readcache.storage.scripts import (
     BEGIN_FILL,
@@ -33,7 +35,9 @@ from readcache.storage.scripts import (
     GUARD,
     HIT_FOR_MISS,
     LONGEST_HIT_FOR_MISS_SECONDS,
+    REPLACE_LOCK,
     ROTATE,
+    UNLOCK,
     UNMARK,
     Script,
 )
@@ -48,20 +52,6 @@ EVERY_TAG = "every table"
 HIT_FOR_MISS_SECONDS = 1.0
 # So many times as long as the fill took, within bounds.
 HIT_FOR_MISS_FILLS = 10
-
-
-class Lookup(NamedTuple):
-    """The reply to one MGET. ``entry`` may be dead; it is ``None`` if the key holds no entry.
-
-    ``is_declared`` is ``False`` where a tag was declared a moment ago: a write may not be seen yet.
-    """
-
-    entry: Entry | None
-    tokens: tuple[bytes | None, ...]
-    is_live: bool
-    history: bytes
-    lock: bytes | None = None
-    is_declared: bool = True
 
 
 class Store:
@@ -95,7 +85,7 @@ class Store:
         self.registry = Registry(declared_tags)
         self._registry_key = f"{self._start}:registry"
         self._token_keys: dict[tuple[str, ...], tuple[str, ...]] = {}
-        self._connections = Connections(client, probe_key=f"{self._start}:probe", rehearsal=self.rehearsal)
+        self._connections = Connections(client, probe_key=f"{self._start}:probe", rehearsal=self._rehearsal)
         self.breaker = Breaker(self._flush_pending)
 
     def memory(self) -> Memory:
@@ -165,7 +155,7 @@ class Store:
         def begin() -> Lookup:
             with _full_as_such():
                 ((replication_id, is_declared, values),) = self._run(BEGIN_FILL, keys, arguments)
-            lookup = _lookup_with_lock(values, history_of(replication_id))
+            lookup = lookup_with_lock(values, history_of(replication_id))
             return lookup._replace(is_declared=bool(is_declared))
 
         lookup = self.breaker.call(begin)
@@ -200,7 +190,7 @@ class Store:
         if lock is not None:
             seconds = min(HIT_FOR_MISS_FILLS * after_seconds, LONGEST_HIT_FOR_MISS_SECONDS)
             milliseconds = round(max(seconds, HIT_FOR_MISS_SECONDS) * 1000)
-            self._call(("EVAL", HIT_FOR_MISS_SCRIPT, 1, self.lock_key(key), lock, HIT_FOR_MISS, milliseconds))
+            self._call(("EVAL", REPLACE_LOCK, 1, self.lock_key(key), lock, HIT_FOR_MISS, milliseconds))
 
     def guard(self, tags: Iterable[str], mark: str) -> None:
         """Before a write, let no token of these tags outlive one lease until a rotation ends the mark."""
@@ -303,44 +293,12 @@ class Store:
     def _read_once(self, *commands: Command) -> list[Any]:
         return self._connections.call(*commands, seconds=self._read_seconds)
 
-    def rehearsal(self) -> tuple[Command, ...]:
-        """Each command that the engine sends, on keys that nothing else uses.
-
-        They show that Redis allows each command before a write relies on it. The last one declares the tags
-        of this process.
-        """
-        entry, lock, registry, token, marks = (
-            f"{self._start}:rehearsal:{name}" for name in ("entry", "lock", "registry", "token", "marks")
-        )
-        keys = (entry, lock, registry, token, marks)
-        fill = (self._lease_ms, self._lease_ms, "lock", self._lease_ms, "mark", 0, "token", "tag")
+    def _rehearsal(self) -> tuple[Command, ...]:
+        """The last command declares the tags of this process."""
         tags = sorted(self._declared_tags())
-        declared_keys = (self._registry_key, *self._token_and_marks_keys(tags))
-        return (
-            ("DEL", *keys),
-            ("MGET", *keys),
-            ("SET", entry, "", "PX", self._lease_ms),
-            ("GET", entry),
-            ("EXISTS", entry),
-            ("TYPE", entry),
-            ("PTTL", entry),
-            ("PEXPIRE", entry, self._lease_ms),
-            ("ZADD", marks, 1, "m:mark"),
-            ("ZSCORE", marks, "m:mark"),
-            ("ZCARD", marks),
-            ("ZRANGE", marks, 0, -1),
-            ("ZREM", marks, "m:mark"),
-            ("ZREMRANGEBYSCORE", marks, "-inf", "(1"),
-            ("TIME",),
-            ("INFO", "replication"),
-            ("EVAL", BEGIN_FILL.text, len(keys), *keys, *fill),
-            ("EVAL", GUARD.text, 2, token, marks, self._lease_ms, self._lease_ms, "mark"),
-            ("EVAL", ROTATE.text, 2, token, marks, self._lease_ms, 1, "token", "mark"),
-            ("EVAL", UNMARK.text, 1, marks, "mark"),
-            ("EVALSHA", ROTATE.sha, 2, token, marks, self._lease_ms, 1, "token", "mark"),
-            ("DEL", *keys),
-            ("EVAL", DECLARE.text, len(declared_keys), *declared_keys, *tags),
-        )
+        keys = (self._registry_key, *self._token_and_marks_keys(tags))
+        declare: Command = ("EVAL", DECLARE.text, len(keys), *keys, *tags)
+        return (*rehearsal(f"{self._start}:rehearsal", lease_ms=self._lease_ms), declare)
 
     def _flush_pending(self, pending: PendingRotations) -> None:
         # A replica or a server that refuses a command must keep the breaker open.
@@ -368,30 +326,18 @@ class Store:
 
     def _finish_read(self, sent: PendingReplies) -> Lookup:
         (reply,), history = self._connections.receive(sent)
-        return _lookup(reply, history)
+        return lookup_of(reply, history)
 
     def _read_with_lock(self, command: Command) -> Lookup:
         sent = self._connections.send(command, seconds=self._read_seconds)
         (reply,), history = self._connections.receive(sent)
-        return _lookup_with_lock(reply, history)
+        return lookup_with_lock(reply, history)
 
     def _unlocking(self, key: str, lock: bytes | None) -> list[Command]:
-        # Compared first: after a fill that took longer than its lock, another request may hold the lock.
-        return [("EVAL", UNLOCK_SCRIPT, 1, self.lock_key(key), lock)] if lock is not None else []
+        return [("EVAL", UNLOCK, 1, self.lock_key(key), lock)] if lock is not None else []
 
     def _call(self, *commands: Command) -> list[Any]:
         return self.breaker.call(lambda: self._read_once(*commands))
-
-
-UNLOCK_SCRIPT = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
-
-
-HIT_FOR_MISS_SCRIPT = (
-    # The filler's own lock, or none: it has run out during a long fill.
-    "local lock = redis.call('get', KEYS[1]) "
-    "if not lock or lock == ARGV[1] then "
-    "redis.call('set', KEYS[1], ARGV[2], 'PX', ARGV[3]) return 1 end return 0"
-)
 
 
 class Full(Outage):
@@ -413,17 +359,3 @@ def _full_as_such() -> Iterator[None]:
 def new_mark() -> str:
     """A random name for the mark of one transaction."""
     return secrets.token_hex(MARK_BYTES)
-
-
-def _lookup(values: Sequence[bytes | None], history: bytes) -> Lookup:
-    stored, *found = values
-    # A value of another length is no token: an entry can neither be live nor be stored under it.
-    tokens = [token if token is not None and len(token) == TOKEN_BYTES else None for token in found]
-    entry = decode(stored) if stored is not None else None
-    is_live = entry is not None and entry.is_live(tokens, history)
-    return Lookup(entry, tuple(tokens), is_live, history)
-
-
-def _lookup_with_lock(values: Sequence[bytes | None], history: bytes) -> Lookup:
-    *others, lock = values
-    return _lookup(others, history)._replace(lock=lock)

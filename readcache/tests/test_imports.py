@@ -46,7 +46,7 @@ def test_the_imports_of_the_engine_are_seen() -> None:
     seen = set(engine_imports())
 
     assert ("entries.py", "zlib") in seen
-    assert ("store.py", "readcache.storage.entries.decode") in seen
+    assert ("store.py", "readcache.storage.entries.encode") in seen
 
 
 def test_the_imports_of_the_tests_are_seen() -> None:

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from hashlib import sha1
 from typing import Any
 
 import pytest
 from django.db import connection
 
+from instruments.changed_scripts import changed_script, modules_with
 from instruments.reading import LEASE_SECONDS, Read, warm
 from instruments.scratch_redis import ScratchRedis
 from instruments.transactions import in_another_thread
 from library.models import Book
 from readcache.invalidation import watch as watch_module
 from readcache.invalidation.recording import suspended
-from readcache.storage import replies as replies_module
-from readcache.storage import store as store_module
 from readcache.storage.current import store
-from readcache.storage.scripts import Script
 
 TAG = "library_book"
 
@@ -130,10 +127,6 @@ class Steps:
 
     def change(self, name: str, *changes: tuple[str, str]) -> None:
         """Run a changed text of this script."""
-        text = getattr(store_module, name).text
-        for old, new in changes:
-            assert old in text
-            text = text.replace(old, new)
-        changed = Script(text, sha1(text.encode()).hexdigest())
-        for module in (store_module, replies_module):
-            self.patch.setattr(module, name, changed, raising=False)
+        changed = changed_script(name, *changes)
+        for module in modules_with(name):
+            self.patch.setattr(module, name, changed)

@@ -11,8 +11,8 @@ from pytest_django import Settings
 from readcache.storage import store as module
 from readcache.storage.current import store
 from readcache.storage.entries import TOKEN_BYTES, Entry, make_entry
+from readcache.storage.lookups import Lookup
 from readcache.storage.scripts import HIT_FOR_MISS
-from readcache.storage.store import Lookup
 
 KEY = "shelf:http://testserver/shelf/"
 TAGS = ("book", "topic")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from hashlib import sha1
 from typing import Any
 
-from readcache.storage import entries, replies, scripts, store
+from instruments.changed_scripts import changed_script, modules_with
+from readcache.storage import entries, store
 
 
 def take_out(rule: str) -> None:
@@ -48,14 +48,11 @@ def _marks() -> None:
     _replace("GUARD", "redis.call('ZADD', KEYS[i + 1], now + ARGV[2], 'm:' .. ARGV[3])", "")
 
 
-def _replace(script: str, old: str, new: str) -> None:
+def _replace(name: str, old: str, new: str) -> None:
     """In a script of Redis, wherever the engine has imported it."""
-    text = getattr(scripts, script).text
-    assert old in text, f"{script} has no {old!r}"
-    changed = text.replace(old, new)
-    for module in (replies, store):
-        if hasattr(module, script):
-            setattr(module, script, scripts.Script(changed, sha1(changed.encode()).hexdigest()))
+    changed = changed_script(name, (old, new))
+    for module in modules_with(name):
+        setattr(module, name, changed)
 
 
 def _nothing(*arguments: Any) -> None:
