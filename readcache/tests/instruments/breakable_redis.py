@@ -16,9 +16,19 @@ DATABASE = 2
 
 
 class BreakableRedis:
-    """Only the test starts it again. ``redis`` is a client of the engine's database."""
+    """Only the test starts it again. ``redis`` is a client of the engine's database.
 
-    def __init__(self, directory: Path) -> None:
+    ``on_freeze`` is called before the server is frozen, and ``on_thaw`` when it goes on.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        on_freeze: Callable[[], None] = lambda: None,
+        on_thaw: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._on_freeze, self._on_thaw = on_freeze, on_thaw
         self._server = PrivateRedis(directory)
         self._server.ensure_running()
         self.socket_path = self._server.socket_path
@@ -40,12 +50,14 @@ class BreakableRedis:
         self._server.ensure_running()
 
     def freeze(self) -> None:
+        self._on_freeze()
         process = self.process
         process.suspend()
         wait_until(lambda: process.status() == psutil.STATUS_STOPPED)
 
     def thaw(self) -> None:
         self.process.resume()
+        self._on_thaw()
 
     def refuse_writes(self) -> None:
         self.redis.execute_command("CONFIG SET", "min-replicas-to-write", 1)
