@@ -10,17 +10,19 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from pytest_django import Settings
 
 from instruments.processes import yesterday
 from instruments.processes.process import Process
 from instruments.reading import LEASE_SECONDS, Read
 from instruments.scratch_redis import ScratchRedis
+from instruments.transactions import in_another_thread
 from instruments.waiting import wait_until
 from library.models import Book, Topic
 from readcache import flushing
 from readcache.storage.current import known_tags, store
+from readcache.storage.store import Store
 
 TAG = "library_book"
 every_kind = pytest.mark.parametrize("kind", yesterday.WRITES)
@@ -109,6 +111,26 @@ def test_an_answer_is_not_stored_until_each_writer_has_looked(
     seconds, microseconds = server.client.time()
     declared_at = server.client.zscore(store()._registry_key, TAG) / 1000
     assert seconds + microseconds / 1e6 - declared_at < 2
+
+
+def test_nobody_waits_for_an_answer_that_cannot_be_stored_yet(
+    read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second request comes while the first computes its answer, and holds the lock."""
+    second: list[tuple[str, str]] = []
+
+    def come_second(execute: Callable[..., Any], *arguments: Any) -> Any:
+        if not second:
+            second.append(("", ""))
+            second[0] = in_another_thread(read)
+        return execute(*arguments)
+
+    monkeypatch.setattr(Store, "read_while_filled", lambda *arguments: pytest.fail("The request waits."))
+
+    with connection.execute_wrapper(come_second):
+        first = read()
+
+    assert [first, *second] == [("fwd=uri-miss; detail=new-declaration", "Old")] * 2
 
 
 def test_a_reader_that_starts_later_finds_the_declaration_in_redis(read: Read, read_elsewhere: Read) -> None:

@@ -334,6 +334,29 @@ def test_a_name_in_the_registry_that_is_no_text_is_no_error(redis: Any) -> None:
     assert "library_book" in store().registry.tags()
 
 
+@pytest.mark.usefixtures("known_history")
+def test_a_first_declaration_replaces_the_tokens_by_some_that_live_one_lease(redis: Any) -> None:
+    """A writer that took the tags for undeclared has guarded none of them."""
+    before, _ = store().begin_fill(KEY, TAGS)
+    assert lives(redis) == [-1] * len(TAGS)
+    redis.delete(store()._registry_key)
+
+    after, _ = store().begin_fill("another key", TAGS)
+
+    assert {*before.tokens}.isdisjoint(after.tokens)
+    assert all(0 < life <= LEASE_SECONDS * 1000 for life in lives(redis))
+
+
+def test_a_declaration_from_before_the_clock_was_set_back_counts_from_now(redis: Any) -> None:
+    seconds, _ = redis.time()
+    redis.zadd(store()._registry_key, dict.fromkeys(TAGS, (seconds + 3600) * 1000))
+
+    store().begin_fill(KEY, TAGS)
+
+    for tag in TAGS:
+        assert seconds * 1000 <= redis.zscore(store()._registry_key, tag) < (seconds + 60) * 1000
+
+
 def test_whatever_else_is_under_the_key_of_the_registry_is_replaced_by_the_next_fill(redis: Any) -> None:
     redis.set(store()._registry_key, "a string")
 
