@@ -6,7 +6,7 @@ Such a writer runs yesterday's release, or has not imported the module of the vi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -21,8 +21,10 @@ from instruments.transactions import in_another_thread
 from instruments.waiting import wait_until
 from library.models import Book, Topic
 from readcache import flushing
+from readcache.invalidation import rotations
+from readcache.storage.breaker import Outage
 from readcache.storage.current import known_tags, store
-from readcache.storage.store import Store
+from readcache.storage.store import EVERY_TAG, Store
 
 TAG = "library_book"
 every_kind = pytest.mark.parametrize("kind", yesterday.WRITES)
@@ -111,6 +113,32 @@ def test_an_answer_is_not_stored_until_each_writer_has_looked(
     seconds, microseconds = server.client.time()
     declared_at = server.client.zscore(store()._registry_key, TAG) / 1000
     assert seconds + microseconds / 1e6 - declared_at < 2
+
+
+@pytest.mark.parametrize("error", [Outage, KeyboardInterrupt])
+def test_a_look_that_fails_after_the_write_leaves_every_table_pending(
+    error: type[BaseException], read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise a process that ends now, or was only interrupted, would not flush anything."""
+    warm(read)
+    looks: list[frozenset[str]] = []
+
+    def look(known: frozenset[str]) -> frozenset[str]:
+        looks.append(known)
+        if len(looks) == 2:
+            raise error
+        return frozenset()
+
+    monkeypatch.setattr(rotations, "declared_since", look)
+
+    with suppress(KeyboardInterrupt):
+        Book.objects.update(title="New")
+
+    assert len(looks) == 2
+    assert store().breaker.is_open
+    assert EVERY_TAG in store().breaker._pending
+    wait_until(lambda: not store().breaker.is_open)
+    assert read()[1] == "New"
 
 
 def test_nobody_waits_for_an_answer_that_cannot_be_stored_yet(
