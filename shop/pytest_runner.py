@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # The README gives the time too. A test compares the count with a whole run.
 TEST_COUNT = 3_650
-MINUTES = 7
+MINUTES = 6
 
 # The packages of requirements-dev.txt that the tests import or name in their options.
 REQUIRED_MODULES = ("pytest", "pytest_django", "pytest_randomly", "xdist", "hypothesis")

@@ -294,6 +294,14 @@ for thread in threads: thread.join()
     assert project.run(ASK).stdout.startswith("readcache; fwd=stale; stored ")
 
 
+def test_the_first_write_of_a_process_leaves_entries_alive_that_do_not_depend_on_it(project: Project) -> None:
+    project.run(ASK)
+
+    project.run(START + "from bookshop.models import ApiKey\nApiKey.objects.update(secret='x')")
+
+    assert project.run(ASK).stdout.startswith("readcache; hit; ")
+
+
 def test_a_write_before_the_apps_are_ready_leaves_the_import_to_a_later_write(project: Project) -> None:
     project.write(
         "bookshop/apps.py",
